@@ -1,0 +1,84 @@
+"""Files that appear whole or not at all, and say what made them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary path in the same folder, renamed to `path` when the block ends without error.
+
+    Nothing is left behind when it does not.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path`, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` to `path` as sorted, indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def digest_file(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_json(value: Any) -> str:
+    """sha256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made an artefact.
+
+    - `stage`: "bank", "avp", "sequences", "dataset".
+    - `config`: every setting the stage depends on, as plain JSON values.
+    - `parents`: stage or file name to the key or digest of what it was made from.
+    """
+
+    stage: str
+    config: Mapping[str, Any]
+    seed: int
+    parents: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        """sha256 of all inputs and the package version: equal keys mean equal outputs."""
+        return digest_json(asdict(self) | {"version": package_version()})
+
+    def record(self, **more: Any) -> dict[str, Any]:
+        """As written beside the artefact."""
+        return asdict(self) | {"key": self.key, "version": package_version(), **more}
+
+
+def package_version() -> str:
+    """The installed version of nogs-bench."""
+    return version("nogs-bench")

@@ -1,0 +1,168 @@
+"""Cluttered digits: the embedded task. A real handwritten digit somewhere among scraps of others.
+
+The digits are the 1,797 of the UCI set in scikit-learn's wheel (8 x 8, values 0 to 16). An image is
+composed by numpy alone from its stream's name and its number, so there are as many as wanted and
+the sampler is p(image, label) itself. Digits are divided into disjoint pools, so that no stream
+that is evaluated or annotated shares a digit with one that trains.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.images import LabelledImages
+from nogs_bench.task import (
+    Annotation,
+    AvpTraining,
+    Label,
+    Pretraining,
+    Splits,
+    Task,
+    Training,
+    TrainingProtocol,
+    register_task,
+)
+
+CANVAS, DIGIT, SCRAP, SCRAPS = 40, 20, 6, 4
+BLOCK = 256
+SPLITS = Splits(train=60_000, validation=2_000, test=4_000, avp_validation=2_000)
+ANNOTATABLE = 6_000
+
+# Where in a fixed shuffle of the 1,797 digits each pool begins and ends.
+POOLS = {
+    "model": (0, 1_000),
+    "annotated": (1_000, 1_200),
+    "avp_validation": (1_200, 1_300),
+    "validation": (1_300, 1_450),
+    "test": (1_450, 1_797),
+}
+
+
+@dataclass(frozen=True)
+class ClutteredDigits:
+    """Composes images of digits among clutter; implements `ImageSource` and `Sampler`."""
+
+    summary: str = "composed from the digits in scikit-learn's wheel; nothing to download"
+
+    def load(self, split: str, data: object = None) -> LabelledImages:
+        if split != "train":
+            return compose(split, split, 0, getattr(SPLITS, split))
+        parts = (
+            compose("train-annotatable", "annotated", 0, ANNOTATABLE),
+            compose("train", "model", 0, SPLITS.train - ANNOTATABLE),
+        )
+        return LabelledImages(
+            np.concatenate([part.images for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+        )
+
+    def sample(self, stream: str, start: int, count: int) -> LabelledImages:
+        """Images of the stream, from the pool of digits that models may learn from."""
+        return compose(stream, "model", start, count)
+
+
+def compose(stream: str, pool: str, start: int, count: int) -> LabelledImages:
+    """Images `start .. start + count - 1` of a stream over a pool of digits.
+
+    Whole blocks of 256 are drawn and cut to the range: any range gives the same images.
+    """
+    blocks = range(start // BLOCK, -(-(start + count) // BLOCK))
+    parts = [_block(stream, pool, block) for block in blocks]
+    rows = slice(start % BLOCK, start % BLOCK + count)
+    if not parts:
+        empty = np.empty((0, 1, CANVAS, CANVAS), np.uint8)
+        return LabelledImages(empty, np.empty((0, 1), np.int64))
+    images, labels = (np.concatenate(part)[rows] for part in zip(*parts, strict=True))
+    return LabelledImages(images[:, None], labels[:, None])
+
+
+def _block(stream: str, pool: str, block: int) -> tuple[np.ndarray, np.ndarray]:
+    key = hashlib.sha256(f"{stream}/{pool}/{block}".encode()).digest()
+    rng = np.random.default_rng(np.frombuffer(key, np.uint32))
+    digits, labels = _pool(pool)
+    canvas = np.zeros((BLOCK, CANVAS, CANVAS), np.uint8)
+    for _ in range(SCRAPS):
+        source = rng.integers(len(digits), size=BLOCK)
+        inside = rng.integers(DIGIT - SCRAP + 1, size=(BLOCK, 2))
+        scraps = digits[_window(source, inside, SCRAP)]
+        _paint(canvas, scraps, rng.integers(CANVAS - SCRAP + 1, size=(BLOCK, 2)))
+    chosen = rng.integers(len(digits), size=BLOCK)
+    _paint(canvas, digits[chosen], rng.integers(CANVAS - DIGIT + 1, size=(BLOCK, 2)))
+    return canvas, labels[chosen]
+
+
+def _paint(canvas: np.ndarray, patches: np.ndarray, corner: np.ndarray) -> None:
+    """Lay each patch on its canvas at its corner; the brighter pixel wins."""
+    window = _window(np.arange(len(canvas)), corner, patches.shape[-1])
+    canvas[window] = np.maximum(canvas[window], patches)
+
+
+def _window(first: np.ndarray, corner: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
+    line = np.arange(size)
+    rows = corner[:, 0, None, None] + line[None, :, None]
+    cols = corner[:, 1, None, None] + line[None, None, :]
+    return first[:, None, None], rows, cols
+
+
+@cache
+def _pool(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Enlarged digits uint8 (n, 20, 20) of a pool, and their labels int64 (n,)."""
+    from sklearn.datasets import load_digits
+
+    small = load_digits()
+    order = np.random.default_rng(0).permutation(len(small.images))
+    rows = order[slice(*POOLS[name])]
+    # Linear interpolation as a matrix, exact in float64 and the same on every machine.
+    at = np.linspace(0, 7, DIGIT)
+    enlarge = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(8)[None]))
+    large = enlarge @ small.images[rows] @ enlarge.T
+    return np.rint(large * (255 / 16)).astype(np.uint8), small.target[rows].astype(np.int64)
+
+
+CLUTTERED_DIGITS = register_task(
+    Task(
+        name="cluttered-digits",
+        version=1,
+        family="cluttered-digits",
+        description="A handwritten digit somewhere among clutter, 40 x 40 grey, five 8 x 8 glimpses",
+        channels=1,
+        labels=(Label("digit", tuple(str(digit) for digit in range(10))),),
+        T=5,
+        grid=GlimpseGrid.even(image_size=CANVAS, glimpse_size=8, stride=4),
+        splits=SPLITS,
+        source=ClutteredDigits(),
+        training=Training(
+            supervised=ANNOTATABLE,
+            supervision_reduction="mean",
+            location_gradient=True,
+            evaluation_period=250,
+        ),
+        protocols=(
+            TrainingProtocol(
+                "pretrained",
+                iterations=4_000,
+                target_accuracy=0.55,
+                pretraining=Pretraining(iterations=6_000, learning_rate=1e-3),
+            ),
+            TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.50),
+        ),
+        avp=AvpTraining("conv", epochs=6, batch_size=256, learning_rate=1e-3, images=100_000),
+        annotation=Annotation(
+            images=ANNOTATABLE,
+            bank_images=60_000,
+            criterion="cross-entropy",
+            samples=200,
+            components=0,
+            effective_samples=400.0,
+            observed="pasted",
+        ),
+        licence="Apache-2.0",
+        images_licence="CC-BY-4.0",
+        images_may_ship=True,
+    )
+)

@@ -1,0 +1,115 @@
+"""Checkpoints: a nested dict of tensors and plain values in one safetensors file.
+
+Nothing is pickled. The tensors are the file's own; the tree that holds them, with its plain values
+and a sha256 of the tensors' bytes, is JSON in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nogs_bench.artefact import replacing
+from nogs_bench.errors import NogsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, state: Mapping[Any, Any]) -> None:
+    """Write `state` to `path`, whole or not at all.
+
+    `state` nests dicts (keys: strings or integers), lists and tuples of tensors, integers, floats,
+    booleans, strings and None: a module's or an Adam optimiser's `state_dict()`, a
+    `torch.Generator`'s `get_state()`. Raises `TypeError` at anything else.
+    """
+    from safetensors.torch import save
+
+    tensors: dict[str, Tensor] = {}
+    tree = _encode(state, "", tensors)
+    record = {"format": FORMAT, "sha256": _digest(tensors), "tree": tree}
+    content = save(tensors, metadata={"checkpoint": json.dumps(record)})
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def load_checkpoint(path: Path) -> dict[Any, Any]:
+    """What `save_checkpoint` wrote to `path`, tensors on the CPU.
+
+    Raises `NogsError` if the file is missing, cut, altered or something else.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise NogsError(f"no checkpoint {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        record = json.loads(metadata["checkpoint"])
+        if record["format"] != FORMAT:
+            raise NogsError(
+                f"{path} is a checkpoint of format {record['format']}, not {FORMAT}; delete it"
+            )
+        if record["sha256"] != _digest(tensors):
+            raise ValueError("checksum")
+        state = _decode(record["tree"], tensors)
+    except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise NogsError(f"{path} is damaged or no checkpoint; delete it and run again") from error
+    if not isinstance(state, dict):
+        raise NogsError(f"{path} is damaged or no checkpoint; delete it and run again")
+    return state
+
+
+def _encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """`value` as JSON: plain values as they are, the rest as `[kind, content]`."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        # A copy: safetensors refuses two tensors that share memory.
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        return ["tensor", name]
+    if isinstance(value, Mapping):
+        items = []
+        for key, item in value.items():
+            if not isinstance(key, str | int):
+                raise TypeError(f"{name}: a checkpoint's keys are strings or integers, not {key!r}")
+            items.append([key, _encode(item, f"{name}/{key}", tensors)])
+        return ["dict", items]
+    if isinstance(value, list | tuple):
+        items = [_encode(item, f"{name}/{at}", tensors) for at, item in enumerate(value)]
+        return [type(value).__name__, items]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{name}: a checkpoint cannot hold a {type(value).__name__}")
+
+
+def _decode(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if not isinstance(tree, list):
+        return tree
+    kind, content = tree
+    return _DECODERS[kind](content, tensors)
+
+
+_DECODERS = {
+    "tensor": lambda name, tensors: tensors[name],
+    "dict": lambda items, tensors: {key: _decode(item, tensors) for key, item in items},
+    "list": lambda items, tensors: [_decode(item, tensors) for item in items],
+    "tuple": lambda items, tensors: tuple(_decode(item, tensors) for item in items),
+}
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    import torch
+
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -25,7 +25,8 @@ class Label:
 class Splits:
     """How many images each split has (section 6).
 
-    `avp_validation` early-stops the AVP; it belongs to none of the other three.
+    `avp_validation` early-stops the AVP; it belongs to none of the other three, unless the task's
+    page says otherwise (the paper's tasks have no images to spare: theirs is `validation` again).
     """
 
     train: int
@@ -123,6 +124,8 @@ class Annotation:
     """How glimpse sequences are built (section 4, appendices A.3 and B.5).
 
     - `images`: how many training images are annotated, from index 0 on.
+    - `reserved`: how many training images, from index 0 on, are kept out of the AVP's training
+      set and the bank; at least the annotated ones always are.
     - `bank_images`: size of the bank of images that completions are retrieved from.
     - `criterion`: `"entropy"` (equation 6) or `"cross-entropy"` (needs a labelled bank).
     - `search`: how the grid is searched, in `nogs_bench.builders.search.SEARCHES`.
@@ -132,7 +135,11 @@ class Annotation:
     - `retrieved`: K1, images drawn from the proposal and reweighted exactly.
     - `sigma`: standard deviation of the Gaussian relaxation for t = 2 .. T, in units of pixel
       values 0 .. 1; empty: set by bisection so that the effective sample size is
-      `effective_samples`.
+      `effective_samples`. With both, `sigma` is the exact likelihood's and the proposal's is set
+      by bisection (appendix A.3.3, CUB).
+    - `mirrored`: whether each bank image is compared left to right reversed too (A.3.3).
+    - `shifts`, `proposal_shifts`: pixels by which a bank image is moved, down and across alike,
+      the likelihoods of all moves being summed (A.3.3), exactly and in the proposal.
     - `observed`: `"sample"` shows the AVP the completion's own pixels at earlier glimpses, as
       equation 6 says; `"pasted"` the image's.
     """
@@ -148,6 +155,10 @@ class Annotation:
     sigma: tuple[float, ...] = ()
     effective_samples: float = 0.0
     observed: str = "sample"
+    reserved: int = 0
+    mirrored: bool = False
+    shifts: tuple[int, ...] = (0,)
+    proposal_shifts: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,172 @@
+"""The dataset folder: what `datasets.load_dataset` reads and the Hub shows."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.artefact import digest_file, digest_json, package_version, write_json, write_text
+from nogs_bench.builders.card import dataset_card
+from nogs_bench.builders.parquet import (
+    Annotations,
+    Rows,
+    features,
+    map_features,
+    split_columns,
+    write_parquet,
+)
+from nogs_bench.images import LabelledImages
+from nogs_bench.task import Task
+
+CARD, PROVENANCE = "README.md", "provenance.json"
+PIECES = ("data", "annotations", "maps", PROVENANCE)
+
+
+def write_dataset(
+    task: Task,
+    out: Path,
+    *,
+    train: Rows,
+    validation: Rows,
+    test: Rows,
+    annotations: Annotations,
+    provenance: Mapping[str, Any],
+    quality: Mapping[str, Any] | None = None,
+    origin: str,
+) -> Path:
+    """Write the dataset folder of `task` to `out`, whole or not at all; returns `out`.
+
+    The configs are `default` (images, labels, glimpses), `annotations` (the same without images)
+    and `maps` (the EPE of every location, annotated rows alone; absent where no maps were kept).
+    Equal input gives equal bytes. What else lies in `out` (the stages in `.build`) stays.
+
+    **Arguments**
+
+    - `train`, `validation`, `test`: images and labels, or `LabelsOnly` for all three where images
+      may not be copied; then `annotations` is the default config.
+    - `annotations`: sequences of images of `train`.
+    - `provenance`: what made the sequences, as plain JSON values.
+    - `quality`: `{"built" or "random": {"accuracy", "cross_entropy" or "entropy": T numbers}}`,
+      the AVP's accuracy, true cross-entropy and claimed entropy (nats) after 1 .. T glimpses along
+      the built and along random sequences.
+    - `origin`: one sentence on where the sequences come from.
+
+    Raises `NogsError` if annotations are off the grid, repeated or of the wrong shape.
+    """
+    splits = {"train": train, "validation": validation, "test": test}
+    annotations = annotations.checked(task, len(train))
+    version = _content_digest(task, splits, annotations)
+    with _moved_into(out) as folder:
+        configs = _write_configs(folder, task, splits, annotations, version)
+        record = {
+            "task": task.name,
+            "task_version": task.version,
+            "digest": version,
+            "nogs_bench": package_version(),
+            "origin": origin,
+            "annotated": len(annotations.index),
+            "images": {name: len(rows) for name, rows in splits.items()},
+            "files": {
+                path.relative_to(folder).as_posix(): digest_file(path)
+                for path in sorted(folder.rglob("*.parquet"))
+            },
+            "quality": quality,
+            "made_by": dict(provenance),
+        }
+        write_json(folder / PROVENANCE, record)
+        write_text(folder / CARD, dataset_card(task, record, configs, annotations))
+    return out
+
+
+def _write_configs(
+    folder: Path,
+    task: Task,
+    splits: Mapping[str, Rows],
+    annotations: Annotations,
+    digest: str,
+) -> dict[str, dict[str, Any]]:
+    """Write all parquet; returns, for each config, its `features` and YAML `metadata`."""
+    with_images = all(isinstance(rows, LabelledImages) for rows in splits.values())
+    plain = features(task, images=False)
+    types = {"default": features(task, images=True)} if with_images else {}
+    types["annotations"] = plain
+    files: dict[str, dict[str, str]] = {name: {} for name in types}
+    for split, rows in splits.items():
+        columns = split_columns(task, rows, annotations if split == "train" else None)
+        for config, kind in types.items():
+            images = (
+                rows.images if config == "default" and isinstance(rows, LabelledImages) else None
+            )
+            name = f"{'data' if config == 'default' else config}/{split}.parquet"
+            write_parquet(folder / name, columns, kind, images)
+            files[config][split] = name
+    if annotations.maps is not None:
+        types["maps"] = map_features(task)
+        files["maps"] = {"train": "maps/train.parquet"}
+        columns = {"index": annotations.index, "epe_map": annotations.maps.astype(np.float16)}
+        write_parquet(folder / "maps/train.parquet", columns, types["maps"])
+    first = next(iter(types))
+    return {
+        config: {
+            "features": kind,
+            "metadata": {
+                "data_files": [{"split": s, "path": path} for s, path in files[config].items()],
+                # `datasets` keys its cache of a local folder on the card's YAML alone: rows that
+                # change must change it, or the old ones are returned.
+                "version": _version(digest),
+                **({"default": True} if config == first else {}),
+            },
+        }
+        for config, kind in types.items()
+    }
+
+
+def _content_digest(task: Task, splits: Mapping[str, Rows], annotations: Annotations) -> str:
+    """sha256 of all rows, the same whatever library wrote the files."""
+    content: dict[str, Any] = {"task": task.name, "task_version": task.version}
+    for split, rows in splits.items():
+        known = rows.digest() if isinstance(rows, LabelledImages) else _digest(rows.labels, "<i8")
+        content[split] = known
+    for name, kind in {"index": "<i8", "glimpses": "<i2", "epe": "<f4", "maps": "<f2"}.items():
+        array = getattr(annotations, name)
+        content[name] = None if array is None else _digest(array, kind)
+    return digest_json(content)
+
+
+def _digest(array: np.ndarray, kind: str) -> str:
+    state = hashlib.sha256(repr(array.shape).encode())
+    state.update(np.ascontiguousarray(array, dtype=kind).data)
+    return state.hexdigest()
+
+
+def _version(digest: str) -> str:
+    """A digest in the form of a version number, the only one that `datasets` accepts."""
+    return f"1.{int(digest[:8], 16)}.{int(digest[8:16], 16)}"
+
+
+@contextmanager
+def _moved_into(out: Path) -> Iterator[Path]:
+    """A folder beside `out` whose pieces move into it when the block ends without error.
+
+    The card goes first and comes last: a folder with a card is whole.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        new, old = Path(temporary, "new"), Path(temporary, "old")
+        new.mkdir()
+        old.mkdir()
+        yield new
+        out.mkdir(exist_ok=True)
+        for piece in (CARD, *PIECES):
+            if (out / piece).exists():
+                shutil.move(out / piece, old / piece)
+        for piece in (*PIECES, CARD):
+            if (new / piece).exists():
+                (new / piece).rename(out / piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -144,7 +145,7 @@ class RunResult(RunConfig):
     @model_validator(mode="after")
     def _curve_covers_the_run(self) -> Self:
         at = [point.iteration for point in self.curve]
-        if any(a >= b for a, b in zip(at, at[1:], strict=False)):
+        if any(a >= b for a, b in itertools.pairwise(at)):
             raise ValueError("curve: iterations must increase strictly")
         if at[0] != 0 or at[-1] != self.hyperparameters.iterations:
             raise ValueError("curve: must run from iteration 0 to hyperparameters.iterations")

@@ -1,0 +1,176 @@
+"""Caltech-UCSD Birds 200-2011 (Wah et al. 2011): 200 species, cropped to the bird, 128 x 128."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from math import sqrt
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.prepared import PreparedFolder
+from nogs_bench.task import (
+    Annotation,
+    AvpTraining,
+    Convergence,
+    Label,
+    Pretraining,
+    Splits,
+    Task,
+    Training,
+    TrainingProtocol,
+    register_task,
+)
+from nogs_bench.tasks.cub_species import SPECIES
+
+DATASET = "cub"
+IMAGES = 11_788
+ATTRIBUTES = 312
+ANNOTATED = 1_000
+SPLITS = Splits(train=5_120, validation=874, test=5_751, avp_validation=874)
+LABELS = (
+    Label("species", SPECIES),
+    *(Label(f"attribute_{number}", ("no", "yes")) for number in range(1, ATTRIBUTES + 1)),
+)
+
+# Keypoints, in the order of CUB's parts/parts.txt.
+PARTS = (
+    *("back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg"),
+    *("left wing", "nape", "right eye", "right leg", "right wing", "tail", "throat"),
+)
+
+# Appendix B.5's 80 is v in exp(-d^2 / v), d^2 the squared distance of pixels divided by 0.12: the
+# Gaussian's own standard deviation, in pixel values 0 .. 1, is 0.12 sqrt(v / 2).
+PIXEL_SCALE = 0.12
+SIGMA = PIXEL_SCALE * sqrt(80 / 2)
+
+EPOCH = SPLITS.train // 64
+REFERENCE = {
+    "ram+": {"iterations": 11_600, "test_accuracy": 0.563},
+    "ps-hgs": {"iterations": 960, "test_accuracy": 0.520},
+    "ps-nogs": {"iterations": 640, "test_accuracy": 0.554},
+    "ps-h1": {"iterations": 240},
+    "ps-h5": {"iterations": 400},
+    "source": "Harvey et al., arXiv:1906.05462, Table 1 and appendix B.3",
+}
+
+SOURCE = PreparedFolder(
+    dataset=DATASET,
+    channels=3,
+    image_size=128,
+    labels=len(LABELS),
+    splits=("train", "validation", "test", "avp_validation"),
+    how=(
+        "CUB-200-2011's images may not be redistributed: get CUB_200_2011 from Caltech "
+        "(docs/cub.md), run nogs-bench prepare cub, then give --data DIR"
+    ),
+)
+
+
+def split_numbers(
+    is_training: np.ndarray,
+    excluded: Collection[int] = (),
+    annotated: int = ANNOTATED,
+    validation: int = SPLITS.validation,
+) -> dict[str, np.ndarray]:
+    """Which images each split has, as int64 numbers (lines of `images.txt`, from 0), in order.
+
+    The official training images are divided once and for all: `annotated` of them, evenly spaced
+    (those of the released sequences, in their order), come first in `train`; of the others
+    `validation`, evenly spaced, are held out, and the rest follow in `train`. The paper does not
+    say which 874 it held out. `test` is the official one without `excluded`.
+
+    **Arguments**
+
+    - `is_training`: bool (n,), `train_test_split.txt`.
+    - `excluded`: image numbers to leave out, all of the official test set.
+
+    Raises `NogsError` if an excluded image is not a test image.
+    """
+    training = np.flatnonzero(is_training)
+    wrong = sorted(set(excluded) - set(np.flatnonzero(~is_training).tolist()))
+    if wrong:
+        raise NogsError(
+            f"image {wrong[0] + 1} of images.txt cannot be excluded: it is not a test image, and "
+            "the paper's 43 are (5,794 - 43 = 5,751); correct the exclusion list"
+        )
+    first, rest = _evenly(training, annotated)
+    held_out, rest = _evenly(rest, validation)
+    test = np.setdiff1d(np.flatnonzero(~is_training), list(excluded)).astype(np.int64)
+    return {
+        "train": np.concatenate([first, rest]),
+        "validation": held_out,
+        "test": test,
+    }
+
+
+def _evenly(numbers: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` of `numbers`, evenly spaced from the first to the last, and the others."""
+    if not 0 <= count <= len(numbers):
+        raise NogsError(
+            f"cannot take {count} of {len(numbers)} training images; are files missing?"
+        )
+    chosen = np.zeros(len(numbers), bool)
+    chosen[np.linspace(0, len(numbers) - 1, count).astype(np.int64)] = True
+    return numbers[chosen], numbers[~chosen]
+
+
+CUB = register_task(
+    Task(
+        name="cub-200",
+        version=1,
+        family=DATASET,
+        description="200 species of birds, cropped to 128 x 128, five 32 x 32 glimpses; the images "
+        "may not be redistributed",
+        channels=3,
+        labels=LABELS,
+        T=5,
+        # 13 x 13 cells, as the released sequences use; the paper says 12 x 12 (docs/cub.md).
+        grid=GlimpseGrid.even(image_size=128, glimpse_size=32, stride=8),
+        splits=SPLITS,
+        source=SOURCE,
+        training=Training(
+            batch_size=64,
+            learning_rate=5e-5,
+            embedder="vgg16-12",
+            hidden=1024,
+            supervised=ANNOTATED,
+            supervision_reduction="sum",
+            location_gradient=False,
+            evaluation_period=EPOCH,
+            rollouts=5,
+        ),
+        protocols=(
+            TrainingProtocol(
+                "pretrained",
+                iterations=200 * EPOCH,
+                target_accuracy=0.54,
+                pretraining=Pretraining(
+                    iterations=250 * EPOCH, learning_rate=5e-5, evaluation_period=EPOCH
+                ),
+            ),
+        ),
+        avp=AvpTraining("timm:densenet121", epochs=183, batch_size=64, learning_rate=1e-4),
+        annotation=Annotation(
+            images=ANNOTATED,
+            reserved=ANNOTATED,
+            bank_images=1_500_000,
+            criterion="entropy",
+            search="exhaustive",
+            samples=100,
+            first_samples=100,
+            components=256,
+            retrieved=500,
+            sigma=(SIGMA,) * 4,
+            effective_samples=500.0,
+            mirrored=True,
+            observed="sample",
+        ),
+        convergence=Convergence(criterion="accuracy"),
+        reference=REFERENCE,
+        licence="Apache-2.0",
+        images_licence="Caltech's terms: non-commercial research and education, no redistribution",
+        images_may_ship=False,
+    )
+)

@@ -50,7 +50,7 @@ def dataset_card(
         _columns(task, configs),
         _splits(record["images"]),
         "## How it was made",
-        f"{record['origin']} Locations lie on a grid of {task.grid.shape[0]} x "
+        f"Sequences: {record['origin']}. Locations lie on a grid of {task.grid.shape[0]} x "
         f"{task.grid.shape[1]} cells of a {task.image_size} x {task.image_size} image; a glimpse "
         f"is {task.glimpse_size} x {task.glimpse_size} pixels. Images: {task.source.summary}.",
         "```json\n" + json.dumps(record["made_by"], indent=1, sort_keys=True) + "\n```",

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +57,20 @@ def write_dataset(
     - `quality`: `{"built" or "random": {"accuracy", "cross_entropy" or "entropy": T numbers}}`,
       the AVP's accuracy, true cross-entropy and claimed entropy (nats) after 1 .. T glimpses along
       the built and along random sequences.
-    - `origin`: one sentence on where the sequences come from.
+    - `origin`: where the sequences come from, a phrase without a full stop.
 
     Raises `NogsError` if annotations are off the grid, repeated or of the wrong shape.
     """
     splits = {"train": train, "validation": validation, "test": test}
     annotations = annotations.checked(task, len(train))
-    version = _content_digest(task, splits, annotations)
+    digest = _content_digest(task, splits, annotations)
     with _moved_into(out) as folder:
-        configs = _write_configs(folder, task, splits, annotations, version)
+        configs = _write_configs(folder, task, splits, annotations, digest)
         record = {
             "task": task.name,
             "task_version": task.version,
-            "digest": version,
+            "grid": asdict(task.grid),
+            "digest": digest,
             "nogs_bench": package_version(),
             "origin": origin,
             "annotated": len(annotations.index),

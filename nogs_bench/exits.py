@@ -1,0 +1,67 @@
+"""How commands end badly: one line on standard error and an exit status, never a traceback."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from nogs_bench.errors import NogsError
+
+FAILED, INTERRUPTED = 1, 130
+# What is the matter with the user's machine rather than with this package.
+ENVIRONMENT = {
+    errno.EACCES: "check its permissions or give another folder",
+    errno.EPERM: "check its permissions or give another folder",
+    errno.EROFS: "give a folder that can be written to",
+    errno.ENOSPC: "free some space and give the same command again",
+    errno.EDQUOT: "free some space and give the same command again",
+    errno.EFBIG: "free some space and give the same command again",
+    errno.ENOTDIR: "a part of this path is a file; give another path",
+    errno.EEXIST: "a file is in the way; give another path",
+    errno.EISDIR: "a folder is in the way; give another path",
+    errno.ENAMETOOLONG: "give a shorter path",
+}
+
+
+class Interrupted(Exception):
+    """Ctrl-C in a command that can go on later; the message says what was kept."""
+
+
+@contextmanager
+def keeping(kept: str) -> Iterator[None]:
+    """Say what was kept if the block is interrupted; the same command goes on from there."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted(f"{kept}; the same command goes on from there") from error
+
+
+class Commands(TyperGroup):
+    """A group of commands whose expected failures are one line long."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NogsError as error:
+            raise _exit(f"error: {error}", FAILED) from error
+        except Interrupted as error:
+            raise _exit(f"interrupted: {error}", INTERRUPTED) from error
+        except KeyboardInterrupt as error:
+            raise _exit("interrupted", INTERRUPTED) from error
+        except OSError as error:
+            if error.errno not in ENVIRONMENT:
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            what = f"{where}{error.strerror}; {ENVIRONMENT[error.errno]}"
+            raise _exit(f"error: {what}", FAILED) from error
+
+
+def _exit(line: str, status: int) -> typer.Exit:
+    print(" ".join(line.split()), file=sys.stderr)
+    return typer.Exit(status)

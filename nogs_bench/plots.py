@@ -1,0 +1,225 @@
+"""Figures: how a glimpse sequence was chosen, and how training went."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.artefact import replacing
+from nogs_bench.errors import NogsError
+from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.load import load
+from nogs_bench.result import RunResult, load_results
+from nogs_bench.task import TASKS, get_task
+
+FORMATS = (".png", ".svg")
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "nogs-bench",
+    "savefig.facecolor": "white",
+}
+UNSEEN = (0.86, 0.87, 0.89)
+CHOSEN = "#e4002b"
+COLOURS = ("#4c566a", "#e4002b", "#0072b2", "#e69f00", "#009e73", "#8a4fbf")
+
+
+def plot_epe(folder: str | Path, index: int, out: str | Path) -> Path:
+    """Draw how the sequence of one image was chosen (the paper's figure 2); returns `out`.
+
+    Top row: expected posterior entropy of every location before each glimpse, a cross on the
+    chosen one. Bottom row: the whole image, then what has been seen of it after each glimpse.
+
+    **Arguments**
+
+    - `folder`: a dataset folder with the configs `default` and `maps`.
+    - `index`: number of an annotated training image.
+    - `out`: a `.png` or `.svg` file.
+
+    Raises `NogsError` if the folder has no images or no maps, or the image is not annotated.
+    """
+    case = _epe_case(Path(folder), index)
+    steps = len(case.glimpses)
+    with _figure(Path(out), (1.5 * (steps + 1), 3.6)) as figure:
+        grid = figure.add_gridspec(
+            3, steps + 1, height_ratios=(1, 0.05, 1), hspace=0.14, wspace=0.1
+        )
+        for t in range(steps):
+            mesh = _draw_map(figure.add_subplot(grid[0, t + 1]), case, t)
+            _draw_bar(figure, figure.add_subplot(grid[1, t + 1]), mesh)
+            _draw_seen(figure.add_subplot(grid[2, t + 1]), case, t)
+        _draw_note(figure.add_subplot(grid[0, 0]), "expected\nposterior\nentropy,\nnats")
+        _draw_image(figure.add_subplot(grid[2, 0]), case.image, f"image {index}: {case.label}")
+    return Path(out)
+
+
+def plot_curves(results: str | Path, out: str | Path) -> Path:
+    """Draw validation accuracy against iterations for every result in a folder; returns `out`.
+
+    One panel for each task, protocol and model; in it, one line for each method, the mean over
+    seeds, in a band from the least seed to the greatest, and the task's target as a dotted line.
+
+    **Arguments**
+
+    - `results`: the folder that `nogs-bench evaluate` wrote.
+    - `out`: a `.png` or `.svg` file.
+
+    Raises `NogsError` if there are no results or one is damaged.
+    """
+    panels: dict[tuple[str, str, str], dict[str, list[RunResult]]] = {}
+    for run in load_results(Path(results)):
+        panel = panels.setdefault((run.task, run.protocol, run.model.name), {})
+        panel.setdefault(run.method, []).append(run)
+    with _figure(Path(out), (4.6 * len(panels), 3.2)) as figure:
+        for axes, (key, methods) in zip(
+            figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+        ):
+            _draw_curves(axes, key, methods)
+    return Path(out)
+
+
+def _draw_curves(
+    axes: Any, key: tuple[str, str, str], methods: Mapping[str, list[RunResult]]
+) -> None:
+    task, protocol, model = key
+    for number, (method, runs) in enumerate(methods.items()):
+        colour, seeds = COLOURS[number % len(COLOURS)], len(runs)
+        at = np.array(sorted(set.intersection(*({p.iteration for p in r.curve} for r in runs))))
+        values = np.array([[p.accuracy for p in run.curve if p.iteration in at] for run in runs])
+        label = f"{method} ({seeds} seed{'s' if seeds > 1 else ''})"
+        axes.plot(at, 100 * values.mean(0), color=colour, linewidth=1.6, label=label)
+        axes.fill_between(
+            at, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.18, linewidth=0
+        )
+    if task in TASKS.names():
+        target = 100 * get_task(task).protocol(protocol).target_accuracy
+        axes.axhline(target, color="0.5", linewidth=0.9, linestyle=":", label="target")
+    axes.set_title(f"{task}, {protocol}, {model}", fontsize=9, loc="left")
+    axes.set(xlabel="iterations", ylabel="validation accuracy, %", xlim=(0, None))
+    axes.grid(axis="y", color="0.92", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
+
+
+@dataclass(frozen=True)
+class _EpeCase:
+    """One annotated image: pixels 0..1 (size, size, 3), glimpses (T, 2), maps (T, rows, cols)."""
+
+    grid: GlimpseGrid
+    image: np.ndarray
+    label: str
+    glimpses: np.ndarray
+    maps: np.ndarray
+
+
+def _epe_case(folder: Path, index: int) -> _EpeCase:
+    rows, maps = load(folder, "default")["train"], load(folder, "maps")["train"]
+    if not 0 <= index < len(rows):
+        raise NogsError(f"--index {index}: {folder} has training images 0..{len(rows) - 1}")
+    where = np.flatnonzero(np.asarray(maps["index"]) == index)
+    if not len(where):
+        first = maps[0]["index"] if len(maps) else "none"
+        raise NogsError(
+            f"--index {index}: image is not annotated in {folder}; the first is {first}"
+        )
+    row = rows[index]
+    return _EpeCase(
+        grid=_grid(folder),
+        image=np.asarray(row["image"].convert("RGB"), np.float32) / 255,
+        label=rows.features["label"].int2str(row["label"]),
+        glimpses=np.asarray(row["glimpses"]),
+        maps=np.asarray(maps[int(where[0])]["epe_map"], np.float32),
+    )
+
+
+def _grid(folder: Path) -> GlimpseGrid:
+    """The grid that the dataset records."""
+    path = folder / "provenance.json"
+    try:
+        record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        grid = record["grid"]
+        sizes = int(grid["image_size"]), int(grid["glimpse_size"])
+        return GlimpseGrid(*sizes, tuple(grid["rows"]), tuple(grid["cols"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NogsError(f"{path} does not record the dataset's grid; build it again") from error
+
+
+def _draw_image(axes: Any, image: np.ndarray, title: str) -> None:
+    axes.imshow(image, interpolation="nearest", extent=(0, image.shape[1], image.shape[0], 0))
+    axes.set_title(title, fontsize=8, pad=3)
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="0.75", linewidth=0.8)
+
+
+def _draw_map(axes: Any, case: _EpeCase, t: int) -> Any:
+    """The map over the image's own area, each cell around the centre of its glimpse."""
+    edges = [_edges(steps, case.grid) for steps in (case.grid.cols, case.grid.rows)]
+    values = np.ma.masked_invalid(case.maps[t])
+    mesh = axes.pcolormesh(*edges, values, cmap="viridis", rasterized=True)
+    row, col = case.glimpses[t] + case.grid.glimpse_size / 2
+    axes.plot(col, row, "x", color="white", markersize=9, markeredgewidth=3.6)
+    axes.plot(col, row, "x", color=CHOSEN, markersize=8, markeredgewidth=2)
+    size = case.grid.image_size
+    axes.set(xlim=(0, size), ylim=(size, 0), xticks=[], yticks=[], aspect="equal")
+    axes.set_title(f"t = {t + 1}", fontsize=9)
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="0.75", linewidth=0.8)
+    return mesh
+
+
+def _edges(steps: tuple[int, ...], grid: GlimpseGrid) -> np.ndarray:
+    """Borders between cells whose glimpses begin at `steps`, pixels; the outer ones the image's."""
+    centres = np.asarray(steps, float) + grid.glimpse_size / 2
+    return np.concatenate([[0], (centres[1:] + centres[:-1]) / 2, [grid.image_size]])
+
+
+def _draw_seen(axes: Any, case: _EpeCase, t: int) -> None:
+    from matplotlib.patches import Rectangle
+
+    taken = case.grid.pixel_to_index(case.glimpses[: t + 1])
+    seen = case.grid.masks[taken].any(0)
+    _draw_image(axes, np.where(seen[..., None], case.image, UNSEEN), "")
+    for step, (row, col) in enumerate(case.glimpses[: t + 1]):
+        colour, width = (CHOSEN, 1.6) if step == t else ("0.45", 0.7)
+        side = case.grid.glimpse_size
+        axes.add_patch(Rectangle((col, row), side, side, fill=False, ec=colour, lw=width))
+
+
+def _draw_bar(figure: Any, axes: Any, mesh: Any) -> None:
+    """The map's colours, with its least and greatest value."""
+    bar = figure.colorbar(mesh, cax=axes, orientation="horizontal", ticks=[])
+    bar.outline.set_visible(False)
+    for value, side in zip(mesh.get_clim(), ("left", "right"), strict=True):
+        at = {"left": 0.0, "right": 1.0}[side]
+        place = {"transform": axes.transAxes, "ha": side, "va": "top"}
+        axes.text(at, -0.5, f"{value:.2f}", fontsize=7, color="0.35", **place)
+
+
+def _draw_note(axes: Any, text: str) -> None:
+    axes.axis("off")
+    axes.text(0.5, 0.5, text, ha="center", va="center", color="0.35")
+
+
+@contextmanager
+def _figure(out: Path, size: tuple[float, float]) -> Iterator[Any]:
+    """A figure, written to `out` when the block ends without error, whole or not at all."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    if out.suffix not in FORMATS:
+        raise NogsError(f"--out {out}: a figure is written as {' or '.join(FORMATS)}")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, dpi=150)
+        yield figure
+        metadata = {"Date": None} if out.suffix == ".svg" else {"Software": "nogs-bench"}
+        with replacing(out) as temporary:
+            figure.savefig(temporary, bbox_inches="tight", pad_inches=0.08, metadata=metadata)

@@ -37,4 +37,4 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
             f"{path} is cut short or damaged: {len(content) - header} of {math.prod(shape)} "
             "bytes of data; get the file again"
         )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape).copy()

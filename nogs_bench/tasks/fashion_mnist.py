@@ -120,10 +120,11 @@ FASHION_MNIST = register_task(
                 pretraining=Pretraining(iterations=8_000, learning_rate=1e-3),
             ),
         ),
-        avp=AvpTraining("conv", epochs=12, batch_size=256, learning_rate=1e-3),
+        avp=AvpTraining("conv", epochs=16, batch_size=256, learning_rate=2e-3),
         annotation=Annotation(
             images=600,
-            bank_images=25_000,
+            reserved=3_000,
+            bank_images=22_000,
             criterion="cross-entropy",
             samples=200,
             components=0,

@@ -1,0 +1,153 @@
+"""The attentional variational posterior (section 4, figure 3, appendix B.1).
+
+One network maps any set of glimpses to an approximation of p(label | glimpses): it sees the image
+with unobserved pixels zeroed, and the mask of observed pixels as a further channel. Trained by
+cross-entropy under t uniform on 1 .. T and locations uniform on the grid, equation (7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nogs_bench.builders.avp_networks import make_network
+from nogs_bench.builders.posterior import along
+from nogs_bench.builders.roles import Roles
+from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
+from nogs_bench.progress import progress_bars
+from nogs_bench.task import Task
+
+DECAY = 0.998
+
+
+class Avp(nn.Module):
+    """g(label | y_1:t, l_1:t); implements `Posterior` for the task's target.
+
+    One head for each label of the task's family, linear maps from the same last hidden layer.
+    """
+
+    masks: Tensor
+
+    def __init__(self, task: Task):
+        super().__init__()
+        self.classes = [len(label.classes) for label in task.labels]
+        self.target = task.target
+        self.network = make_network(
+            task.avp.network, task.channels, task.image_size, sum(self.classes)
+        ).to(memory_format=torch.channels_last)
+        self.register_buffer("masks", torch.from_numpy(task.grid.masks), persistent=False)
+
+    def forward(self, images: Tensor, cells: Tensor, t: Tensor | None = None) -> list[Tensor]:
+        """Logits (n, classes) of every label of the family.
+
+        `images`: uint8 (n, channels, image_size, image_size); `cells`: int64 (n, T); `t`: int64
+        (n,), how many of an image's cells count (default: all).
+        """
+        visible = self.masks[cells[:, 0]].clone()
+        for step in range(1, cells.shape[1]):
+            mask = self.masks[cells[:, step]]
+            visible |= mask if t is None else mask & (step < t)[:, None, None]
+        seen = visible[:, None].float()
+        masked = torch.cat([images.float().mul_(seen).div_(255), seen], dim=1)
+        logits = self.network(masked.contiguous(memory_format=torch.channels_last))
+        return list(logits.split(self.classes, dim=1))
+
+    @torch.inference_mode()
+    def log_posterior(self, images: Tensor, cells: Tensor) -> Tensor:
+        """See `Posterior.log_posterior`."""
+        return self(images, cells)[self.target].log_softmax(dim=1)
+
+
+def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str) -> dict[str, Any]:
+    """Train the family's AVP; the epoch with the least validation cross-entropy is kept.
+
+    AdamW under a one-cycle schedule with an exponential moving average of the weights, which is
+    what is validated and kept. Goes on from `checkpoint` if that exists and leaves it behind.
+
+    **Returns** `{"weights": state dict, "epoch": int, "curve": [{"epoch", "cross_entropy": [nats
+    for t = 1 .. T], "accuracy": [...]}, ...]}`; both measured for the task's target.
+    """
+    settings = task.avp
+    torch.manual_seed(seed)
+    avp = Avp(task).to(device)
+    average = torch.optim.swa_utils.AveragedModel(avp, avg_fn=_moving_average, use_buffers=True)
+    batches = len(roles.avp(0)) // settings.batch_size
+    optimizer = torch.optim.AdamW(avp.parameters(), settings.learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=batches * settings.epochs, pct_start=0.1
+    )
+    parts = {"avp": avp, "average": average, "optimizer": optimizer, "schedule": schedule}
+    curve: list[dict[str, Any]] = []
+    best: dict[str, Any] = {}
+    if checkpoint.exists():
+        state = load_checkpoint(checkpoint)
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        curve, best = state["curve"], state["best"]
+    with progress_bars() as bars:
+        bar = bars.add_task("AVP", total=batches * settings.epochs, note="")
+        bars.advance(bar, batches * len(curve))
+        for epoch in range(len(curve), settings.epochs):
+            # Dropout draws from the global generator: seed it by the epoch, so that a resumed
+            # training is the undisturbed one.
+            torch.manual_seed(int(np.random.default_rng([seed, epoch, 1]).integers(2**62)))
+            avp.train()
+            for images, labels, cells, t in _batches(task, roles, seed, epoch, device):
+                logits = avp(images, cells, t)
+                loss = sum(
+                    cross_entropy(logits[label], labels[:, label]) for label in range(len(logits))
+                )
+                optimizer.zero_grad(set_to_none=True)
+                torch.as_tensor(loss).backward()
+                optimizer.step()
+                schedule.step()
+                average.update_parameters(avp)
+                bars.advance(bar)
+            curve.append({"epoch": epoch + 1} | validate_avp(average.module, task, roles))
+            if sum(curve[-1]["cross_entropy"]) <= min(sum(p["cross_entropy"]) for p in curve):
+                best = {"weights": average.module.state_dict(), "epoch": epoch + 1}
+            nats = " ".join(f"{value:.3f}" for value in curve[-1]["cross_entropy"])
+            bars.update(bar, note=f"validation nats {nats}")
+            states = {name: part.state_dict() for name, part in parts.items()}
+            save_checkpoint(checkpoint, states | {"curve": curve, "best": best})
+    return best | {"curve": curve}
+
+
+def _moving_average(average: Tensor, new: Tensor, updates: Tensor | int) -> Tensor:
+    """Exponential moving average with a decay that grows from 0.1 to `DECAY`."""
+    decay = min(DECAY, (1 + float(updates)) / (10 + float(updates)))
+    return average.lerp(new.to(average.dtype), 1 - decay) if average.is_floating_point() else new
+
+
+def _batches(
+    task: Task, roles: Roles, seed: int, epoch: int, device: str
+) -> Iterator[tuple[Tensor, ...]]:
+    """Images, labels, cells and t of each batch; a function of seed and epoch alone."""
+    drawn = roles.avp(epoch)
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(drawn))
+    size = task.avp.batch_size
+    for start in range(0, len(order) - size + 1, size):
+        rows = order[start : start + size]
+        arrays = (
+            drawn.images[rows],
+            drawn.labels[rows],
+            rng.integers(task.grid.cells, size=(size, task.T)),
+            rng.integers(1, task.T + 1, size=size),
+        )
+        yield tuple(torch.from_numpy(array).to(device) for array in arrays)
+
+
+@torch.inference_mode()
+def validate_avp(avp: Avp, task: Task, roles: Roles) -> dict[str, list[float]]:
+    """Cross-entropy (nats) and accuracy for t = 1 .. T on one fixed draw of locations."""
+    avp.eval()
+    held = roles.avp_validation
+    cells = np.random.default_rng(0).integers(task.grid.cells, size=(len(held), task.T))
+    return along(avp, held.images, held.labels[:, task.target], cells, avp.masks.device)

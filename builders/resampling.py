@@ -1,0 +1,47 @@
+"""Weights, effective sample sizes and resampling."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def normalise(log_weights: np.ndarray) -> np.ndarray:
+    """Weights that sum to 1, from log-weights (n,) of any offset."""
+    weights = np.exp(log_weights - log_weights.max())
+    return weights / weights.sum()
+
+
+def effective_sample_size(weights: np.ndarray) -> float:
+    """(sum w)^2 / sum w^2 (Kish 1965), in 1 .. n, of non-negative weights (n,)."""
+    return float(weights.sum() ** 2 / np.square(weights).sum())
+
+
+def systematic(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Systematic resampling: int64 (count,) indices, in random order.
+
+    Index i appears floor or ceil of `count * weights[i]` times (Kitagawa 1996).
+    """
+    edges = np.cumsum(weights, dtype=np.float64)
+    points = (rng.random() + np.arange(count)) / count * edges[-1]
+    chosen = np.searchsorted(edges, points, side="right").clip(max=len(weights) - 1)
+    return rng.permutation(chosen)
+
+
+def sigma_for(distances: np.ndarray, wanted: float, steps: int = 40) -> float:
+    """The Gaussian's standard deviation at which weights have the wanted effective sample size.
+
+    Bisection in log sigma over a fixed range and number of steps, so it always ends; the effective
+    sample size grows with sigma. `distances`: squared distances (n,), in the square of sigma's
+    unit. Returns infinity (all weights equal) where `wanted` is n or more.
+    """
+    spread = float(distances.max() - distances.min())
+    if wanted >= len(distances) or spread == 0:
+        return math.inf
+    low, high = math.log(spread) / 2 - 12, math.log(spread) / 2 + 6
+    for _ in range(steps):
+        middle = (low + high) / 2
+        size = effective_sample_size(normalise(distances / (-2 * math.exp(2 * middle))))
+        low, high = (middle, high) if size < wanted else (low, middle)
+    return math.exp((low + high) / 2)

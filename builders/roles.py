@@ -1,0 +1,93 @@
+"""Which images play which part in a build; no image plays two (appendix B.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.images import LabelledImages, Sampler
+from nogs_bench.task import Task
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The images of a build, by what they are for.
+
+    - `annotated`: the first images of the training split, in its order.
+    - `bank`: completions are retrieved from these.
+    - `avp`: training images of the AVP's epoch e, as `avp(e)`.
+    - `avp_validation`: choose the AVP's best epoch.
+    - `record`: how they were kept apart, for the dataset's provenance.
+    """
+
+    annotated: LabelledImages
+    bank: LabelledImages
+    avp: Callable[[int], LabelledImages]
+    avp_validation: LabelledImages
+    record: dict[str, str]
+
+
+def assign_roles(task: Task, images: int, seed: int, data: Path | None) -> Roles:
+    """Divide the task's images for a build that annotates the first `images` of the training split.
+
+    A source that is a `Sampler` gives bank and AVP their own streams, the AVP's fresh in every
+    epoch. From any other source the training images that are neither annotated nor reserved are
+    divided at random: `annotation.bank_images` for the bank, the rest for the AVP.
+    """
+    train = task.source.load("train", data)
+    if not 1 <= images <= len(train):
+        raise NogsError(f"--images {images}: {task.name} can have 1..{len(train)} annotated")
+    divide = _from_sampler if isinstance(task.source, Sampler) else _from_training_images
+    return divide(task, train, images, seed, data)
+
+
+def _from_sampler(
+    task: Task, train: LabelledImages, images: int, seed: int, data: Path | None
+) -> Roles:
+    source = task.source
+    assert isinstance(source, Sampler)
+    count = task.avp.images
+    return Roles(
+        annotated=train[:images],
+        bank=source.sample(f"bank-{seed}", 0, task.annotation.bank_images),
+        avp=lambda epoch: source.sample(f"avp-{seed}", epoch * count, count),
+        avp_validation=source.load("avp_validation", data),
+        record={
+            "annotated": f"train 0..{images - 1}",
+            "bank": f"sampler stream bank-{seed}, {task.annotation.bank_images} images",
+            "avp": f"sampler stream avp-{seed}, {count} fresh images an epoch",
+            "avp_validation": "split avp_validation",
+        },
+    )
+
+
+def _from_training_images(
+    task: Task, train: LabelledImages, images: int, seed: int, data: Path | None
+) -> Roles:
+    kept = max(images, task.annotation.reserved)
+    rest = kept + np.random.default_rng([seed, 0]).permutation(len(train) - kept)
+    bank, avp = np.split(rest, [task.annotation.bank_images])
+    if task.avp.images:
+        avp = avp[: task.avp.images]
+    if not len(avp):
+        raise NogsError(
+            f"{kept} images kept for annotation with a bank of {task.annotation.bank_images} leaves none of "
+            f"{task.name}'s {len(train)} training images for the AVP; annotate fewer"
+        )
+    avp_images = train[avp]
+    return Roles(
+        annotated=train[:images],
+        bank=train[bank],
+        avp=lambda epoch: avp_images,
+        avp_validation=task.source.load("avp_validation", data),
+        record={
+            "annotated": f"train 0..{images - 1}",
+            "bank": f"{len(bank)} of train {kept}.., seeded permutation",
+            "avp": f"{len(avp)} others of train {kept}.., same permutation",
+            "avp_validation": "split avp_validation",
+        },
+    )

@@ -1,0 +1,116 @@
+"""The annotation of many images: deterministic shards, any number of processes, any order."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from nogs_bench.artefact import replacing
+from nogs_bench.builders.annotate import Annotator
+from nogs_bench.builders.search import Found
+from nogs_bench.errors import NogsError
+from nogs_bench.images import LabelledImages
+from nogs_bench.progress import progress_bars
+
+SHARD = 20
+
+Load = Callable[[], tuple[Annotator, LabelledImages, Found]]
+"""Makes what a worker needs: the annotator, the images to annotate, and the first step."""
+
+
+def annotate_all(load: Load, count: int, folder: Path, workers: int) -> dict[str, np.ndarray]:
+    """Annotate images 0 .. count - 1, one file a shard, and gather the arrays of `Sequence`.
+
+    Shards whose file is there and sound are kept. With more than one worker, processes are
+    started, each of which calls `load` (which must therefore be picklable) once. Ctrl-C stops at
+    once; finished shards stay.
+
+    **Returns** `cells` int64 (count, T), `epe` float64 (count, T), `maps` float16 (count, T,
+    cells), `effective_samples` float64 (count, T), `evaluations` int64 (count,).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    starts = range(0, count, SHARD)
+    missing = [start for start in starts if _read(folder, start) is None]
+    with progress_bars() as bars:
+        bar = bars.add_task("Sequences", total=count, note="")
+        bars.advance(bar, sum(min(SHARD, count - s) for s in starts if s not in set(missing)))
+        for done in _run(load, missing, count, folder, min(workers, len(missing))):
+            bars.advance(bar, done)
+    shards = [_read(folder, start) for start in starts]
+    whole = [shard for shard in shards if shard is not None]
+    if len(whole) < len(shards):
+        raise NogsError(f"{folder} changed while it was read; run the build again")
+    return {name: np.concatenate([shard[name] for shard in whole]) for name in whole[0]}
+
+
+def _run(
+    load: Load, missing: list[int], count: int, folder: Path, workers: int
+) -> Iterator[int]:
+    if workers <= 1:
+        if missing:
+            _start(load, folder, count, own_process=False)
+        yield from map(_work, missing)
+        return
+    pool = ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_start, initargs=(load, folder, count)
+    )
+    try:
+        for future in as_completed([pool.submit(_work, start) for start in missing]):
+            yield future.result()
+    except BrokenProcessPool as error:
+        raise NogsError(
+            "a worker process died (out of memory?); finished shards are kept: run the same "
+            "command again, with fewer --workers if it repeats"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_CONTEXT: dict[str, object] = {}
+
+
+def _start(load: Load, folder: Path, count: int, own_process: bool = True) -> None:
+    """Prepare this process for `_work`. Workers leave Ctrl-C to the parent and use one thread."""
+    if own_process:
+        import torch
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        torch.set_num_threads(1)
+    _CONTEXT["loaded"], _CONTEXT["place"] = load(), (folder, count)
+
+
+def _work(start: int) -> int:
+    annotator, images, first = _CONTEXT["loaded"]  # type: ignore[misc]
+    folder, count = _CONTEXT["place"]  # type: ignore[misc]
+    numbers = range(start, min(start + SHARD, count))
+    made = [annotator.annotate(images.images[number], number, first) for number in numbers]
+    arrays = {
+        "cells": np.stack([sequence.cells for sequence in made]),
+        "epe": np.stack([sequence.epe for sequence in made]),
+        "maps": np.stack([sequence.maps for sequence in made]).astype(np.float16),
+        "effective_samples": np.stack([sequence.effective_samples for sequence in made]),
+        "evaluations": np.array([sequence.evaluations for sequence in made]),
+    }
+    with replacing(_path(folder, start)) as temporary:
+        save_file(arrays, temporary)
+    return len(numbers)
+
+
+def _path(folder: Path, start: int) -> Path:
+    return folder / f"{start:07d}.safetensors"
+
+
+def _read(folder: Path, start: int) -> dict[str, np.ndarray] | None:
+    """A shard's arrays, or None if its file is absent or damaged (and then it is made again)."""
+    try:
+        return load_file(_path(folder, start))
+    except (FileNotFoundError, SafetensorError):
+        return None

@@ -1,0 +1,113 @@
+"""The stages before the sequences: what each depends on, and the file it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from nogs_bench.artefact import Provenance
+from nogs_bench.builders.annotate import Annotator
+from nogs_bench.builders.completion import Retrieval
+from nogs_bench.builders.pca import Pca, fit_pca
+from nogs_bench.builders.plan import BuildPlan
+from nogs_bench.builders.posterior import Posterior
+from nogs_bench.builders.posteriors import POSTERIORS
+from nogs_bench.builders.roles import Roles
+from nogs_bench.builders.search import Found
+from nogs_bench.images import LabelledImages
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The files of a build's finished stages; picklable.
+
+    `files` and `records` (what made each file) are keyed by stage: "bank", "pca" where the task
+    has components, "posterior", "first-step", and "sequences", which is the folder of shards.
+    """
+
+    plan: BuildPlan
+    files: dict[str, Path]
+    records: dict[str, dict[str, Any]]
+
+    def load(self) -> tuple[Annotator, LabelledImages, Found]:
+        """What annotates: the annotator, the images to annotate, the shared first step."""
+        first = load_file(self.files["first-step"])
+        found = Found(int(first["cell"][0]), first["epe"], 0)
+        return self.annotator(), self._images("annotated"), found
+
+    def posterior(self) -> Posterior:
+        plan = self.plan
+        return POSTERIORS[plan.posterior].load(self.files["posterior"], plan.task, plan.device)
+
+    def annotator(self) -> Annotator:
+        plan, task = self.plan, self.plan.task
+        pca = Pca.load(self.files["pca"]) if "pca" in self.files else None
+        retrieval = Retrieval(self._images("bank"), task.grid, task.annotation, pca)
+        return Annotator(task, self.posterior(), retrieval, plan.seed, plan.device)
+
+    def _images(self, role: str) -> LabelledImages:
+        stored = load_file(self.files["bank"])
+        return LabelledImages(stored[f"{role}_images"], stored[f"{role}_labels"])
+
+
+def prepare(plan: BuildPlan, roles: Roles) -> Stages:
+    """Make every file that the sequences need, or find it made, in the order of the data."""
+    task = plan.task
+    stages = Stages(plan, {}, {})
+
+    def stage(
+        name: str,
+        config: dict[str, Any],
+        parents: tuple[str, ...],
+        make: Callable[[Path], None] | None,
+        kind: str | None = None,
+    ) -> None:
+        keys = {parent: stages.records[parent]["key"] for parent in parents}
+        provenance = Provenance(kind or name, config, plan.seed, keys)
+        stages.records[name] = provenance.record()
+        work = plan.workspace
+        stages.files[name] = (
+            work.stage(provenance, ".safetensors", make) if make else work.path(provenance, "")
+        )
+
+    def write_bank(path: Path) -> None:
+        parts = {"bank": roles.bank, "annotated": roles.annotated}
+        arrays = {f"{name}_images": part.images for name, part in parts.items()}
+        arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+    def write_pca(path: Path) -> None:
+        fit_pca(roles.bank.images, task.annotation.components).save(path)
+
+    def write_posterior(path: Path) -> None:
+        kind.make(path, task, roles, plan.seed, plan.device)
+
+    def write_first_step(path: Path) -> None:
+        found = stages.annotator().first_step()
+        save_file({"cell": np.array([found.cell]), "epe": found.epe}, path)
+
+    images = {
+        "task": task.name,
+        "task_version": task.version,
+        "roles": roles.record,
+        "bank": roles.bank.digest(),
+        "annotated": roles.annotated.digest(),
+    }
+    stage("bank", images, (), write_bank)
+    parents: tuple[str, ...] = ("bank", "posterior")
+    if task.annotation.components:
+        stage("pca", {"components": task.annotation.components}, ("bank",), write_pca)
+        parents = (*parents, "pca")
+    kind = POSTERIORS[plan.posterior]
+    trained_on = {"roles": roles.record, "images": roles.avp(0).digest()}
+    config = {**kind.config(task, plan.threads, plan.device), **trained_on}
+    stage("posterior", config, (), write_posterior, kind.stage)
+    annotation = asdict(task.annotation)
+    stage("first-step", annotation, parents, write_first_step)
+    stage("sequences", annotation, (*parents, "first-step"), None)
+    return stages

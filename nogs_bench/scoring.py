@@ -132,7 +132,7 @@ def iterations_to_accuracy(curve: Curve, tolerance: float) -> int:
 
 
 def time_to_target(curve: Curve, target: float) -> Time:
-    """First iteration with accuracy(i) >= `target`; censored at the run's length if there is none."""
+    """First iteration with accuracy(i) >= `target`; censored if there is none."""
     for point in curve:
         if point.accuracy >= target:
             return Time(point.iteration, point.iteration or curve[1].iteration)

@@ -1,0 +1,250 @@
+"""Training a hard-attention network: one loop for every method and protocol.
+
+Images stay uint8 on the device and are picked by index; glimpses become float. Nothing in a step
+waits for the device. A run is a function of its arguments alone: interrupted and resumed, it gives
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nogs_bench.annotations import Annotations
+from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
+from nogs_bench.errors import NogsError
+from nogs_bench.fovea import Fovea, ImageTensors, roll_out
+from nogs_bench.losses import Rows, partially_supervised_loss
+from nogs_bench.methods import Method
+from nogs_bench.metrics import policy_classifier, predict, validation_point
+from nogs_bench.model import location_parameters
+from nogs_bench.policy import log_probability
+from nogs_bench.randomness import derive, epoch_order, torch_generator
+from nogs_bench.result import Point
+from nogs_bench.task import Task
+
+CHECKPOINT_SECONDS = 5.0
+REPORT_EVERY = 50
+
+# (iterations done, a few words) -> None
+Report = Callable[[int, str], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `train` needs to know.
+
+    - `task`: with the run's own `training`, where that differs from the registered one.
+    - `frozen`: whether only location network and baseline train (protocol `pretrained`).
+    - `key`: names the run; a checkpoint of another run is refused.
+    """
+
+    task: Task
+    method: Method
+    iterations: int
+    seed: int
+    frozen: bool
+    key: str = ""
+
+
+def train(
+    run: Run,
+    model: Any,
+    images: ImageTensors,
+    validation: ImageTensors,
+    annotations: Annotations | None = None,
+    checkpoint: Path | None = None,
+    report: Report = lambda done, note: None,
+) -> tuple[tuple[Point, ...], float]:
+    """Train `model`, in place, on the device that `images` are on.
+
+    Returns the validation curve (iteration 0 included, then every `evaluation_period` and the
+    last) and the seconds it took, earlier parts included if `checkpoint` holds any. Raises
+    `NogsError` if the loss stops being finite or the checkpoint is not this run's.
+    """
+    task, settings = run.task, run.task.training
+    device = images.images.device
+    model.to(device)
+    trained = _trained_parameters(model, task, run.frozen)
+    baseline = _baseline(model, run.seed).to(device)
+    optimiser = torch.optim.Adam(
+        [*trained, *baseline.parameters()], lr=settings.learning_rate, fused=True
+    )
+    generator = torch_generator(device, run.seed, "training")
+    sequences = sequence_table(task, len(images), annotations).to(device)
+    fovea = Fovea(task.grid, device)
+    classify = policy_classifier(model, task, fovea)
+    progress = _Progress(run, model, baseline, optimiser, generator, checkpoint)
+
+    with progress.own_randomness():
+        progress.resume()
+        batches = batch_rows(len(images), settings.batch_size, run.seed, device, progress.iteration)
+        for iteration in range(progress.iteration, run.iterations + 1):
+            last = iteration == run.iterations
+            if last or iteration % settings.evaluation_period == 0:
+                log_p = predict(model, classify, validation, run.seed, "validation")
+                progress.record(iteration, log_p, validation.labels)
+                report(iteration, f"accuracy {progress.curve[-1].accuracy:.3f}")
+                model.train(not run.frozen)
+            if last:
+                break
+            if iteration % REPORT_EVERY == 0:
+                report(iteration, "")
+
+            rows = next(batches)
+            fixed = sequences.index_select(0, rows).T
+            uniform = torch.rand(fixed.shape, generator=generator, device=device)
+            with torch.set_grad_enabled(not run.frozen):
+                picked = images.images.index_select(0, rows)
+                rollout = roll_out(model, fovea, picked, uniform, fixed)
+            states = torch.cat(rollout.states)
+            seen = states if settings.location_gradient else states.detach()
+            located = log_probability(model.locate(seen), rollout.cells.flatten())
+            loss = partially_supervised_loss(
+                Rows(
+                    labels=images.labels.index_select(0, rows),
+                    supervised=fixed[0] >= 0,
+                    class_logits=rollout.class_logits,
+                    location_log_probability=located.view(fixed.shape),
+                    baseline=baseline(states.detach().flatten(1)).view(fixed.shape),
+                ),
+                settings.supervision_weight * run.method.schedule(iteration, run.iterations),
+                settings.supervision_reduction,
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    return tuple(progress.curve), progress.seconds()
+
+
+def sequence_table(task: Task, images: int, annotations: Annotations | None) -> Tensor:
+    """int64 (images, T): the location indices of each image's sequence, -1 where it has none."""
+    table = torch.full((images, task.T), -1, dtype=torch.int64)
+    if annotations is not None:
+        cells = task.grid.pixel_to_index(annotations.glimpses)
+        table[torch.from_numpy(annotations.index)] = torch.from_numpy(cells)
+    return table
+
+
+def batch_rows(
+    images: int, size: int, seed: int, device: torch.device, start: int = 0
+) -> Iterator[Tensor]:
+    """Row numbers int64 (size,) of the batches from iteration `start` on, without end.
+
+    Every epoch visits the images in an order of its own and drops the last, incomplete batch.
+    """
+    size = min(size, images)
+    per_epoch = images // size
+    epoch, skip = divmod(start, per_epoch)
+    while True:
+        order = torch.from_numpy(epoch_order(images, seed, epoch)).to(device)
+        yield from order[: per_epoch * size].view(per_epoch, size)[skip:]
+        epoch, skip = epoch + 1, 0
+
+
+def pick_device(name: str) -> torch.device:
+    """The device `name`; `"auto"` is CUDA where there is one, else the CPU."""
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if available else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise NogsError(f"no device {name!r}; use auto, cpu or cuda") from error
+    if device.type == "cuda" and not available:
+        raise NogsError("this machine has no CUDA device; use --device cpu")
+    return device
+
+
+def _trained_parameters(model: Any, task: Task, frozen: bool) -> list[nn.Parameter]:
+    device = next(model.parameters()).device
+    names = location_parameters(model.cpu(), task) if frozen else None
+    model.to(device)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(names is None or name in names)
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+
+def _baseline(model: Any, seed: int) -> nn.Linear:
+    """Appendix B.4: linear, from the detached, flattened state to the expected reward."""
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(derive(seed, "baseline"))
+        return nn.Linear(model.start(1).numel(), 1)
+
+
+class _Progress:
+    """How far a run has come, in memory and on disk."""
+
+    def __init__(
+        self,
+        run: Run,
+        model: nn.Module,
+        baseline: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        generator: torch.Generator,
+        path: Path | None,
+    ):
+        self.run, self.path, self.generator = run, path, generator
+        self.parts: dict[str, Any] = {"model": model, "baseline": baseline, "optimiser": optimiser}
+        self.iteration = 0
+        self.curve: list[Point] = []
+        self.earlier, self.began = 0.0, time.monotonic()
+        self.saved = self.began
+
+    @contextmanager
+    def own_randomness(self) -> Iterator[None]:
+        """Keep torch's global randomness, which a model's dropout may use, to this run."""
+        with torch.random.fork_rng():
+            torch.manual_seed(derive(self.run.seed, "global"))
+            yield
+
+    def seconds(self) -> float:
+        return self.earlier + time.monotonic() - self.began
+
+    def record(self, iteration: int, log_p: Tensor, labels: Tensor) -> None:
+        """Add a point to the curve, then save if the last time is a while ago."""
+        if self.curve and self.curve[-1].iteration == iteration:
+            return
+        if not torch.isfinite(log_p).all():
+            raise NogsError(
+                f"{self.run.key or 'the run'} diverged before iteration {iteration}: predictions "
+                "are not finite; lower the learning rate"
+            )
+        self.curve.append(validation_point(iteration, log_p, labels))
+        self.iteration = iteration
+        if self.path and time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
+            self.save(self.path)
+
+    def save(self, path: Path) -> None:
+        state = {name: part.state_dict() for name, part in self.parts.items()}
+        points = [[p.iteration, p.cross_entropy, p.accuracy] for p in self.curve]
+        state |= {"key": self.run.key, "iteration": self.iteration, "curve": points}
+        state |= {"seconds": self.seconds(), "generator": self.generator.get_state()}
+        save_checkpoint(path, state | {"global": torch.get_rng_state()})
+        self.saved = time.monotonic()
+
+    def resume(self) -> None:
+        """Take up the checkpoint if there is one."""
+        if self.path is None or not self.path.is_file():
+            return
+        state = load_checkpoint(self.path)
+        if state.get("key") != self.run.key:
+            raise NogsError(
+                f"{self.path} belongs to another run; delete it or choose another --out"
+            )
+        for name, part in self.parts.items():
+            part.load_state_dict(state[name])
+        self.generator.set_state(state["generator"])
+        torch.set_rng_state(state["global"])
+        self.iteration, self.earlier = state["iteration"], state["seconds"]
+        self.curve = [
+            Point(iteration=at, cross_entropy=cross_entropy, accuracy=accuracy)
+            for at, cross_entropy, accuracy in state["curve"]
+        ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -13,12 +14,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+# What a full disk is called by the system and safetensors, and by numpy, which gives no errno.
+_FULL = (os.strerror(errno.ENOSPC), " requested and ")
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path in the same folder, renamed to `path` when the block ends without error.
 
-    Nothing is left behind when it does not.
+    Nothing is left behind when it does not. A write that failed for want of space raises `OSError`
+    with `errno.ENOSPC` and the path, whatever its library raised.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
@@ -28,6 +33,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
+    except Exception as error:
+        if any(sign in str(error) for sign in _FULL):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -101,6 +101,8 @@ def _write_configs(
     types["annotations"] = plain
     files: dict[str, dict[str, str]] = {name: {} for name in types}
     for split, rows in splits.items():
+        if not len(rows):  # `datasets` cannot read parquet without rows
+            continue
         columns = split_columns(task, rows, annotations if split == "train" else None)
         for config, kind in types.items():
             images = (

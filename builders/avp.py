@@ -111,7 +111,8 @@ def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str
                 bars.advance(bar)
             curve.append({"epoch": epoch + 1} | validate_avp(average.module, task, roles))
             if sum(curve[-1]["cross_entropy"]) <= min(sum(p["cross_entropy"]) for p in curve):
-                best = {"weights": average.module.state_dict(), "epoch": epoch + 1}
+                weights = {k: v.clone() for k, v in average.module.state_dict().items()}
+                best = {"weights": weights, "epoch": epoch + 1}
             nats = " ".join(f"{value:.3f}" for value in curve[-1]["cross_entropy"])
             bars.update(bar, note=f"validation nats {nats}")
             states = {name: part.state_dict() for name, part in parts.items()}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nogs_bench.builders.posterior import along
+from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
 
@@ -42,6 +43,8 @@ class BankPosterior:
     ):
         self.images = torch.from_numpy(np.ascontiguousarray(bank.images))
         labels = torch.from_numpy(bank.labels[:, target])
+        if (labels < 0).any():
+            raise NogsError("a bank's own posterior needs all its labels; use --posterior avp")
         self.one_hot = torch.nn.functional.one_hot(labels, classes).float()
         self.grid, self.sigma = grid, sigma
 

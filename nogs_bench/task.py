@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from types import MappingProxyType
 from typing import Any
 
 from nogs_bench.errors import NogsError
@@ -200,7 +199,7 @@ class Task:
     images_may_ship: bool
     target: int = 0
     convergence: Convergence = Convergence()
-    reference: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    reference: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not 0 <= self.target < len(self.labels):

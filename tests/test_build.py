@@ -1,0 +1,140 @@
+"""The whole build on a tiny task."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from nogs_bench.builders import shards
+from nogs_bench.builders.build import build
+from nogs_bench.builders.epe import CRITERIA
+from nogs_bench.builders.oracle import BankPosterior
+from nogs_bench.builders.roles import assign_roles
+from nogs_bench.errors import NogsError
+from nogs_bench.task import get_task
+from tiny import corner_task
+
+
+def files(folder):
+    """Contents of the dataset's own files."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".build" not in path.parts
+    }
+
+
+def quick(out, **arguments):
+    return build(corner_task(), out, workers=1, threads=1, device="cpu", **arguments)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    return quick(tmp_path_factory.mktemp("built") / "corner", posterior="bank")
+
+
+def test_sequences_look_at_the_corner_that_tells(built):
+    rows = pq.read_table(built / "annotations" / "train.parquet").to_pylist()
+    annotated = [row for row in rows if row["annotated"]]
+    assert len(annotated) == 30
+    assert all(row["glimpses"][0] == [8, 8] for row in annotated)
+
+
+def test_quality_says_so(built):
+    quality = json.loads((built / "provenance.json").read_text())["quality"]
+    assert quality["built"]["accuracy"][0] > 0.95 > quality["random"]["accuracy"][0]
+
+
+def test_a_build_that_was_stopped_gives_the_same_bytes(built, tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "SHARD", 7)
+    work, done = shards._work, []
+
+    def stop_in_the_third(start):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(start)
+        return work(start)
+
+    monkeypatch.setattr(shards, "_work", stop_in_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        quick(tmp_path / "corner", posterior="bank")
+    assert not (tmp_path / "corner" / "README.md").exists()
+    shard = next((tmp_path / "corner" / ".build").glob("*/*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:100])
+    monkeypatch.setattr(shards, "_work", lambda start: done.append(start) or work(start))
+    quick(tmp_path / "corner", posterior="bank")
+    assert sorted(done) == [0, 0, 7, 14, 21, 28]
+    assert files(tmp_path / "corner") == files(built)
+    assert not [p for p in (tmp_path / "corner").rglob(".*.safetensors")]
+
+
+def test_the_same_build_in_two_processes(built, tmp_path):
+    build(corner_task(), tmp_path / "corner", posterior="bank", workers=2, threads=1, device="cpu")
+    assert files(tmp_path / "corner") == files(built)
+
+
+def test_avp_build_and_other_seed(tmp_path):
+    one = files(quick(tmp_path / "one"))
+    assert one == files(quick(tmp_path / "two"))
+    assert one != files(quick(tmp_path / "three", seed=1))
+
+
+def test_roles_share_no_image():
+    task = corner_task()
+    roles = assign_roles(task, 30, seed=0, data=None)
+    parts = [roles.annotated, roles.bank, roles.avp(0), roles.avp_validation]
+    seen = [{image.tobytes() for image in part.images} for part in parts]
+    assert [len(part) for part in seen] == [30, 150, 220, 50]
+    assert len(set.union(*seen)) == sum(map(len, seen))
+
+
+def test_cluttered_digits_roles_share_no_digit():
+    """Streams of the sampler are composed from disjoint pools of digits."""
+    from nogs_bench.tasks.cluttered_digits import POOLS
+
+    ranges = sorted(POOLS.values())
+    assert ranges[0][0] == 0
+    assert ranges[-1][1] == 1797
+    assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+    sample = get_task("cluttered-digits").source.sample
+    whole = sample("bank", 0, 700)
+    np.testing.assert_array_equal(sample("bank", 250, 300).images, whole.images[250:550])
+    assert not np.array_equal(sample("avp", 0, 10).images, whole.images[:10])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"images": 0}, "--images 0"),
+        ({"images": 401}, "1..400"),
+        ({"criterion": "entrpy"}, "did you mean 'entropy'"),
+        ({"search": "random"}, "unknown search 'random'"),
+        ({"posterior": "oracle"}, "unknown posterior 'oracle'"),
+        ({"images": 300}, "leaves none"),
+        ({"data": "/nowhere"}, "--data /nowhere"),
+    ],
+)
+def test_bad_arguments_are_refused_before_any_work(tmp_path, arguments, message):
+    with pytest.raises(NogsError, match=message):
+        quick(tmp_path / "corner", **arguments)
+    assert not (tmp_path / "corner").exists()
+
+
+@pytest.mark.parametrize(
+    ("posterior", "message"),
+    [("bank", "use --posterior avp"), ("avp", "use --criterion entropy")],
+)
+def test_labels_are_asked_for_where_they_are_needed(tmp_path, posterior, message):
+    """A bank without labels can serve neither its own posterior nor the cross-entropy."""
+    task = corner_task()
+    roles = assign_roles(task, 30, seed=0, data=None)
+    nameless = replace(roles.bank, labels=np.full_like(roles.bank.labels, -1))
+    if posterior == "bank":
+        with pytest.raises(NogsError, match=message):
+            BankPosterior(nameless, task.grid, 4)
+    else:
+        with pytest.raises(NogsError, match=message):
+            CRITERIA["cross-entropy"](torch.zeros(1, 150, 4), torch.from_numpy(nameless.labels[:, 0]))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from nogs_bench.errors import NogsError as NogsError
     from nogs_bench.evaluate import evaluate as evaluate
     from nogs_bench.geometry import GlimpseGrid as GlimpseGrid
-    from nogs_bench.load import load as load
+    from nogs_bench.loading import load as load
     from nogs_bench.methods import METHODS as METHODS
     from nogs_bench.methods import Method as Method
     from nogs_bench.methods import register_method as register_method
@@ -38,7 +38,7 @@ _HOME = {
     "build": "nogs_bench.builders.build",
     "evaluate": "nogs_bench.evaluate",
     "get_task": "nogs_bench.task",
-    "load": "nogs_bench.load",
+    "load": "nogs_bench.loading",
     "plot_curves": "nogs_bench.plots",
     "plot_epe": "nogs_bench.plots",
     "register_method": "nogs_bench.methods",
@@ -53,7 +53,9 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version("nogs-bench")
     if name not in _HOME:
         raise AttributeError(f"module 'nogs_bench' has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    # Kept, also where a module of the same name has just been imported.
+    globals()[name] = found = getattr(import_module(_HOME[name]), name)
+    return found
 
 
 def __dir__() -> list[str]:

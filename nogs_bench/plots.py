@@ -14,7 +14,7 @@ import numpy as np
 from nogs_bench.artefact import replacing
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
-from nogs_bench.load import load
+from nogs_bench.loading import load
 from nogs_bench.result import RunResult, load_results
 from nogs_bench.task import TASKS, get_task
 

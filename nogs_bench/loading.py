@@ -28,6 +28,7 @@ def load(name: str | Path, config: str | None = None) -> DatasetDict:
     Raises `NogsError` if there is no such dataset, it is not whole, or it lacks the config.
     """
     from datasets import get_dataset_config_names, load_dataset
+    from datasets.exceptions import DatasetsError
 
     folder = Path(name)
     if folder.is_dir() and not (folder / "README.md").is_file():
@@ -39,8 +40,9 @@ def load(name: str | Path, config: str | None = None) -> DatasetDict:
         if config is not None and config not in configs:
             raise NogsError(f"{name} has no config {config!r}; it has {', '.join(configs)}")
         return load_dataset(str(name), config)
-    except (OSError, ValueError) as error:
-        line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (OSError, ValueError, DatasetsError) as error:
+        cause = error.__cause__ or error
+        line = (str(cause).splitlines() or [type(cause).__name__])[0]
         raise NogsError(f"{name} cannot be loaded: {line}") from error
 
 

@@ -1,0 +1,18 @@
+"""A cache of one's own for every test run, and no network."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+# Before anything imports `datasets` or `huggingface_hub`, which read these once.
+_CACHE = tempfile.TemporaryDirectory(prefix="nogs-bench-tests-")
+os.environ["HF_HOME"] = _CACHE.name
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+
+from hypothesis import settings  # noqa: E402
+
+# The same cases on every machine, however slow.
+settings.register_profile("shared", deadline=None, derandomize=True, database=None)
+settings.load_profile("shared")

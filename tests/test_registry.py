@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, EntryPoints
+from pathlib import Path
+
+import pytest
+
+from nogs_bench import registry
+from nogs_bench.errors import NogsError
+from nogs_bench.registry import Registry, load_object
+
+
+def filled() -> Registry[int]:
+    numbers: Registry[int] = Registry("number")
+    numbers.add("two", 2)
+    numbers.register("three")(3)
+    return numbers
+
+
+def test_entries_come_back_by_name_and_in_order() -> None:
+    numbers = filled()
+    assert numbers["three"] == 3
+    assert numbers.names() == ["two", "three"]
+    assert list(numbers) == [2, 3]
+
+
+def test_the_same_object_may_be_added_again_and_no_other() -> None:
+    numbers = filled()
+    numbers.add("two", 2)
+    with pytest.raises(NogsError, match="number 'two' is registered twice"):
+        numbers.add("two", 22)
+    assert numbers["two"] == 2
+
+
+def test_an_unknown_name_hears_of_the_nearest_and_of_all() -> None:
+    with pytest.raises(NogsError) as refused:
+        filled()["thre"]
+    assert "did you mean 'three'?" in str(refused.value)
+    assert "known are two, three" in str(refused.value)
+
+
+def test_entry_points_are_read_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = "nogs_bench.numbers"
+    points = EntryPoints(
+        [EntryPoint("pi", "math:pi", group), EntryPoint("now", "collections:Counter", group)]
+    )
+    monkeypatch.setattr(registry, "entry_points", lambda group: points.select(group=group))
+    numbers: Registry[object] = Registry("number", group)
+    numbers.add("two", 2)
+    assert numbers["two"] == 2
+    assert numbers["pi"] == pytest.approx(3.14159265)
+    assert numbers["now"] == {}, "a function gives what it returns"
+    assert numbers.names() == ["two", "pi", "now"]
+
+
+def test_an_object_is_loaded_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import dataclasses\n\n@dataclasses.dataclass\nclass Net:\n    size: int = 3\n")
+    net = load_object(f"{file}:Net", "model")
+    assert net().size == 3
+    assert __import__(net.__module__).Net is net
+
+
+@pytest.mark.parametrize(
+    ("content", "spec", "message"),
+    [
+        (None, "mine.py:Net", "no such model file"),
+        (None, "Net", "write it as FILE.py:NAME"),
+        ("Net = 1", "mine.py:Other", "defines no 'Other'"),
+        ("1 / 0", "mine.py:Net", "ZeroDivisionError"),
+        ("def", "mine.py:Net", "SyntaxError"),
+    ],
+)
+def test_a_bad_file_or_name_is_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None, spec: str, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "mine.py").write_text(content)
+    with pytest.raises(NogsError, match=message):
+        load_object(spec, "model")

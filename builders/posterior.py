@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ROWS_AT_ONCE = 2048
+ROWS_AT_ONCE = 512
 ALONG_ROWS = 500
 
 

@@ -6,6 +6,7 @@ import torch
 
 from nogs_bench.builders import avp as avp_module
 from nogs_bench.builders.avp import Avp, train_avp
+from nogs_bench.builders.fusion import fused
 from nogs_bench.builders.posterior import candidate_log_posterior
 from nogs_bench.builders.roles import assign_roles
 from tiny import corner_images, corner_task
@@ -82,3 +83,15 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     assert resumed["curve"] == undisturbed["curve"]
     for name, weight in undisturbed["weights"].items():
         assert torch.equal(weight, resumed["weights"][name])
+
+
+def test_folding_batch_norm_changes_nothing(tmp_path):
+    task = corner_task()
+    avp = Avp(task)
+    avp.load_state_dict(train(tmp_path, task, "avp")["weights"])
+    avp.eval()
+    images, cells = torch.from_numpy(corner_images(3, 50).images), torch.full((50, 1), 8)
+    before = avp.log_posterior(images, cells)
+    avp.network = fused(avp.network)
+    assert not any("BatchNorm" in type(layer).__name__ for layer in avp.network)
+    torch.testing.assert_close(avp.log_posterior(images, cells), before, rtol=1e-4, atol=1e-5)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.errors import NogsError
+from nogs_bench.loading import load
 from nogs_bench.task import Task
 
 SHIPPED = Path(__file__).parent / "sequences"
@@ -106,17 +107,11 @@ def _rows(chunk: Any) -> list[Any]:
 
 
 def _read_hub(name: str) -> dict[str, np.ndarray]:
-    from datasets import load_dataset
-
-    try:
-        rows = load_dataset(name, "annotations", split="train")
-        return {column: _stack(rows[column][:]) for column in (*COLUMNS, "glimpses", "epe")}
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error).splitlines() or [repr(error)])[0]
-        raise NogsError(
-            f"{name} is neither a folder nor a dataset on the Hub with a config 'annotations' "
-            f"({reason})"
-        ) from error
+    rows = load(name, "annotations")["train"]
+    missing = {*COLUMNS, "glimpses", "epe"} - set(rows.column_names)
+    if missing:
+        raise NogsError(f"{name} lacks the column {sorted(missing)[0]!r}")
+    return {column: _stack(rows[column][:]) for column in (*COLUMNS, "glimpses", "epe")}
 
 
 def _stack(values: Sequence[Any]) -> np.ndarray:

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nogs_bench.fovea import Fovea, ImageTensors, roll_out
 from nogs_bench.randomness import torch_generator
-from nogs_bench.result import Point, TestMetrics
+from nogs_bench.result import TestMetrics
 from nogs_bench.task import Task
 
 CHUNK = 500
@@ -60,12 +60,6 @@ def predict(model: Any, classify: Classifier, data: ImageTensors, *key: int | st
     with torch.no_grad():
         parts = [classify(images, generator) for images in data.images.split(CHUNK)]
     return torch.cat(parts).log_softmax(-1)
-
-
-def validation_point(iteration: int, log_probability: Tensor, labels: Tensor) -> Point:
-    """A point of the curve from log-probabilities (n, classes) and labels (n,)."""
-    cross_entropy, accuracy = quality(log_probability, labels)
-    return Point(iteration=iteration, cross_entropy=cross_entropy, accuracy=accuracy)
 
 
 def test_metrics(

@@ -183,9 +183,10 @@ METHODS = {
 def location_parameters(model: nn.Module, task: Task) -> set[str]:
     """Names of the parameters that `locate` of a detached state depends on: the location network.
 
-    Raises `NogsError` if there are none, or if `classify` depends on one of them too.
+    Every parameter is left requiring a gradient, and the model in eval mode. Raises `NogsError`
+    if there are none, or if `classify` depends on one of them too.
     """
-    named = dict(model.named_parameters())
+    named = dict(model.requires_grad_().named_parameters())
     size = task.grid.glimpse_size
     patch = torch.zeros(2, task.channels, size, size)
     model.eval()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -11,8 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from nogs_bench.artefact import digest_json, write_json
 from nogs_bench.errors import NogsError
-
-FORMAT_VERSION = 1
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\\\s]+$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -181,7 +178,8 @@ def load_results(folder: Path) -> list[RunResult]:
         raise NogsError(
             f"no results folder {folder}; `nogs-bench evaluate --out {folder}` makes one"
         )
-    paths: Sequence[Path] = sorted(folder.glob("*.json"))
+    # Hidden files are results that are being written.
+    paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
     if not paths:
         raise NogsError(
             f"{folder} holds no result; `nogs-bench evaluate --out {folder}` makes some"

@@ -7,9 +7,7 @@ the same bytes.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +16,17 @@ import torch
 from torch import Tensor, nn
 
 from nogs_bench.annotations import Annotations
-from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
-from nogs_bench.errors import NogsError
 from nogs_bench.fovea import Fovea, ImageTensors, roll_out
 from nogs_bench.losses import Rows, partially_supervised_loss
 from nogs_bench.methods import Method
-from nogs_bench.metrics import policy_classifier, predict, validation_point
+from nogs_bench.metrics import policy_classifier, predict
 from nogs_bench.model import location_parameters
 from nogs_bench.policy import log_probability
 from nogs_bench.randomness import derive, epoch_order, torch_generator
 from nogs_bench.result import Point
+from nogs_bench.runstate import RunState
 from nogs_bench.task import Task
 
-CHECKPOINT_SECONDS = 5.0
 REPORT_EVERY = 50
 
 # (iterations done, a few words) -> None
@@ -81,7 +77,8 @@ def train(
     sequences = sequence_table(task, len(images), annotations).to(device)
     fovea = Fovea(task.grid, device)
     classify = policy_classifier(model, task, fovea)
-    progress = _Progress(run, model, baseline, optimiser, generator, checkpoint)
+    parts = {"model": model, "baseline": baseline, "optimiser": optimiser}
+    progress = RunState(run.key, run.seed, parts, generator, checkpoint)
 
     with progress.own_randomness():
         progress.resume()
@@ -90,9 +87,10 @@ def train(
             last = iteration == run.iterations
             if last or iteration % settings.evaluation_period == 0:
                 log_p = predict(model, classify, validation, run.seed, "validation")
-                progress.record(iteration, log_p, validation.labels)
-                report(iteration, f"accuracy {progress.curve[-1].accuracy:.3f}")
+                point = progress.record(iteration, log_p, validation.labels)
+                report(iteration, f"accuracy {point.accuracy:.3f}")
                 model.train(not run.frozen)
+                progress.save_if_due()
             if last:
                 break
             if iteration % REPORT_EVERY == 0:
@@ -149,20 +147,6 @@ def batch_rows(
         epoch, skip = epoch + 1, 0
 
 
-def pick_device(name: str) -> torch.device:
-    """The device `name`; `"auto"` is CUDA where there is one, else the CPU."""
-    available = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if available else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise NogsError(f"no device {name!r}; use auto, cpu or cuda") from error
-    if device.type == "cuda" and not available:
-        raise NogsError("this machine has no CUDA device; use --device cpu")
-    return device
-
-
 def _trained_parameters(model: Any, task: Task, frozen: bool) -> list[nn.Parameter]:
     device = next(model.parameters()).device
     names = location_parameters(model.cpu(), task) if frozen else None
@@ -177,74 +161,3 @@ def _baseline(model: Any, seed: int) -> nn.Linear:
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(derive(seed, "baseline"))
         return nn.Linear(model.start(1).numel(), 1)
-
-
-class _Progress:
-    """How far a run has come, in memory and on disk."""
-
-    def __init__(
-        self,
-        run: Run,
-        model: nn.Module,
-        baseline: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        generator: torch.Generator,
-        path: Path | None,
-    ):
-        self.run, self.path, self.generator = run, path, generator
-        self.parts: dict[str, Any] = {"model": model, "baseline": baseline, "optimiser": optimiser}
-        self.iteration = 0
-        self.curve: list[Point] = []
-        self.earlier, self.began = 0.0, time.monotonic()
-        self.saved = self.began
-
-    @contextmanager
-    def own_randomness(self) -> Iterator[None]:
-        """Keep torch's global randomness, which a model's dropout may use, to this run."""
-        with torch.random.fork_rng():
-            torch.manual_seed(derive(self.run.seed, "global"))
-            yield
-
-    def seconds(self) -> float:
-        return self.earlier + time.monotonic() - self.began
-
-    def record(self, iteration: int, log_p: Tensor, labels: Tensor) -> None:
-        """Add a point to the curve, then save if the last time is a while ago."""
-        if self.curve and self.curve[-1].iteration == iteration:
-            return
-        if not torch.isfinite(log_p).all():
-            raise NogsError(
-                f"{self.run.key or 'the run'} diverged before iteration {iteration}: predictions "
-                "are not finite; lower the learning rate"
-            )
-        self.curve.append(validation_point(iteration, log_p, labels))
-        self.iteration = iteration
-        if self.path and time.monotonic() - self.saved >= CHECKPOINT_SECONDS:
-            self.save(self.path)
-
-    def save(self, path: Path) -> None:
-        state = {name: part.state_dict() for name, part in self.parts.items()}
-        points = [[p.iteration, p.cross_entropy, p.accuracy] for p in self.curve]
-        state |= {"key": self.run.key, "iteration": self.iteration, "curve": points}
-        state |= {"seconds": self.seconds(), "generator": self.generator.get_state()}
-        save_checkpoint(path, state | {"global": torch.get_rng_state()})
-        self.saved = time.monotonic()
-
-    def resume(self) -> None:
-        """Take up the checkpoint if there is one."""
-        if self.path is None or not self.path.is_file():
-            return
-        state = load_checkpoint(self.path)
-        if state.get("key") != self.run.key:
-            raise NogsError(
-                f"{self.path} belongs to another run; delete it or choose another --out"
-            )
-        for name, part in self.parts.items():
-            part.load_state_dict(state[name])
-        self.generator.set_state(state["generator"])
-        torch.set_rng_state(state["global"])
-        self.iteration, self.earlier = state["iteration"], state["seconds"]
-        self.curve = [
-            Point(iteration=at, cross_entropy=cross_entropy, accuracy=accuracy)
-            for at, cross_entropy, accuracy in state["curve"]
-        ]

@@ -1,0 +1,253 @@
+"""Train a model on a task by some methods over some seeds, and score the runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.annotations import Annotations, load_annotations
+from nogs_bench.device import choose_device
+from nogs_bench.errors import NogsError
+from nogs_bench.images import LabelledImages, data_folder
+from nogs_bench.jobs import Job, Place
+from nogs_bench.methods import METHODS, Method
+from nogs_bench.metrics import complexity
+from nogs_bench.model import load_model
+from nogs_bench.pool import Watch, do_all
+from nogs_bench.progress import progress_bars
+from nogs_bench.result import (
+    DatasetInfo,
+    Hyperparameters,
+    ModelInfo,
+    PretrainingInfo,
+    RunConfig,
+    load_result,
+)
+from nogs_bench.scoring import Scores, score_runs
+from nogs_bench.task import Task, TrainingProtocol, get_task, override, register_task
+
+
+def evaluate(
+    model: str = "reference",
+    task: str | Task = "cluttered-digits",
+    sequences: str | Path | None = None,
+    methods: str | Sequence[str] = ("ram", "ps-nogs"),
+    seeds: int | Sequence[int] = 3,
+    protocol: str | None = None,
+    iterations: int | None = None,
+    out: str | Path = "results",
+    data: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    supervised: int | None = None,
+    training: Mapping[str, Any] | None = None,
+) -> Scores:
+    """Train `model` on `task` once for each method and seed, and score these runs.
+
+    Each run leaves one result file in `out`. A run whose result is there with the same
+    configuration is not made again; an interrupted call goes on where it stopped when it is
+    called again.
+
+    **Arguments**
+
+    - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task.
+    - `task`: a registered name, `FILE.py:NAME`, or a `Task`.
+    - `sequences`: dataset folder or Hub id of glimpse sequences; None the shipped ones. Read only
+      if a method is supervised.
+    - `seeds`: how many (from 0), or which.
+    - `protocol`: name of one of the task's; None its first.
+    - `iterations`: length of a run; None the protocol's.
+    - `data`: folder of the task's images, where they are not found by themselves.
+    - `device`: `"auto"`, `"cpu"` or `"cuda"`.
+    - `workers`: processes; None one for each CPU core, one on a GPU. One works in this process.
+    - `supervised`: how many sequences supervise, lowest image numbers first; None as many as the
+      task says, or all there are if they are fewer.
+    - `training`: values of fields of `Training` that replace the task's.
+
+    Raises `NogsError` at bad input, before anything is trained.
+    """
+    registered = register_task(get_task(task))
+    place = Place(
+        task=task if isinstance(task, str) else registered.name,
+        model=model,
+        images="",
+        sequences=None if sequences is None else str(sequences),
+        out=str(out),
+        device=choose_device(device),
+    )
+    try:
+        tuned = replace(registered, training=replace(registered.training, **dict(training or {})))
+    except TypeError as error:
+        raise NogsError(f"training: {error}") from error
+    chosen = [METHODS[name] for name in _names(methods)]
+    plan = _length(tuned.protocol(protocol), iterations)
+    folder = data_folder(data)
+    splits = {name: tuned.source.load(name, folder) for name in ("train", "validation", "test")}
+    annotations = None
+    if any(method.supervised for method in chosen):
+        annotations = _annotations(tuned, sequences, supervised, splits["train"])
+    info = _model_info(model, tuned)
+    configs = [
+        _config(tuned, plan, method, info, seed, annotations)
+        for seed in _seeds(seeds)
+        for method in chosen
+    ]
+    with _output(Path(out), splits, configs, place) as jobs:
+        if jobs:
+            with progress_bars() as bars:
+                do_all(
+                    jobs, _workers(workers, place.device, task), _hidden(out), _watch(bars, jobs)
+                )
+    return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
+
+
+def _config(
+    task: Task,
+    plan: TrainingProtocol,
+    method: Method,
+    model: ModelInfo,
+    seed: int,
+    annotations: Annotations | None,
+) -> RunConfig:
+    """What decides the outcome of one run."""
+    settings = asdict(task.training)
+    del settings["supervised"]
+    stage = dataset = None
+    if plan.pretraining is not None:
+        glimpses = method.pretraining_glimpses
+        stage = PretrainingInfo(glimpses=glimpses, **asdict(plan.pretraining))
+    if method.supervised and annotations is not None:
+        dataset = DatasetInfo(
+            name=annotations.name, digest=annotations.digest, supervised=len(annotations)
+        )
+    return RunConfig(
+        task=task.name,
+        task_version=task.version,
+        protocol=plan.name,
+        method=method.name,
+        model=model,
+        dataset=dataset,
+        seed=seed,
+        hyperparameters=Hyperparameters(iterations=plan.iterations, pretraining=stage, **settings),
+    )
+
+
+def _annotations(
+    task: Task, where: str | Path | None, supervised: int | None, train: LabelledImages
+) -> Annotations:
+    annotations = load_annotations(task, where)
+    if supervised is not None and not 1 <= supervised <= len(annotations):
+        raise NogsError(
+            f"{supervised} sequences cannot supervise: {annotations.name} has 1..{len(annotations)}"
+        )
+    if (train.labels[annotations.index, task.target] != annotations.labels).any():
+        raise NogsError(
+            f"sequences {annotations.name} have other labels than the images of {task.name}: they "
+            "were built for another task or other images"
+        )
+    return annotations.first(supervised or task.training.supervised)
+
+
+def _model_info(spec: str, task: Task) -> ModelInfo:
+    source = load_model(spec)
+    return ModelInfo(
+        name=source.name,
+        source_digest=source.digest,
+        **complexity(source.build(task, seed=0), task),
+    )
+
+
+@contextmanager
+def _output(
+    out: Path, splits: Mapping[str, LabelledImages], configs: Sequence[RunConfig], place: Place
+) -> Iterator[list[Job]]:
+    """The jobs still to do, with their images in place; tidies up if all get done."""
+    from nogs_bench.imagestore import shared_images
+
+    todo = [config for config in configs if not _finished(out, config)]
+    if not todo:
+        yield []
+        return
+    with shared_images(splits, _hidden(out)) as images:
+        place = replace(place, images=str(images))
+        runs = [Job("run", config, place) for config in todo]
+        stages = {run.pretrained: Job("pretraining", run.config, place) for run in runs}
+        yield [job for path, job in stages.items() if path and not path.is_file()] + runs
+    shutil.rmtree(_hidden(out))
+
+
+def _finished(out: Path, config: RunConfig) -> bool:
+    """Whether the run's result is there. Raises `NogsError` if it is of other settings."""
+    path = out / f"{config.name}.json"
+    if not path.exists():
+        return False
+    result = load_result(path)
+    if result.config_digest != config.config_digest:
+        where = _difference(result.model_dump(), config.model_dump())
+        raise NogsError(f"{path} was made with {where}; choose another --out, or delete it")
+    return True
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:
+    """The first field that differs, with both values."""
+    for field, value in new.items():
+        before = old.get(field)
+        if before == value:
+            continue
+        if isinstance(before, dict) and isinstance(value, dict):
+            return _difference(before, value, f"{path}{field}.")
+        return f"{path}{field} = {before}, not {value}"
+    return "other settings"
+
+
+def _hidden(out: str | Path) -> Path:
+    """Checkpoints, shared images and the workers' logs, while there is work to do."""
+    return Path(out) / ".checkpoints"
+
+
+def _watch(bars: Any, jobs: Sequence[Job]) -> Watch:
+    """Shows a job's progress as a bar that appears when the job begins."""
+    lines: dict[str, Any] = {}
+
+    def watch(job: Job, done: int, note: str) -> None:
+        key = f"{job.stage} {job.config.name}"
+        if key not in lines:
+            lines[key] = bars.add_task(job.label, total=job.steps, note="")
+        bars.update(lines[key], completed=done, **({"note": note} if note else {}))
+
+    return watch
+
+
+def _length(plan: TrainingProtocol, iterations: int | None) -> TrainingProtocol:
+    if iterations is not None and iterations < 1:
+        raise NogsError(f"iterations must be at least 1, got {iterations}")
+    return override(plan, iterations=iterations)
+
+
+def _names(methods: str | Sequence[str]) -> list[str]:
+    names = methods.split(",") if isinstance(methods, str) else methods
+    names = list(dict.fromkeys(name.strip() for name in names if name.strip()))
+    if not names:
+        raise NogsError(f"no method given; known are {', '.join(METHODS.names())}")
+    return names
+
+
+def _seeds(seeds: int | Sequence[int]) -> list[int]:
+    listed = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+    if not listed or min(listed) < 0:
+        raise NogsError(f"seeds must be a count of at least 1 or numbers from 0 on, got {seeds}")
+    return listed
+
+
+def _workers(workers: int | None, device: str, task: str | Task) -> int:
+    if workers is not None and workers < 1:
+        raise NogsError(f"workers must be at least 1, got {workers}")
+    if isinstance(task, Task):
+        # Another process could not find a task that only this one registered.
+        return 1
+    return workers or (1 if device != "cpu" else len(os.sched_getaffinity(0)))

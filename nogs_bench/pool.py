@@ -1,0 +1,140 @@
+"""Doing jobs in their order of dependence, in this process or in several."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.jobs import Job
+
+# (job, iterations done, a few words or "") -> None
+Watch = Callable[[Job, int, str], None]
+
+
+def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
+    """Do all `jobs`: a run's pre-training before the run, otherwise in the order given.
+
+    With one worker they are done in this process. What workers print goes to files in `logs`.
+    Raises `NogsError` if a job fails or a worker dies; the other workers are then stopped.
+    """
+    if workers > 1:
+        _Pool(jobs, min(workers, len(jobs)), logs, watch).run()
+        return
+    for job in sorted(jobs, key=lambda job: job.stage == "run"):
+        job.do(lambda done, note, job=job: watch(job, done, note))  # type: ignore[misc]
+
+
+class _Worker:
+    """A process that does one job at a time and says so on a queue, as (worker, message)."""
+
+    def __init__(self, log: Path, cpu: bool, messages: queue.Queue[tuple[_Worker, Any]]):
+        self.log, self.job = log, None  # type: Path, Job | None
+        with log.open("w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "nogs_bench.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                encoding="utf-8",
+                env=os.environ | ({"OMP_NUM_THREADS": "1"} if cpu else {}),
+            )
+        self._messages = messages
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._messages.put((self, json.loads(line)))
+        self._messages.put((self, {"event": "ended"}))
+
+    def give(self, job: Job) -> None:
+        assert self.process.stdin is not None
+        self.job = job
+        with suppress(BrokenPipeError):  # it died; the reader says so
+            self.process.stdin.write(json.dumps(job.as_json()) + "\n")
+            self.process.stdin.flush()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with suppress(BrokenPipeError):  # a job it never read
+                    pipe.close()
+
+
+class _Pool:
+    def __init__(self, jobs: Sequence[Job], workers: int, logs: Path, watch: Watch):
+        self.waiting, self.watch = list(jobs), watch
+        self.missing = {job.pretrained for job in jobs if job.stage == "pretraining"}
+        self.messages: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
+        logs.mkdir(parents=True, exist_ok=True)
+        cpu = jobs[0].place.device == "cpu"
+        self.workers = [
+            _Worker(logs / f"worker-{number}.log", cpu, self.messages) for number in range(workers)
+        ]
+
+    def run(self) -> None:
+        try:
+            self._hand_out()
+            while any(worker.job for worker in self.workers):
+                worker, message = self.messages.get()
+                HANDLERS[message.pop("event")](self, worker, **message)
+        finally:
+            for worker in self.workers:
+                worker.stop()
+
+    def _hand_out(self) -> None:
+        """Give every idle worker the first job that waits for nothing."""
+        for worker in self.workers:
+            ready = (
+                job
+                for job in self.waiting
+                if job.stage == "pretraining" or job.pretrained not in self.missing
+            )
+            job = None if worker.job else next(ready, None)
+            if job is not None:
+                self.waiting.remove(job)
+                worker.give(job)
+
+    def _progress(self, worker: _Worker, done: int, note: str) -> None:
+        if worker.job is not None:
+            self.watch(worker.job, done, note)
+
+    def _done(self, worker: _Worker) -> None:
+        job, worker.job = worker.job, None
+        if job is not None and job.stage == "pretraining":
+            self.missing.discard(job.pretrained)
+        self._hand_out()
+
+    def _failed(self, worker: _Worker, message: str, log: bool = False) -> None:
+        raise NogsError(f"{message}; the traceback is in {worker.log}" if log else message)
+
+    def _ended(self, worker: _Worker) -> None:
+        code = worker.process.wait()
+        what = f" while it did {worker.job.label}" if worker.job else ""
+        raise NogsError(
+            f"a worker process died (exit code {code}){what}; see {worker.log}; the same command "
+            "resumes"
+        )
+
+
+HANDLERS: dict[str, Callable[..., None]] = {
+    "progress": _Pool._progress,
+    "done": _Pool._done,
+    "failed": _Pool._failed,
+    "ended": _Pool._ended,
+}

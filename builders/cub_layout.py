@@ -30,10 +30,11 @@ class CubImages:
     species: np.ndarray
 
 
-def read_images(folder: Path, count: int = IMAGES) -> CubImages:
+def read_images(folder: Path, count: int | None = IMAGES) -> CubImages:
     """`images.txt`, `train_test_split.txt`, `image_class_labels.txt` and `classes.txt`.
 
-    Raises `NogsError` with file and line where one is missing, out of order, or not CUB's.
+    `count` images are expected; None takes as many as there are. Raises `NogsError` with file and
+    line where one is missing, out of order, or not CUB's.
     """
     if not folder.is_dir():
         raise NogsError(f"no such folder: {folder}; give the CUB_200_2011 folder")
@@ -41,6 +42,7 @@ def read_images(folder: Path, count: int = IMAGES) -> CubImages:
     for line, path in enumerate(paths, 1):
         if path.startswith("/") or ".." in path.split("/"):
             raise NogsError(f"{folder / 'images.txt'}, line {line}: {path!r} leaves the folder")
+    count = len(paths)
     classes = [name.partition(".")[2] for name in _column(folder / "classes.txt", None, str)]
     if classes != list(SPECIES):
         raise NogsError(f"{folder / 'classes.txt'} does not list CUB-200-2011's 200 species")

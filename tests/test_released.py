@@ -1,0 +1,207 @@
+"""Importing the authors' released sequences: the archive itself where it is, else one made here."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from nogs_bench.builders.released import _cub, import_released
+from nogs_bench.builders.released_archive import ReleasedSequences, read_released
+from nogs_bench.errors import NogsError
+from nogs_bench.task import get_task
+from nogs_bench.tasks.celeba_hq import ATTRIBUTES
+
+RELEASED = Path(__file__).parents[2] / "shared/released"
+BIRD = "40, 48\n72, 48\n40, 80\n16, 64\n32, 24\ndata/birds/train/images/8.png"
+FACE = "147, 126\n92, 118\n76, 160\n147, 76\n181, 21\n"
+
+
+def write_tar(path: Path, members: Iterable[tuple[str, str]]) -> Path:
+    with tarfile.open(path, "w:gz", compresslevel=1) as tar:
+        for name, text in members:
+            content = text.encode()
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def made_members() -> Iterable[tuple[str, str]]:
+    for attribute in range(40):
+        for image in range(600):
+            yield f"optimal-sequences/celebhq/{attribute}/{image}.txt", FACE
+    for bird in range(1000):
+        yield f"optimal-sequences/birds/{bird}.txt", BIRD.replace("/8.", f"/{bird * 11}.")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Archive and label file."""
+    if RELEASED.exists():
+        return RELEASED / "optimal-sequences.tar.gz", RELEASED / "celeba-hq-attributes.txt.gz"
+    folder = tmp_path_factory.mktemp("released")
+    labels = folder / "labels.txt"
+    labels.write_text("".join(f"{i:06}.png{' -1' * 39} 1\n" for i in range(30_000)))
+    return write_tar(folder / "sequences.tar.gz", made_members()), labels
+
+
+@pytest.fixture(scope="module")
+def imported(inputs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return import_released(*inputs, tmp_path_factory.mktemp("nogs"))
+
+
+def test_41_folders_hold_24000_and_1000_annotated_rows(imported: list[Path]) -> None:
+    assert len(imported) == 41
+    counts = []
+    for folder in imported:
+        table = pq.read_table(folder / "annotations/train.parquet", columns=["index", "annotated"])
+        annotated = table["annotated"].to_numpy()
+        assert table["index"].to_numpy()[annotated].tolist() == list(range(annotated.sum()))
+        counts.append(int(annotated.sum()))
+    assert counts == [600] * 40 + [1000]
+    rows = {
+        split: pq.read_metadata(imported[0] / f"annotations/{split}.parquet").num_rows
+        for split in ("train", "validation", "test")
+    }
+    assert rows == {"train": 27_000, "validation": 500, "test": 2_500}
+
+
+def test_rows_are_what_the_files_say(inputs: tuple[Path, Path], imported: list[Path]) -> None:
+    wanted = {"celebhq/20/7.txt": (20, 7), "birds/3.txt": (40, 3)}
+    with tarfile.open(inputs[0]) as tar:
+        for name, (folder, row) in wanted.items():
+            text = tar.extractfile(f"optimal-sequences/{name}").read().decode()
+            expected = [[int(n) for n in line.split(",")] for line in text.splitlines()[:5]]
+            table = pq.read_table(imported[folder] / "annotations/train.parquet")
+            assert table["glimpses"][row].as_py() == expected
+    assert imported[20].name == "celeba-hq-male"
+
+
+def test_labels_are_those_of_the_file(inputs: tuple[Path, Path], imported: list[Path]) -> None:
+    table = np.genfromtxt(inputs[1], dtype=None, encoding="ascii", usecols=40)
+    young = imported[list(ATTRIBUTES).index("Young")]
+    stored = np.concatenate(
+        [
+            pq.read_table(young / f"annotations/{split}.parquet")["label"].to_numpy()
+            for split in ("train", "validation", "test")
+        ]
+    )
+    np.testing.assert_array_equal(stored, table > 0)
+
+
+def test_origin_and_unknown_labels_are_recorded(imported: list[Path]) -> None:
+    record = json.loads((imported[-1] / "provenance.json").read_text())
+    assert "released by the authors" in record["origin"]
+    assert record["made_by"]["licence"] == "unknown"
+    assert "license: unknown" in (imported[0] / "README.md").read_text()
+    labels = pq.read_table(imported[-1] / "annotations/train.parquet")["label"].to_numpy()
+    assert set(labels.tolist()) == {-1}
+
+
+def test_load_dataset_reads_it_offline(
+    imported: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datasets import load_dataset
+
+    male = load_dataset(str(imported[20]), cache_dir=str(tmp_path))
+    assert male["train"].features["label"].names == ["no", "yes"]
+    assert male["train"][0]["annotated"]
+    birds = load_dataset(str(imported[40]), cache_dir=str(tmp_path))
+    assert {name: len(rows) for name, rows in birds.items()} == {"train": 1000}
+
+
+@pytest.mark.skipif(not RELEASED.exists(), reason="the authors' archive is not here")
+def test_released_archive_is_as_described(inputs: tuple[Path, Path]) -> None:
+    """Counts that were taken from the release by other means."""
+    released = read_released(inputs[0])
+    faces = get_task("celeba-hq-male").grid.pixel_to_index(released.celeba)
+    birds = get_task("cub-200").grid.pixel_to_index(released.birds)
+    assert (faces[:, :, 0] == faces[:, :1, 0]).all()
+    assert (released.birds[:, 0] == [40, 48]).all()
+    repeats = [
+        sum(len(set(row)) < 5 for row in rows.reshape(-1, 5).tolist()) for rows in (faces, birds)
+    ]
+    assert repeats == [3, 5]
+    assert (released.birds == 96).any((1, 2)).sum() == 289
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("celebhq/0/0.txt", FACE.replace("92, 118", "92; 118"), r"0\.txt, line 2: expected 'row"),
+        ("celebhq/0/0.txt", FACE.replace("181", "180"), r"line 5: .*\(180, 21\) is off.*181, 21"),
+        ("celebhq/0/0.txt", FACE[:-8], "line 4: 4 lines, expected 5"),
+        ("celebhq/0/0.txt", FACE.replace("76,", "7\u00e9,"), "line 3: not plain text"),
+        ("celebhq/40/0.txt", FACE, "no such sequence is known"),
+        ("birds/0.txt", BIRD.replace("32, 24", "97, 24"), r"line 5: location \(97, 24\)"),
+        ("birds/0.txt", BIRD.replace("8.png", "11788.png"), "line 6: expected an image 0.png"),
+        ("birds/0.txt", BIRD.replace("8.png", ".png"), "line 6: expected an image"),
+        ("birds/0.txt", BIRD, r"celebhq/0/0\.txt is missing, and 23,999 others"),
+    ],
+)
+def test_a_bad_archive_is_refused_by_file_and_line(
+    tmp_path: Path, name: str, text: str, message: str
+) -> None:
+    archive = write_tar(tmp_path / "bad.tar.gz", [(f"x/{name}", text)])
+    with pytest.raises(NogsError, match=message) as as_tar:
+        read_released(archive)
+    path = tmp_path / "x" / name
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text.encode())
+    with pytest.raises(NogsError, match=message) as as_folder:
+        read_released(tmp_path / "x")
+    assert "\n" not in str(as_tar.value) + str(as_folder.value)
+
+
+def test_a_sequence_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    archive = write_tar(tmp_path / "two.tar", [("celebhq/3/5.txt", FACE)] * 2)
+    with pytest.raises(NogsError, match=r"celebhq/3/5\.txt: this sequence is in the archive twice"):
+        read_released(archive)
+
+
+def test_links_and_truncation_are_refused(tmp_path: Path) -> None:
+    link = tmp_path / "link.tar"
+    with tarfile.open(link, "w") as tar:
+        member = tarfile.TarInfo("../../celebhq/0/0.txt")
+        member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(member)
+    with pytest.raises(NogsError, match="a link"):
+        read_released(link)
+    whole = write_tar(tmp_path / "whole.tar.gz", [(f"birds/{i}.txt", BIRD) for i in range(50)])
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(NogsError, match="is damaged"):
+        read_released(cut)
+    with pytest.raises(NogsError, match="no such archive"):
+        read_released(tmp_path / "none.tar")
+
+
+def test_cub_folder_gives_labels_and_must_agree_with_the_release(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nogs_bench.builders import released
+    from nogs_bench.builders.cub_layout import CubImages
+
+    is_training = np.arange(11_788) % 2 == 0
+    is_training[-200:-100] = True
+    species = np.arange(11_788) % 200
+    images = CubImages(tuple(f"{i}.jpg" for i in range(11_788)), is_training, species)
+    monkeypatch.setattr(released, "read_images", lambda folder: images)
+    training = np.flatnonzero(is_training)
+    annotated = training[[int(place) for place in np.linspace(0, len(training) - 1, 1000)]]
+    sequences = ReleasedSequences(
+        np.zeros((40, 600, 5, 2), np.int64), np.zeros((1000, 5, 2), np.int64), annotated
+    )
+    folder = _cub(sequences, tmp_path, None, {})
+    np.testing.assert_array_equal(folder.rows["train"].labels[:1000, 0], annotated % 200)
+    assert (folder.rows["train"].labels[:, 1:] == -1).all()
+    sequences.bird_images[17] += 1
+    with pytest.raises(NogsError, match=r"birds/17\.txt is about image"):
+        _cub(sequences, tmp_path, None, {})

@@ -121,9 +121,9 @@ def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]
 
 
 def estimate_text(estimate: Estimate, form: Callable[[float], str]) -> str:
-    """`mean [low, high]`; the mean alone for one seed; `>` before lower bounds."""
+    """`mean [low, high]`; the mean alone for one seed or no time; `>` before lower bounds."""
     bound = ">" if estimate.censored else ""
-    if len(estimate.values) == 1:
+    if len(estimate.values) in (1, estimate.censored):
         return f"{bound}{form(estimate.mean)}"
     return escape(f"{bound}{form(estimate.mean)} [{form(estimate.low)}, {form(estimate.high)}]")
 

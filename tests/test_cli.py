@@ -165,7 +165,11 @@ def test_numbers_with_their_intervals() -> None:
     assert shown(tables.estimate_text(Estimate(1500, 1000, 2000, (1000, 2000)), whole)) == (
         "1,500 [1,000, 2,000]"
     )
-    assert shown(tables.estimate_text(Estimate(4000, 4000, 4000, (4000,), 1), whole)) == ">4,000"
+    for values, text in (((4000,), ">4,000"), ((4000, 4000), ">4,000")):
+        estimate = Estimate(4000, 4000, 4000, values, len(values))
+        assert shown(tables.estimate_text(estimate, whole)) == text
+    half = Estimate(3000, 2000, 4000, (2000, 4000), 1)
+    assert shown(tables.estimate_text(half, whole)) == ">3,000 [2,000, 4,000]"
     cases = {
         None: "",
         SpeedUp(2.0, 2.0, 1.5, 2.5, (0, 1)): "2.0 x [1.5, 2.5]",

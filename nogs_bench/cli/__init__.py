@@ -1,0 +1,14 @@
+"""The command line: thin commands over the functions of the same names.
+
+Everything heavy is imported inside the command that needs it, so that `--help` is quick.
+"""
+
+from nogs_bench.cli import datasets, figures, lists, runs
+from nogs_bench.cli.app import app
+
+__all__ = ["app", "datasets", "figures", "lists", "main", "runs"]
+
+
+def main() -> None:
+    """Entry point of the `nogs-bench` program."""
+    app()

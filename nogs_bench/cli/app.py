@@ -1,0 +1,38 @@
+"""The program, and what its commands share."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nogs_bench.exits import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Near-optimal glimpse sequences: a dataset and a benchmark for hard visual attention.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder of the task's images.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, ...")]
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if show_version:
+        typer.echo(f"nogs-bench {version('nogs-bench')}")
+        raise typer.Exit
+
+
+def print_json(value: Any) -> None:
+    """Print `value` on standard output; mappings of any kind become objects."""
+    typer.echo(json.dumps(value, indent=1, allow_nan=False, default=dict))

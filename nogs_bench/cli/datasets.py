@@ -1,0 +1,108 @@
+"""Datasets of sequences: `prepare` images, `build` sequences, `import-released` ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nogs_bench.cli.app import Data, Device, Json, app, print_json
+from nogs_bench.exits import keeping
+
+
+@app.command()
+def prepare(
+    dataset: Annotated[str, typer.Argument(help="celeba-hq or cub.")],
+    source: Annotated[Path, typer.Option(help="Folder of the images as you got them.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; then give it as --data.")],
+    labels: Annotated[
+        Path | None, typer.Option(help="CelebA-HQ's attribute file, if not in SOURCE.")
+    ] = None,
+    exclude: Annotated[Path | None, typer.Option(help="CUB's list of images to leave out.")] = None,
+    in_order: Annotated[
+        bool, typer.Option("--in-order", help="Parquet without numbers is in dataset order.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes.")] = None,
+) -> None:
+    """Decode and resize images that you fetch yourself, once, into a folder for --data."""
+    with keeping(f"finished parts are kept in {out}"):
+        from nogs_bench.builders.prepare import prepare as run
+
+        folder = run(
+            dataset,
+            source,
+            out,
+            labels=labels,
+            exclude=exclude,
+            in_order=in_order,
+            workers=workers,
+        )
+    typer.echo(f"{folder} is ready: give it as --data {folder}")
+
+
+@app.command()
+def build(
+    task: Annotated[str, typer.Argument(help="A task's name, or FILE.py:NAME.")],
+    out: Annotated[Path, typer.Option(help="The dataset folder to write.")],
+    images: Annotated[int | None, typer.Option(min=1, help="How many to annotate.")] = None,
+    data: Data = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    posterior: Annotated[
+        str, typer.Option(help="avp trains a network; bank computes it from labelled images.")
+    ] = "avp",
+    criterion: Annotated[str | None, typer.Option(help="entropy or cross-entropy.")] = None,
+    search: Annotated[str | None, typer.Option(help="How the grid is searched.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Annotating processes.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads that train the AVP.")] = None,
+    device: Device = "auto",
+    without_images: Annotated[
+        bool, typer.Option("--without-images", help="Leave the images out of the dataset.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Annotate images with near-optimal glimpse sequences and write a dataset folder."""
+    with keeping(f"finished stages are kept in {out / '.build'}"):
+        from nogs_bench.builders.build import build as run
+
+        folder = run(
+            task,
+            out,
+            images=images,
+            data=data,
+            seed=seed,
+            posterior=posterior,
+            criterion=criterion,
+            search=search,
+            workers=workers,
+            threads=threads,
+            device=device,
+            with_images=not without_images,
+        )
+    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    if as_json:
+        print_json({"folder": str(folder), **record})
+    else:
+        from nogs_bench.tables import print_tables, quality_table
+
+        print_tables(quality_table(record))
+        typer.echo(f'{folder} is ready: nogs_bench.load("{folder}")')
+
+
+@app.command("import-released")
+def import_released(
+    archive: Annotated[
+        Path, typer.Argument(help="The authors' optimal-sequences: a folder or a tar.")
+    ],
+    labels: Annotated[Path, typer.Option(help="CelebA-HQ's attribute file.")],
+    out: Annotated[Path, typer.Option(help="Folder of the dataset folders to write.")],
+    cub: Annotated[Path | None, typer.Option(help="CUB_200_2011, for the birds' labels.")] = None,
+    exclude: Annotated[Path | None, typer.Option(help="CUB's list of images to leave out.")] = None,
+) -> None:
+    """Turn the sequences that the paper's authors released into dataset folders."""
+    with keeping(f"finished datasets are kept in {out}"):
+        from nogs_bench.builders.released import import_released as run
+
+        folders = run(archive, labels, out, cub=cub, exclude=exclude)
+    typer.echo(f"{len(folders)} datasets are ready in {out}")

@@ -1,0 +1,36 @@
+"""Figures: `plot epe` and `plot curves`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nogs_bench.cli.app import app
+
+plot = typer.Typer(no_args_is_help=True, help="Draw figures, .png or .svg.")
+app.add_typer(plot, name="plot")
+Figure = Annotated[Path, typer.Option("--out", help="The figure: a .png or .svg file.")]
+
+
+@plot.command("epe")
+def plot_epe(
+    folder: Annotated[Path, typer.Argument(help="A dataset folder.")],
+    out: Figure,
+    index: Annotated[int, typer.Option(help="Number of an annotated training image.")] = 0,
+) -> None:
+    """Draw how one image's glimpses were chosen (the paper's figure 2)."""
+    from nogs_bench.plots import plot_epe as run
+
+    run(folder, index, out)
+
+
+@plot.command("curves")
+def plot_curves(
+    results: Annotated[Path, typer.Argument(help="A folder of results.")], out: Figure
+) -> None:
+    """Draw validation accuracy against iterations, each method's band over its seeds."""
+    from nogs_bench.plots import plot_curves as run
+
+    run(results, out)

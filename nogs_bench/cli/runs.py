@@ -1,0 +1,73 @@
+"""Training runs and their scores: `evaluate` and `score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nogs_bench.cli.app import Data, Device, Json, app, print_json
+from nogs_bench.exits import keeping
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model's name, or FILE.py:NAME.")] = "reference",
+    task: Annotated[str, typer.Option(help="A task's name, or FILE.py:NAME.")] = "cluttered-digits",
+    sequences: Annotated[
+        str | None, typer.Option(help="Dataset folder or Hub name [default: those shipped].")
+    ] = None,
+    methods: Annotated[str, typer.Option(help="Comma-separated.")] = "ram,ps-nogs",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
+    protocol: Annotated[str | None, typer.Option(help="scratch or pretrained.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Of each run.")] = None,
+    supervised: Annotated[int | None, typer.Option(min=1, help="Sequences to use.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),
+    data: Data = None,
+    device: Device = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a model by each method and seed, and score the runs."""
+    with keeping(f"finished runs are kept in {out}"):
+        from nogs_bench.evaluate import evaluate as run
+
+        scores = run(
+            model,
+            task=task,
+            sequences=sequences,
+            methods=tuple(name.strip() for name in methods.split(",")),
+            seeds=seeds,
+            protocol=protocol,
+            iterations=iterations,
+            supervised=supervised,
+            out=out,
+            data=data,
+            device=device,
+            workers=workers,
+        )
+    _show_scores(scores, as_json)
+
+
+@app.command()
+def score(
+    results: Annotated[Path, typer.Argument(help="A folder of results.")],
+    task: Annotated[
+        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compute all scores again from the curves of finished runs."""
+    from nogs_bench.scoring import score as run
+
+    _show_scores(run(results, task), as_json)
+
+
+def _show_scores(scores: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(scores.as_json())
+    else:
+        from nogs_bench.tables import print_tables, scores_tables
+
+        print_tables(*scores_tables(scores))

@@ -12,7 +12,6 @@ from safetensors.numpy import load_file, save_file
 
 from nogs_bench.artefact import Provenance
 from nogs_bench.builders.annotate import Annotator
-from nogs_bench.builders.completion import Retrieval
 from nogs_bench.builders.pca import Pca, fit_pca
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior
@@ -104,7 +103,7 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         stage("pca", {"components": task.annotation.components}, ("bank",), write_pca)
         parents = (*parents, "pca")
     kind = POSTERIORS[plan.posterior]
-    trained_on = {"roles": roles.record, "images": roles.avp(0).digest()}
+    trained_on = {"role": roles.record["avp"], "images": roles.avp(0).digest()}
     config = {**kind.config(task, plan.threads, plan.device), **trained_on}
     stage("posterior", config, (), write_posterior, kind.stage)
     annotation = asdict(task.annotation)

@@ -31,7 +31,7 @@ from nogs_bench.task import (
 CANVAS, DIGIT, SCRAP, SCRAPS = 40, 20, 6, 4
 BLOCK = 256
 SPLITS = Splits(train=60_000, validation=2_000, test=4_000, avp_validation=2_000)
-ANNOTATABLE = 6_000
+ANNOTATABLE = 3_000
 
 # Where in a fixed shuffle of the 1,797 digits each pool begins and ends.
 POOLS = {
@@ -151,14 +151,14 @@ CLUTTERED_DIGITS = register_task(
             ),
             TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.50),
         ),
-        avp=AvpTraining("conv", epochs=6, batch_size=256, learning_rate=1e-3, images=100_000),
+        avp=AvpTraining("conv", epochs=8, batch_size=256, learning_rate=2e-3, images=100_000),
         annotation=Annotation(
             images=ANNOTATABLE,
             bank_images=60_000,
             criterion="cross-entropy",
-            samples=200,
+            samples=100,
             components=0,
-            effective_samples=400.0,
+            effective_samples=200.0,
             observed="pasted",
         ),
         licence="Apache-2.0",

@@ -160,7 +160,7 @@ def _folder_members(folder: Path) -> Iterator[tuple[str, bytes]]:
 
 def _tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        with tarfile.open(path, "r|*") as tar:
+        with tarfile.open(path) as tar:
             for member in tar:
                 name = PurePosixPath(member.name).as_posix()
                 if not _is_sequence(name):
@@ -169,6 +169,9 @@ def _tar_members(path: Path) -> Iterator[tuple[str, bytes]]:
                 if file is None or member.size > _LARGEST:
                     raise NogsError(f"{path}: {name} is not a sequence's file: a link or too long")
                 yield name, file.read()
+            # A compressed file's checksum comes last, and is only looked at there.
+            while tar.fileobj is not None and tar.fileobj.read(1 << 20):
+                pass
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise NogsError(f"{path} is no tar or is damaged ({error}); get it again") from error
 

@@ -179,6 +179,11 @@ def test_links_and_truncation_are_refused(tmp_path: Path) -> None:
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(NogsError, match="is damaged"):
         read_released(cut)
+    content = bytearray(whole.read_bytes())
+    content[-8] ^= 1  # the checksum
+    cut.write_bytes(content)
+    with pytest.raises(NogsError, match="is damaged"):
+        read_released(cut)
     with pytest.raises(NogsError, match="no such archive"):
         read_released(tmp_path / "none.tar")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.builders.completion import Retrieval
+from nogs_bench.builders.completion import Completion, Completions
 from nogs_bench.builders.epe import CRITERIA, EpeEstimator
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.search import SEARCHES, Found
@@ -48,16 +48,9 @@ class Annotator:
 
     task: Task
     posterior: Posterior
-    retrieval: Retrieval
+    completion: Completion
     seed: int
     device: str = "cpu"
-    images: Tensor = field(init=False)
-    labels: Tensor = field(init=False)
-
-    def __post_init__(self) -> None:
-        bank = self.retrieval.bank
-        self.images = torch.from_numpy(bank.images).to(self.device)
-        self.labels = torch.from_numpy(bank.labels[:, self.task.target]).to(self.device)
 
     def first_step(self) -> Found:
         """The first glimpse: nothing has been seen, so it is the same for every image.
@@ -65,9 +58,8 @@ class Annotator:
         Searched exhaustively: its map is also the saliency of equation (17).
         """
         rng = np.random.default_rng([self.seed, 0])
-        count = min(self.task.annotation.first_samples, len(self.images))
-        rows = rng.choice(len(self.images), count, replace=False)
-        estimator = self._estimator(self.images[rows], rows, [])
+        drawn = self.completion.prior(self._first_samples, rng)
+        estimator = self._estimator(torch.from_numpy(drawn.images).to(self.device), drawn, [])
         return SEARCHES["exhaustive"](estimator, self.task.grid.cells)
 
     def annotate(self, image: np.ndarray, number: int, first: Found) -> Sequence:
@@ -76,20 +68,20 @@ class Annotator:
         `number` is its index in the training split; `first` the outcome of `first_step`.
         """
         task, settings = self.task, self.task.annotation
-        query = self.retrieval.query(image)
+        query = self.completion.query(image)
         observed = torch.from_numpy(image).to(self.device)
-        found, sizes = [first], [float(min(settings.first_samples, len(self.images)))]
+        found, sizes = [first], [float(self._first_samples)]
         for t in range(2, task.T + 1):
             query.observe(found[-1].cell)
             rng = np.random.default_rng([self.seed, 1, number, t])
             drawn = query.draw(settings.samples, rng)
             sizes.append(drawn.effective_samples)
             prefix = [step.cell for step in found]
-            completions = self.images[torch.from_numpy(drawn.rows).to(self.device)]
+            completions = torch.from_numpy(drawn.images).to(self.device)
             if settings.observed == "pasted":
                 seen = torch.from_numpy(task.grid.masks[prefix].any(0)).to(self.device)
                 completions = torch.where(seen, observed, completions)
-            estimator = self._estimator(completions, drawn.rows, prefix)
+            estimator = self._estimator(completions, drawn, prefix)
             found.append(SEARCHES[settings.search](estimator, task.grid.cells))
         return Sequence(
             cells=np.array([step.cell for step in found]),
@@ -99,11 +91,15 @@ class Annotator:
             evaluations=sum(step.evaluations for step in found[1:]),
         )
 
-    def _estimator(self, images: Tensor, rows: np.ndarray, prefix: list[int]) -> EpeEstimator:
+    @property
+    def _first_samples(self) -> int:
+        return int(min(self.task.annotation.first_samples, self.completion.support))
+
+    def _estimator(self, images: Tensor, drawn: Completions, prefix: list[int]) -> EpeEstimator:
         return EpeEstimator(
             posterior=self.posterior,
             criterion=CRITERIA[self.task.annotation.criterion],
             images=images,
-            labels=self.labels[torch.from_numpy(rows).to(self.device)],
+            labels=torch.from_numpy(drawn.labels[:, self.task.target]).to(self.device),
             prefix=torch.tensor(prefix, dtype=torch.int64, device=self.device),
         )

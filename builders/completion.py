@@ -1,41 +1,53 @@
-"""Stochastic image completion by retrieval from a bank (appendix A.3.3, algorithm 2).
+"""Stochastic image completion: draws from r_img(I | y_1:t, l_1:t) (section 4, appendix A.3).
 
-r_img(I | y_1:t, l_1:t) is the bank's own distribution reweighted by a Gaussian relaxation of the
-glimpses' Dirac likelihood: weights proportional to exp(-d^2 / 2 sigma^2), with d^2 the squared
-distance between observed and retrieved pixels at the glimpses, pixel values in 0 .. 1.
+Everything that completes images does so behind `Completion`: it starts a `Query` for an image, is
+told of glimpses one by one, and draws whole images that agree with them. `COMPLETIONS` names the
+kinds that the paper tried: retrieval from a bank (its choice), a conditional GAN, and Hamiltonian
+Monte Carlo in the latent space of a generator.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from nogs_bench.builders.pca import Pca
-from nogs_bench.builders.resampling import (
-    effective_sample_size,
-    normalise,
-    sigma_for,
-    systematic,
-)
-from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
-from nogs_bench.task import Annotation
+from nogs_bench.registry import Registry
+from nogs_bench.task import Task
 
 
 @dataclass(frozen=True)
 class Completions:
     """N equally weighted draws of I given the glimpses.
 
-    - `rows`: int64 (N,), the bank images drawn, in random order.
+    - `images`: uint8 (N, channels, image_size, image_size), in random order.
+    - `labels`: int64 (N, number of the family's labels); -1 where the label is unknown.
     - `effective_samples`: effective sample size of the weights that they were drawn with.
-    - `sigma`: the relaxation's standard deviation, pixel values in 0 .. 1.
+    - `sigma`: standard deviation of the Gaussian that relaxes the glimpses' Dirac likelihood,
+      pixel values in 0 .. 1; infinity before the first glimpse, 0 where nothing is relaxed.
+    - `rows`: int64 (N,), the bank images drawn; empty where there is no bank.
+    - `mirrored`: bool (N,), whether `images` shows the bank image left to right reversed; as long
+      as `rows`.
     """
 
-    rows: np.ndarray
+    images: np.ndarray
+    labels: np.ndarray
     effective_samples: float
     sigma: float
+    rows: np.ndarray
+    mirrored: np.ndarray
+
+
+def generated(
+    images: np.ndarray, labels: int, effective_samples: float, sigma: float
+) -> Completions:
+    """`Completions` that no bank holds: uint8 `images`, with `labels` unknown labels each."""
+    unknown = np.full((len(images), labels), -1, np.int64)
+    nowhere = np.empty(0, np.int64)
+    return Completions(images, unknown, effective_samples, sigma, nowhere, nowhere.astype(bool))
 
 
 class Query(Protocol):
@@ -46,109 +58,35 @@ class Query(Protocol):
         ...
 
     def draw(self, count: int, rng: np.random.Generator) -> Completions:
-        """`count` completions given the glimpses observed so far."""
+        """`count` completions given the glimpses observed so far; a function of `rng` alone."""
         ...
 
 
-class Retrieval:
-    """Completions from a bank of images.
+class Completion(Protocol):
+    """A way to complete images."""
 
-    With `pca`, a proposal compares reconstructions (all of the bank, cheaply), K1 images drawn
-    from it are compared exactly, and the ratio of both likelihoods reweights them. Without, the
-    exact distances over the whole bank are the weights.
-    """
+    @property
+    def support(self) -> float:
+        """How many different images there are to draw; infinity for a generator."""
+        ...
 
-    def __init__(
-        self,
-        bank: LabelledImages,
-        grid: GlimpseGrid,
-        settings: Annotation,
-        pca: Pca | None = None,
-    ):
-        self.bank, self.grid, self.settings, self.pca = bank, grid, settings, pca
+    def prior(self, count: int, rng: np.random.Generator) -> Completions:
+        """`count` images given no glimpses, distinct as long as there are enough."""
+        ...
 
     def query(self, image: np.ndarray) -> Query:
         """Start with no glimpses of an image, uint8 (channels, image_size, image_size)."""
-        return _ExactQuery(self, image) if self.pca is None else _ProposalQuery(self, image)
-
-    def distances(
-        self, image: np.ndarray, cell: int, rows: np.ndarray | slice = slice(None)
-    ) -> np.ndarray:
-        """float32: squared distances at one glimpse between an image and bank images."""
-        row, col = self.grid.pixels[cell]
-        size = self.grid.glimpse_size
-        window = (slice(row, row + size), slice(col, col + size))
-        theirs = self.bank.images[rows][(..., *window)].astype(np.float32)
-        theirs -= image[(..., *window)].astype(np.float32)
-        flat = theirs.reshape(len(theirs), -1) / 255
-        return np.einsum("np,np->n", flat, flat)
-
-    def sigma(self, t: int, distances: np.ndarray, wanted: float) -> float:
-        """The scheduled sigma after t glimpses, or the one with the wanted sample size."""
-        schedule = self.settings.sigma
-        return schedule[min(t, len(schedule)) - 1] if schedule else sigma_for(distances, wanted)
+        ...
 
 
-class _ExactQuery:
-    def __init__(self, retrieval: Retrieval, image: np.ndarray):
-        self.retrieval, self.image, self.t = retrieval, image, 0
-        self.total = np.zeros(len(retrieval.bank), np.float32)
-
-    def observe(self, cell: int) -> None:
-        self.total += self.retrieval.distances(self.image, cell)
-        self.t += 1
-
-    def draw(self, count: int, rng: np.random.Generator) -> Completions:
-        if not self.t:
-            return _prior(len(self.total), count, rng)
-        wanted = self.retrieval.settings.effective_samples
-        sigma = self.retrieval.sigma(self.t, self.total, wanted)
-        weights = normalise(self.total / (-2 * sigma**2))
-        rows = systematic(weights, count, rng)
-        return Completions(rows, effective_sample_size(weights), sigma)
+# (task, bank, seed, device) -> completion: fitted to, or trained on, the images of the bank.
+CompletionFactory = Callable[[Task, LabelledImages, int, str], Completion]
+COMPLETIONS: Registry[CompletionFactory] = Registry("completion", group="nogs_bench.completions")
 
 
-class _ProposalQuery:
-    def __init__(self, retrieval: Retrieval, image: np.ndarray):
-        assert retrieval.pca is not None
-        self.retrieval, self.image = retrieval, image
-        self.pca = retrieval.pca
-        self.reconstruction = self.pca.reconstruct(image)
-        self.total = np.zeros(len(retrieval.bank), np.float32)
-        self.cells: list[int] = []
+def get_completion(name: str) -> CompletionFactory:
+    """The registered completion called `name`."""
+    # Filling the registry imports every kind; each imports this file.
+    import nogs_bench.builders.retrieval  # noqa: F401
 
-    def observe(self, cell: int) -> None:
-        seen = np.flatnonzero(
-            np.broadcast_to(self.retrieval.grid.masks[cell], self.image.shape).reshape(-1)
-        )
-        theirs = self.pca.latents @ self.pca.basis[:, seen]
-        theirs += self.pca.mean[seen] - self.reconstruction[seen]
-        self.total += np.einsum("np,np->n", theirs, theirs)
-        self.cells.append(cell)
-
-    def draw(self, count: int, rng: np.random.Generator) -> Completions:
-        if not self.cells:
-            return _prior(len(self.total), count, rng)
-        settings = self.retrieval.settings
-        t = len(self.cells)
-        if settings.effective_samples:
-            proposal_sigma = sigma_for(self.total, settings.effective_samples)
-        else:
-            proposal_sigma = self.retrieval.sigma(t, self.total, 0)
-        log_proposal = self.total / (-2 * proposal_sigma**2)
-        drawn = systematic(normalise(log_proposal), settings.retrieved, rng)
-        rows, times = np.unique(drawn, return_counts=True)
-        exact = np.sum(
-            [self.retrieval.distances(self.image, cell, rows) for cell in self.cells], axis=0
-        )
-        sigma = settings.sigma[min(t, len(settings.sigma)) - 1] if settings.sigma else proposal_sigma
-        log_weights = exact / (-2 * sigma**2) - log_proposal[rows]
-        weights = normalise(log_weights + np.log(times))
-        chosen = rows[systematic(weights, count, rng)]
-        return Completions(chosen, effective_sample_size(weights), sigma)
-
-
-def _prior(bank: int, count: int, rng: np.random.Generator) -> Completions:
-    """Nothing has been seen: distinct bank images as long as there are enough."""
-    rows = rng.choice(bank, count, replace=count > bank)
-    return Completions(rows, float(min(bank, count)), float("inf"))
+    return COMPLETIONS[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -29,12 +30,27 @@ def systematic(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.
     return rng.permutation(chosen)
 
 
-def sigma_for(distances: np.ndarray, wanted: float, steps: int = 40) -> float:
-    """The Gaussian's standard deviation at which weights have the wanted effective sample size.
+def sigma_for(distances: np.ndarray, wanted: float) -> float:
+    """`sigma_where` for the Gaussian of squared distances (n,), in the square of sigma's unit."""
+    return sigma_where(lambda variance: distances / (-2 * variance), distances, wanted)
+
+
+def sigma_where(
+    log_weights: Callable[[float], np.ndarray],
+    distances: np.ndarray,
+    wanted: float,
+    steps: int = 40,
+) -> float:
+    """The sigma at which weights have the wanted effective sample size.
 
     Bisection in log sigma over a fixed range and number of steps, so it always ends; the effective
-    sample size grows with sigma. `distances`: squared distances (n,), in the square of sigma's
-    unit. Returns infinity (all weights equal) where `wanted` is n or more.
+    sample size grows with sigma. Returns infinity (all weights equal) where `wanted` is n or more,
+    or no distance differs from another.
+
+    **Arguments**
+
+    - `log_weights`: maps sigma^2 to log-weights (n,).
+    - `distances`: squared distances (n,) that set the range, in the square of sigma's unit.
     """
     spread = float(distances.max() - distances.min())
     if wanted >= len(distances) or spread == 0:
@@ -42,6 +58,6 @@ def sigma_for(distances: np.ndarray, wanted: float, steps: int = 40) -> float:
     low, high = math.log(spread) / 2 - 12, math.log(spread) / 2 + 6
     for _ in range(steps):
         middle = (low + high) / 2
-        size = effective_sample_size(normalise(distances / (-2 * math.exp(2 * middle))))
+        size = effective_sample_size(normalise(log_weights(math.exp(2 * middle))))
         low, high = (middle, high) if size < wanted else (low, middle)
     return math.exp((low + high) / 2)

@@ -16,6 +16,7 @@ from nogs_bench.builders.pca import Pca, fit_pca
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.posteriors import POSTERIORS
+from nogs_bench.builders.retrieval import Retrieval
 from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.search import Found
 from nogs_bench.images import LabelledImages

@@ -5,14 +5,14 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from tiny import corner_task
 
 from nogs_bench.builders.annotate import Annotator
-from nogs_bench.builders.completion import Retrieval
 from nogs_bench.builders.epe import CRITERIA, EpeEstimator
 from nogs_bench.builders.oracle import BankPosterior, exact_epe
+from nogs_bench.builders.retrieval import Retrieval
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
-from tiny import corner_task
 
 # Four 2 x 2 images of one-pixel glimpses; the label is the upper left pixel XOR the lower right.
 GRID = GlimpseGrid.even(2, 1, 1)
@@ -35,7 +35,8 @@ def test_posterior_counts_the_matching_images():
     bank = three_images()
     posterior = BankPosterior(bank, GRID, classes=2)
     image = torch.from_numpy(bank.images[:1])
-    after = {cell: posterior.log_posterior(image, torch.tensor([[cell]])).exp()[0] for cell in (0, 1, 2)}
+    cells = [torch.tensor([[cell]]) for cell in range(3)]
+    after = [posterior.log_posterior(image, cell).exp()[0] for cell in cells]
     np.testing.assert_allclose(after[0], [1, 0], atol=1e-6)
     np.testing.assert_allclose(after[1], [1 / 2, 1 / 2], atol=1e-6)
     np.testing.assert_allclose(after[2], [2 / 3, 1 / 3], atol=1e-6)
@@ -98,7 +99,7 @@ def test_a_wrong_posterior_is_punished_by_cross_entropy_alone():
 
 
 def test_greedy_choice_is_the_oracles():
-    """With the oracle's posterior and matching completions, algorithm 1 picks the oracle's cells."""
+    """With the oracle's posterior and matching completions, algorithm 1 picks its cells."""
     bank = xor_bank()
     task = corner_task(grid=GRID)
     settings = task.annotation

@@ -1,0 +1,178 @@
+"""Completion by retrieval from a bank of images (appendix A.3.3, algorithm 2).
+
+r_img(I | y_1:t, l_1:t) is the bank's own distribution reweighted by a Gaussian relaxation of the
+glimpses' Dirac likelihood: weights proportional to exp(-d^2 / 2 sigma^2), with d^2 the squared
+distance between observed and retrieved pixels at the glimpses, pixel values in 0 .. 1. With
+`Annotation.mirrored` the bank counts twice, the second time left to right reversed; with
+`Annotation.shifts` each glimpse's likelihood is summed over small moves.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nogs_bench.builders.completion import COMPLETIONS, Completions, Query
+from nogs_bench.builders.matching import Evidence, moved, pixel_distances, window
+from nogs_bench.builders.pca import Pca, fit_pca
+from nogs_bench.builders.proposal import projected_distances
+from nogs_bench.builders.resampling import (
+    effective_sample_size,
+    normalise,
+    sigma_where,
+    systematic,
+)
+from nogs_bench.errors import NogsError
+from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.images import LabelledImages
+from nogs_bench.task import Annotation, Task
+
+
+class Retrieval:
+    """Completions from a bank of images; implements `Completion`.
+
+    With `pca`, a proposal compares reconstructions (all of the bank, cheaply), K1 images drawn
+    from it are compared exactly, and the ratio of both likelihoods reweights them. Without, the
+    exact distances over the whole bank are the weights. A *copy* is a bank image as it is (copy i
+    is row i) or, with `settings.mirrored`, reversed (copy `len(bank) + i`).
+
+    Of the bank's images only the rows asked for are read, so a memory map will do.
+    Raises `NogsError` if the settings name no sigma, or shifts that leave out 0.
+    """
+
+    def __init__(
+        self,
+        bank: LabelledImages,
+        grid: GlimpseGrid,
+        settings: Annotation,
+        pca: Pca | None = None,
+    ):
+        if not settings.sigma and not settings.effective_samples:
+            raise NogsError("annotation: give sigma, or effective_samples to find it, or both")
+        for name in ("shifts", "proposal_shifts"):
+            if 0 not in getattr(settings, name):
+                raise NogsError(f"annotation: {name} must hold 0, the glimpse's own place")
+        self.bank, self.grid, self.settings, self.pca = bank, grid, settings, pca
+        self.reversals = (False, True) if settings.mirrored else (False,)
+
+    @property
+    def support(self) -> float:
+        return float(self.copies)
+
+    @property
+    def copies(self) -> int:
+        """How many images there are to draw: the bank's, twice if also mirrored."""
+        return len(self.bank) * len(self.reversals)
+
+    def prior(self, count: int, rng: np.random.Generator) -> Completions:
+        copies = rng.choice(self.copies, count, replace=count > self.copies)
+        return self.completions(copies, float(min(self.copies, count)), float("inf"))
+
+    def query(self, image: np.ndarray) -> Query:
+        return _ExactQuery(self, image) if self.pca is None else _ProposalQuery(self, image)
+
+    def glimpse(self, image: np.ndarray, cell: int) -> np.ndarray:
+        """What a glimpse at `cell` sees of an image (channels, side, side)."""
+        row, col = (int(value) for value in self.grid.pixels[cell])
+        return window(image, (row, col), self.grid.glimpse_size, mirrored=False)
+
+    def distances(self, image: np.ndarray, cell: int) -> np.ndarray:
+        """float32 (moves, copies): squared distances at one glimpse to the whole bank."""
+        glimpse, pixels = self.glimpse(image, cell), moved(self.grid, cell, self.settings.shifts)
+        parts = [pixel_distances(self.bank.images, glimpse, pixels, m) for m in self.reversals]
+        return np.concatenate(parts, axis=1)
+
+    def scheduled(self, t: int) -> float | None:
+        """The schedule's sigma after t glimpses (its last, from there on), or None."""
+        schedule = self.settings.sigma
+        return schedule[min(t, len(schedule)) - 1] if schedule else None
+
+    def bisected(self, evidence: Evidence) -> float:
+        """The sigma at which the evidence has the wanted effective sample size."""
+        nearest = evidence.nearest()
+        return sigma_where(evidence.log_likelihood, nearest, self.settings.effective_samples)
+
+    def completions(self, copies: np.ndarray, effective: float, sigma: float) -> Completions:
+        """The images of `copies`, int64 (N,), reversed where they are mirrored ones."""
+        rows, mirrored = copies % len(self.bank), copies >= len(self.bank)
+        images = self.bank.images[rows]
+        images[mirrored] = images[mirrored][..., ::-1]
+        return Completions(images, self.bank.labels[rows], effective, sigma, rows, mirrored)
+
+
+class _ExactQuery:
+    def __init__(self, retrieval: Retrieval, image: np.ndarray):
+        self.retrieval, self.image = retrieval, image
+        self.evidence = Evidence(retrieval.copies)
+
+    def observe(self, cell: int) -> None:
+        self.evidence.add(self.retrieval.distances(self.image, cell))
+
+    def draw(self, count: int, rng: np.random.Generator) -> Completions:
+        retrieval, evidence = self.retrieval, self.evidence
+        if not evidence.glimpses:
+            return retrieval.prior(count, rng)
+        sigma = retrieval.scheduled(evidence.glimpses) or retrieval.bisected(evidence)
+        weights = normalise(evidence.log_likelihood(sigma**2))
+        copies = systematic(weights, count, rng)
+        return retrieval.completions(copies, effective_sample_size(weights), sigma)
+
+
+class _ProposalQuery:
+    """`SAMPLEPROPOSAL` in `observe`, `SAMPLEIMAGES` in `draw`."""
+
+    def __init__(self, retrieval: Retrieval, image: np.ndarray):
+        assert retrieval.pca is not None
+        self.retrieval, self.image, self.pca = retrieval, image, retrieval.pca
+        self.reconstruction = self.pca.reconstruct(image).reshape(image.shape)
+        self.proposal = Evidence(retrieval.copies)
+        self.cells: list[int] = []
+
+    def observe(self, cell: int) -> None:
+        retrieval = self.retrieval
+        pixels = moved(retrieval.grid, cell, retrieval.settings.proposal_shifts)
+        glimpse = retrieval.glimpse(self.reconstruction, cell)
+        parts = [projected_distances(self.pca, glimpse, pixels, m) for m in retrieval.reversals]
+        self.proposal.add(np.concatenate(parts, axis=1))
+        self.cells.append(cell)
+
+    def draw(self, count: int, rng: np.random.Generator) -> Completions:
+        retrieval, settings = self.retrieval, self.retrieval.settings
+        if not self.cells:
+            return retrieval.prior(count, rng)
+        scheduled = retrieval.scheduled(len(self.cells))
+        bisect = scheduled is None or settings.effective_samples > 0
+        proposal_sigma = retrieval.bisected(self.proposal) if bisect else scheduled
+        assert proposal_sigma is not None
+        log_proposal = self.proposal.log_likelihood(proposal_sigma**2)
+        drawn = systematic(normalise(log_proposal), settings.retrieved, rng)
+        copies, times = np.unique(drawn, return_counts=True)
+        sigma = scheduled or proposal_sigma
+        log_weights = self._exact(copies).log_likelihood(sigma**2) - log_proposal[copies]
+        weights = normalise(log_weights + np.log(times))
+        chosen = copies[systematic(weights, count, rng)]
+        return retrieval.completions(chosen, effective_sample_size(weights), sigma)
+
+    def _exact(self, copies: np.ndarray) -> Evidence:
+        """The evidence of all glimpses for a few copies, sorted int64 (k,): their images are read."""
+        retrieval = self.retrieval
+        images = retrieval.bank.images[copies % len(retrieval.bank)]
+        plain = int(np.searchsorted(copies, len(retrieval.bank)))
+        parts = ((images[:plain], False), (images[plain:], True))
+        evidence = Evidence(len(copies))
+        for cell in self.cells:
+            glimpse = retrieval.glimpse(self.image, cell)
+            pixels = moved(retrieval.grid, cell, retrieval.settings.shifts)
+            evidence.add(
+                np.concatenate(
+                    [pixel_distances(part, glimpse, pixels, m) for part, m in parts], axis=1
+                )
+            )
+        return evidence
+
+
+@COMPLETIONS.register("retrieval")
+def fit_retrieval(task: Task, bank: LabelledImages, seed: int, device: str) -> Retrieval:
+    """Retrieval as the task's `annotation` says, its PCA fitted to the bank."""
+    components = task.annotation.components
+    pca = fit_pca(bank.images, components) if components else None
+    return Retrieval(bank, task.grid, task.annotation, pca)

@@ -1,0 +1,80 @@
+"""A bank from a user's own function: `FILE.py:NAME`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.artefact import digest_file
+from nogs_bench.builders.generators.generator import GENERATORS, Generator, Setting
+from nogs_bench.builders.generators.pixels import fit
+from nogs_bench.errors import NogsError
+from nogs_bench.images import LabelledImages
+from nogs_bench.registry import load_object
+from nogs_bench.task import Task
+
+Draw = Callable[[int, int, int], Any]
+
+
+class CallableGenerator:
+    """Images of `draw(seed, start, count)`.
+
+    `draw` returns uint8 images (count, 1 or 3, h, w), or a pair of them and integer labels
+    (count, labels) or (count,). An image may depend on the seed and its number alone: each call
+    that begins a shard is checked against another range, since a bank that no one can make again
+    is worthless.
+    """
+
+    def __init__(self, draw: Draw, name: str, task: Task, source: str):
+        self.draw, self.name, self.task = draw, name, task
+        self.config: Mapping[str, Any] = {"generator": name, "source": source}
+
+    def sample(self, seed: int, start: int, count: int) -> LabelledImages:
+        """See `Generator.sample`. Raises `NogsError` if the function breaks its promise."""
+        drawn = self._draw(seed, start, count)
+        last = self._draw(seed, start + count - 1, 1)
+        same = np.array_equal(drawn.images[-1:], last.images)
+        if not same or not np.array_equal(drawn.labels[-1:], last.labels):
+            raise NogsError(
+                f"{self.name}: image {start + count - 1} of seed {seed} differs when it is asked "
+                "for alone; an image must depend on the seed and its number only"
+            )
+        return drawn
+
+    def _draw(self, seed: int, start: int, count: int) -> LabelledImages:
+        task, drawn = self.task, self.draw(seed, start, count)
+        images, labels = drawn if isinstance(drawn, tuple) else (drawn, None)
+        images = np.asarray(images)
+        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise NogsError(
+                f"{self.name} gave {images.dtype} {images.shape}; images must be uint8 "
+                "(count, 1 or 3, height, width)"
+            )
+        width = len(task.labels)
+        labels = np.full((count, width), -1) if labels is None else np.asarray(labels)
+        if labels.size != count * width or len(images) != count or labels.dtype.kind not in "iu":
+            raise NogsError(
+                f"{self.name} was asked for {count} images and gave {len(images)}, with labels "
+                f"{labels.dtype} {labels.shape}; expected integers ({count}, {width})"
+            )
+        labels = labels.reshape(count, width).astype(np.int64)
+        over = [
+            j for j, label in enumerate(task.labels) if labels[:, j].max() >= len(label.classes)
+        ]
+        if over or labels.min() < -1:
+            raise NogsError(f"{self.name} gave a label that is not a class of {task.name}")
+        fitted = [fit(image, task.channels, task.image_size) for image in images]
+        return LabelledImages(np.stack(fitted), labels)
+
+
+@GENERATORS.register("callable")
+def open_callable(argument: str, setting: Setting) -> Generator:
+    """`FILE.py:NAME`; the file runs with the user's rights."""
+    draw = load_object(argument, "generator")
+    if not callable(draw):
+        raise NogsError(f"{argument} is a {type(draw).__name__}, not a function")
+    file, _, name = argument.rpartition(":")
+    return CallableGenerator(draw, name, setting.task, digest_file(Path(file)))

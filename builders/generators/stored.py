@@ -1,0 +1,160 @@
+"""Banks from images that are already there: a folder, a dataset, or the task's own sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from nogs_bench.artefact import digest_json
+from nogs_bench.builders.generators.generator import GENERATORS, Generator, Setting, split_options
+from nogs_bench.builders.generators.pixels import picture
+from nogs_bench.errors import NogsError
+from nogs_bench.images import LabelledImages, Sampler
+from nogs_bench.task import Task
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+
+class StoredImages:
+    """As many images as there are, in an order that the seed shuffles.
+
+    **Arguments**
+
+    - `read(number)`: a Pillow image and its label, or -1 (then for all of the task's labels).
+    - `total`: how many there are.
+    - `config`: see `Generator`.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], tuple[Image.Image, int]],
+        total: int,
+        task: Task,
+        config: Mapping[str, Any],
+    ):
+        self.read, self.total, self.task, self.config = read, total, task, config
+
+    def sample(self, seed: int, start: int, count: int) -> LabelledImages:
+        """See `Generator.sample`. Raises `NogsError` beyond the last image."""
+        if start + count > self.total:
+            raise NogsError(
+                f"a bank of {start + count} images was asked of {self.total}; make it smaller "
+                "(bank_images) or give more images"
+            )
+        order = _order(self.total, seed)[start : start + count]
+        mode = {1: "L", 3: "RGB"}[self.task.channels]
+        images, labels = [], np.empty((count, len(self.task.labels)), np.int64)
+        for row, number in enumerate(order):
+            image, labels[row] = self.read(int(number))
+            images.append(picture(image, mode, self.task.image_size))
+        return LabelledImages(np.stack(images), labels)
+
+
+@lru_cache(1)
+def _order(total: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, 3]).permutation(total)
+
+
+@GENERATORS.register("folder")
+def open_folder(argument: str, setting: Setting) -> Generator:
+    """`folder:DIR`: every image file in it and below, without labels."""
+    folder = Path(argument)
+    if not argument or not folder.is_dir():
+        raise NogsError(f"--bank folder:{argument}: no such folder; write it as folder:DIR")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        raise NogsError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
+    listing = [[str(path.relative_to(folder)), path.stat().st_size] for path in files]
+    config = {"generator": "folder", "files": len(files), "listing": digest_json(listing)}
+    return StoredImages(lambda number: (_open(files[number]), -1), len(files), setting.task, config)
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except (OSError, UnidentifiedImageError) as error:
+        raise NogsError(
+            f"{path} is not a readable image ({error}); remove or replace it"
+        ) from error
+
+
+@GENERATORS.register("dataset")
+def open_dataset(argument: str, setting: Setting) -> Generator:
+    """`dataset:NAME_OR_FOLDER`, whatever `datasets.load_dataset` loads.
+
+    Options: `split=` (default `train`), `image=` and `label=`, the columns. Without `label` the
+    bank has no labels; with it, the task must have one label, and its classes the same numbers.
+    """
+    known = {"split": str, "image": str, "label": str, "config": str}
+    name, options = split_options(argument, known, "dataset")
+    from datasets import load_dataset
+
+    split = options.get("split", "train")
+    try:
+        rows = load_dataset(name, options.get("config"), split=split)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise NogsError(f"--bank dataset:{argument}: {str(error).splitlines()[0]}") from error
+    column, label = options.get("image", "image"), options.get("label")
+    missing = {column, label or column} - set(rows.column_names)
+    if missing:
+        raise NogsError(
+            f"dataset {name} has no column {missing.pop()!r}; it has {rows.column_names}"
+        )
+    task = setting.task
+    if label:
+        _check_labels(rows[label][:], task, f"dataset {name}")
+
+    def read(number: int) -> tuple[Image.Image, int]:
+        row = rows[number]
+        return row[column], row[label] if label else -1
+
+    config = {
+        "generator": "dataset",
+        "rows": len(rows),
+        "fingerprint": rows._fingerprint,
+        "columns": [column, label],
+    }
+    return StoredImages(read, len(rows), task, config)
+
+
+def _check_labels(labels: Sequence[int], task: Task, where: str) -> None:
+    if len(task.labels) != 1:
+        raise NogsError(f"{where}: {task.name} has {len(task.labels)} labels; leave out label=")
+    classes = len(task.classes)
+    wrong = [label for label in labels if not isinstance(label, int) or not -1 <= label < classes]
+    if wrong:
+        raise NogsError(
+            f"{where}: label {wrong[0]!r} is not one of {task.name}'s {classes} classes"
+        )
+
+
+class TaskSampler:
+    """The task's own p(image, label): a bank of any size, on disk."""
+
+    def __init__(self, task: Task, sampler: Sampler):
+        self.sampler = sampler
+        self.config: Mapping[str, Any] = {
+            "generator": "sampler",
+            "task": task.name,
+            "version": task.version,
+        }
+
+    def sample(self, seed: int, start: int, count: int) -> LabelledImages:
+        """See `Generator.sample`."""
+        return self.sampler.sample(f"bank-{seed}", start, count)
+
+
+@GENERATORS.register("sampler")
+def open_sampler(argument: str, setting: Setting) -> Generator:
+    """`sampler`: for tasks whose images are composed."""
+    source = setting.task.source
+    if argument or not isinstance(source, Sampler):
+        raise NogsError(f"--bank sampler: {setting.task.name} has no sampler; name a generator")
+    return TaskSampler(setting.task, source)

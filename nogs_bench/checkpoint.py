@@ -73,7 +73,10 @@ def _encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, torch.Tensor):
         # A copy: safetensors refuses two tensors that share memory.
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
-        return ["tensor", name]
+        # Layout is kept: fused Adam pairs a parameter's memory with its moments' as it lies.
+        if value.is_contiguous() or torch.empty_like(value).stride() != value.stride():
+            return ["tensor", name]
+        return ["strided", [name, list(value.stride())]]
     if isinstance(value, Mapping):
         items = []
         for key, item in value.items():
@@ -96,8 +99,17 @@ def _decode(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
     return _DECODERS[kind](content, tensors)
 
 
+def _strided(content: Any, tensors: Mapping[str, Tensor]) -> Tensor:
+    import torch
+
+    name, stride = content
+    value = tensors[name]
+    return torch.empty_strided(value.shape, stride, dtype=value.dtype).copy_(value)
+
+
 _DECODERS = {
     "tensor": lambda name, tensors: tensors[name],
+    "strided": _strided,
     "dict": lambda items, tensors: {key: _decode(item, tensors) for key, item in items},
     "list": lambda items, tensors: [_decode(item, tensors) for item in items],
     "tuple": lambda items, tensors: tuple(_decode(item, tensors) for item in items),

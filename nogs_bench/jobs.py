@@ -20,7 +20,7 @@ from nogs_bench.artefact import digest_json, package_version
 from nogs_bench.fovea import Fovea, ImageTensors
 from nogs_bench.imagestore import open_split
 from nogs_bench.methods import METHODS
-from nogs_bench.metrics import policy_classifier, test_metrics
+from nogs_bench.metrics import measure, policy_classifier
 from nogs_bench.model import load_model
 from nogs_bench.pretrain import load_pretrained, pretrain
 from nogs_bench.randomness import derive
@@ -158,7 +158,7 @@ def do_run(job: Job, report: Report) -> None:
     report(job.steps, "testing")
     classify = policy_classifier(model, task, Fovea(task.grid, device))
     test = _images(job.place, "test", task, device)
-    metrics = test_metrics(model, classify, test, config.hyperparameters.rollouts)
+    metrics = measure(model, classify, test, config.hyperparameters.rollouts)
     result = RunResult(
         **dict(config),
         format_version=1,

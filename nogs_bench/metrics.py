@@ -62,9 +62,7 @@ def predict(model: Any, classify: Classifier, data: ImageTensors, *key: int | st
     return torch.cat(parts).log_softmax(-1)
 
 
-def test_metrics(
-    model: Any, classify: Classifier, data: ImageTensors, rollouts: int
-) -> TestMetrics:
+def measure(model: Any, classify: Classifier, data: ImageTensors, rollouts: int) -> TestMetrics:
     """Metrics of M = `rollouts` rollouts, singly and with their probabilities averaged.
 
     The rollouts' randomness is the same for every run: only models differ.

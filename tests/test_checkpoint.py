@@ -63,6 +63,7 @@ def test_nesting_types_and_shared_tensors_survive(tmp_path):
     for name in ("t", "view", "scalar", "half", "empty"):
         assert loaded[name].dtype == state[name].dtype
         assert torch.equal(loaded[name], state[name])
+        assert loaded[name].stride() == state[name].stride()
     assert loaded["plain"][:5] == state["plain"][:5]
     name, inner = loaded["plain"][5]
     assert name == "a"

@@ -114,7 +114,8 @@ def _columns(task: Task, configs: Mapping[str, Any]) -> str:
         ),
         "epe_map": (
             f"float16 ({task.T}, {grid})",
-            "the same for every allowed location, nats; NaN where it was not evaluated",
+            "the same for every allowed location, nats; a search by halving estimates those it "
+            "drops early from fewer samples; NaN where it was not evaluated",
         ),
     }
     holds = {name: set(config["features"]) for name, config in configs.items()}

@@ -15,8 +15,9 @@ from nogs_bench.artefact import replacing
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.loading import load
+from nogs_bench.methods import METHODS
 from nogs_bench.result import RunResult, load_results
-from nogs_bench.task import TASKS, get_task
+from nogs_bench.task import get_task
 
 FORMATS = (".png", ".svg")
 STYLE: dict[Any, Any] = {
@@ -36,7 +37,7 @@ def plot_epe(folder: str | Path, index: int, out: str | Path) -> Path:
     """Draw how the sequence of one image was chosen (the paper's figure 2); returns `out`.
 
     Top row: expected posterior entropy of every location before each glimpse, a cross on the
-    chosen one. Bottom row: the whole image, then what has been seen of it after each glimpse.
+    chosen one (a search by halving refines only the best: other cells are noisier). Bottom row: the whole image, then what has been seen of it after each glimpse.
 
     **Arguments**
 
@@ -72,7 +73,7 @@ def plot_curves(results: str | Path, out: str | Path) -> Path:
     - `results`: the folder that `nogs-bench evaluate` wrote.
     - `out`: a `.png` or `.svg` file.
 
-    Raises `NogsError` if there are no results or one is damaged.
+    Raises `NogsError` if there are no results, or one is damaged or of an unknown task.
     """
     panels: dict[tuple[str, str, str], dict[str, list[RunResult]]] = {}
     for run in load_results(Path(results)):
@@ -90,7 +91,9 @@ def _draw_curves(
     axes: Any, key: tuple[str, str, str], methods: Mapping[str, list[RunResult]]
 ) -> None:
     task, protocol, model = key
-    for number, (method, runs) in enumerate(methods.items()):
+    order = sorted(methods, key=METHODS.names().index)
+    for method in order:
+        runs, number = methods[method], METHODS.names().index(method)
         colour, seeds = COLOURS[number % len(COLOURS)], len(runs)
         at = np.array(sorted(set.intersection(*({p.iteration for p in r.curve} for r in runs))))
         values = np.array([[p.accuracy for p in run.curve if p.iteration in at] for run in runs])
@@ -99,9 +102,8 @@ def _draw_curves(
         axes.fill_between(
             at, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.18, linewidth=0
         )
-    if task in TASKS.names():
-        target = 100 * get_task(task).protocol(protocol).target_accuracy
-        axes.axhline(target, color="0.5", linewidth=0.9, linestyle=":", label="target")
+    target = 100 * get_task(task).protocol(protocol).target_accuracy
+    axes.axhline(target, color="0.5", linewidth=0.9, linestyle=":", label="target")
     axes.set_title(f"{task}, {protocol}, {model}", fontsize=9, loc="left")
     axes.set(xlabel="iterations", ylabel="validation accuracy, %", xlim=(0, None))
     axes.grid(axis="y", color="0.92", linewidth=0.8)

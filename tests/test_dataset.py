@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from nogs_bench.builders.dataset import write_dataset
 from nogs_bench.builders.parquet import Annotations, LabelsOnly
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
+from nogs_bench.task import get_task
+from nogs_bench.tasks.fashion_mnist import DEBIAN_FOLDER
 
 TASK = corner_task()
 ROWS = {split: TASK.source.load(split) for split in ("train", "validation", "test")}
@@ -221,3 +224,19 @@ def test_the_digest_follows_the_rows(tmp_path: Path) -> None:
     digests = [json.loads((f / "provenance.json").read_text())["digest"] for f in folders]
     assert len(set(digests[:3])) == 3
     assert digests[3] == digests[0], "the digest is of the content, not of how it came about"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not DEBIAN_FOLDER.is_dir(), reason="needs Debian's package dataset-fashion-mnist"
+)
+def test_seventy_thousand_images_take_seconds(tmp_path: Path) -> None:
+    task = get_task("fashion-mnist")
+    rows = {split: task.source.load(split) for split in ROWS}
+    none = Annotations(np.empty(0, int), np.empty((0, task.T, 2), int))
+    began = time.perf_counter()
+    folder = write_dataset(
+        task, tmp_path / "d", **rows, annotations=none, provenance={}, origin="made by a test"
+    )
+    assert time.perf_counter() - began < 60
+    assert sum(path.stat().st_size for path in folder.rglob("*.parquet")) < 50e6

@@ -64,5 +64,7 @@ def test_curves_have_a_line_for_each_method(tmp_path: Path) -> None:
     drawn = re.findall(r"<!-- (.*?) -->", words)
     assert "ram (2 seeds)" in drawn
     assert "ps-nogs (2 seeds)" in drawn
+    assert "target" in drawn
+    assert drawn.index("ram (2 seeds)") < drawn.index("ps-nogs (2 seeds)"), "the baseline first"
     with pytest.raises(NogsError, match="no results folder"):
         plot_curves(tmp_path / "absent", tmp_path / "a.svg")

@@ -30,16 +30,17 @@ class Avp(nn.Module):
     """g(label | y_1:t, l_1:t); implements `Posterior` for the task's target.
 
     One head for each label of the task's family, linear maps from the same last hidden layer.
+    With `weights` the network starts from those that the task names, if any.
     """
 
     masks: Tensor
 
-    def __init__(self, task: Task):
+    def __init__(self, task: Task, weights: bool = False):
         super().__init__()
         self.classes = [len(label.classes) for label in task.labels]
         self.target = task.target
         self.network = make_network(
-            task.avp.network, task.channels, task.image_size, sum(self.classes)
+            task.avp.network, task.channels, task.image_size, sum(self.classes), weights
         ).to(memory_format=torch.channels_last)
         self.register_buffer("masks", torch.from_numpy(task.grid.masks), persistent=False)
 
@@ -75,7 +76,7 @@ def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str
     """
     settings = task.avp
     torch.manual_seed(seed)
-    avp = Avp(task).to(device)
+    avp = Avp(task, weights=True).to(device)
     average = torch.optim.swa_utils.AveragedModel(avp, avg_fn=_moving_average, use_buffers=True)
     batches = len(roles.avp(0)) // settings.batch_size
     optimizer = torch.optim.AdamW(avp.parameters(), settings.learning_rate)

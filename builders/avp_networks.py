@@ -1,24 +1,43 @@
 """Networks behind the attentional variational posterior: masked image and mask to logits.
 
-Each is made by `AVP_NETWORKS[name](channels, image_size, outputs)` and maps float
-(n, channels + 1, image_size, image_size) to (n, outputs). `timm:NAME` takes any timm backbone.
+Each is made by `AVP_NETWORKS[name](channels, image_size, outputs, argument)`, `argument` being
+what follows the colon of a task's `NAME:ARGUMENT`, and maps float
+(n, channels + 1, image_size, image_size) to (n, outputs). The last channel is the mask, 1 where a
+pixel was observed; the others are in 0 .. 1, and 0 where it was not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
 
 from nogs_bench.errors import NogsError
 from nogs_bench.registry import Registry
 
-Factory = Callable[[int, int, int], nn.Module]
+Factory = Callable[[int, int, int, str], nn.Module]
 AVP_NETWORKS: Registry[Factory] = Registry("AVP network", group="nogs_bench.avp_networks")
+LEAST_SIDE = 32
+
+
+def make_network(
+    spec: str, channels: int, image_size: int, outputs: int, weights: bool = True
+) -> nn.Module:
+    """The network that `spec` names: `NAME` or `NAME:ARGUMENT` of an entry of `AVP_NETWORKS`.
+
+    Without `weights`, an argument's `@WEIGHTS` is left out: the network is about to get others.
+    """
+    name, _, argument = spec.partition(":")
+    argument = argument if weights else argument.partition("@")[0]
+    return AVP_NETWORKS[name](channels, image_size, outputs, argument)
 
 
 @AVP_NETWORKS.register("conv")
-def conv(channels: int, image_size: int, outputs: int) -> nn.Module:
+def conv(channels: int, image_size: int, outputs: int, argument: str = "") -> nn.Module:
     """Three strided convolutions and a hidden layer, for images of up to about 64 pixels."""
     side = image_size
     for kernel in (4, 3, 3):
@@ -42,13 +61,100 @@ def _convolution(inputs: int, outputs: int, kernel: int) -> tuple[nn.Module, ...
     return layer, nn.BatchNorm2d(outputs), nn.ReLU()
 
 
-def make_network(name: str, channels: int, image_size: int, outputs: int) -> nn.Module:
-    """The network called `name`, or the timm backbone that `timm:NAME` names."""
-    family, _, backbone = name.partition(":")
-    if family != "timm":
-        return AVP_NETWORKS[name](channels, image_size, outputs)
+@AVP_NETWORKS.register("timm")
+class TimmNetwork(nn.Module):
+    """Any timm backbone, the mask as a further input channel (appendix B.1).
+
+    `timm:NAME` starts from random weights, `timm:NAME@pretrained` from timm's on the Hub,
+    `timm:NAME@FILE.safetensors` from local ones; only the last layer is new. The mask's weights
+    start at zero, so that the network begins as the one that was trained. Observed pixels are
+    normalised as the weights expect, unobserved ones are 0 after that. Images smaller than 32
+    pixels are enlarged linearly. Raises `NogsError` if timm has no such backbone, its weights
+    cannot be had or do not fit, or its first layer is no plain convolution.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, channels: int, image_size: int, outputs: int, argument: str):
+        super().__init__()
+        name, _, weights = argument.partition("@")
+        self.size = max(LEAST_SIDE, image_size)
+        self.backbone = _backbone(name, weights, channels, self.size, outputs)
+        _add_mask_channel(self.backbone, name)
+        config = self.backbone.pretrained_cfg
+        for statistic in ("mean", "std"):
+            colours = torch.tensor(config[statistic])
+            # Greys, and images of other kinds, are normalised by the mean over colours.
+            values = colours if channels == len(colours) else colours.mean().expand(channels)
+            self.register_buffer(statistic, values.clone()[:, None, None], persistent=False)
+
+    def forward(self, masked: Tensor) -> Tensor:
+        pixels, seen = masked[:, :-1], masked[:, -1:]
+        inputs = torch.cat([(pixels - self.mean * seen) / self.std, seen], dim=1)
+        if inputs.shape[-1] != self.size:
+            inputs = functional.interpolate(inputs, (self.size, self.size), mode="bilinear")
+        return self.backbone(inputs)
+
+
+def _backbone(name: str, weights: str, channels: int, size: int, outputs: int) -> Any:
+    """timm's model for images of `channels`, with the weights that `weights` names."""
     import timm
 
-    if not timm.is_model(backbone):
-        raise NogsError(f"timm has no model {backbone!r}; timm.list_models() lists them")
-    return timm.create_model(backbone, in_chans=channels + 1, num_classes=outputs)
+    if not timm.is_model(name):
+        raise NogsError(f"timm has no model {name!r}; timm.list_models() lists them")
+    options: dict[str, Any] = {"in_chans": channels, "num_classes": outputs}
+    config = timm.models.get_pretrained_cfg(name)
+    if config and config.fixed_input_size:
+        options["img_size"] = size
+    if weights:
+        options["pretrained"] = True
+    if weights not in {"", "pretrained"}:
+        if not (weights.endswith(".safetensors") and Path(weights).is_file()):
+            raise NogsError(
+                f"weights {weights} of {name} must be an existing .safetensors file; write "
+                "timm:NAME@FILE.safetensors, or @pretrained to fetch timm's own"
+            )
+        options["pretrained_cfg_overlay"] = {"file": weights}
+    try:
+        backbone = timm.create_model(name, **options)
+    except OSError as error:
+        raise NogsError(
+            f"timm's weights of {name} are out of reach ({type(error).__name__}); connect to the "
+            "Hub, or give a local file as timm:NAME@FILE.safetensors"
+        ) from error
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise NogsError(
+            f"timm's {name} with weights {weights!r} cannot be made: {error}"
+        ) from error
+    if "pretrained_cfg_overlay" in options:
+        _check_weights(backbone, name, weights)
+    return backbone
+
+
+def _check_weights(backbone: nn.Module, name: str, weights: str) -> None:
+    """timm passes over names that a file lacks; here all but the last layer's must be there."""
+    from safetensors import safe_open
+
+    with safe_open(weights, framework="pt") as file:
+        stored = set(file.keys())
+    last = cast(Any, backbone).pretrained_cfg["classifier"]
+    new = tuple(f"{layer}." for layer in ([last] if isinstance(last, str) else last))
+    for key in backbone.state_dict():
+        if (
+            key not in stored
+            and not key.startswith(new)
+            and not key.endswith("num_batches_tracked")
+        ):
+            raise NogsError(f"weights {weights} do not fit timm's {name}: they have no {key}")
+
+
+def _add_mask_channel(backbone: nn.Module, name: str) -> None:
+    """Give the first convolution one more input channel, its weights zero."""
+    first = cast(Any, backbone).pretrained_cfg.get("first_conv")
+    layer = backbone.get_submodule(first) if isinstance(first, str) else None
+    if not isinstance(layer, nn.Conv2d) or layer.groups != 1:
+        raise NogsError(f"timm's {name} does not begin with a plain convolution; choose another")
+    weight = layer.weight.detach()
+    layer.weight = nn.Parameter(torch.cat([weight, torch.zeros_like(weight[:, :1])], dim=1))
+    layer.in_channels += 1

@@ -153,7 +153,7 @@ class _ProposalQuery:
         return retrieval.completions(chosen, effective_sample_size(weights), sigma)
 
     def _exact(self, copies: np.ndarray) -> Evidence:
-        """The evidence of all glimpses for a few copies, sorted int64 (k,): their images are read."""
+        """The glimpses' exact evidence for a few copies, sorted int64 (k,)."""
         retrieval = self.retrieval
         images = retrieval.bank.images[copies % len(retrieval.bank)]
         plain = int(np.searchsorted(copies, len(retrieval.bank)))

@@ -37,7 +37,8 @@ def plot_epe(folder: str | Path, index: int, out: str | Path) -> Path:
     """Draw how the sequence of one image was chosen (the paper's figure 2); returns `out`.
 
     Top row: expected posterior entropy of every location before each glimpse, a cross on the
-    chosen one (a search by halving refines only the best: other cells are noisier). Bottom row: the whole image, then what has been seen of it after each glimpse.
+    chosen one (a search by halving refines only the best; its other cells are noisier). Bottom
+    row: the whole image, then what has been seen of it after each glimpse.
 
     **Arguments**
 

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from results import run_result
+
+from nogs_bench.errors import NogsError
+from nogs_bench.result import load_result, load_results, save_result
+
+
+def test_a_result_comes_back_equal_under_its_own_name(tmp_path):
+    result = run_result("ps-nogs", seed=3)
+    path = save_result(result, tmp_path / "new")
+    assert path.name == "cluttered-digits.scratch.ps-nogs.reference.seed3.json"
+    assert load_result(path) == result
+    assert load_results(tmp_path / "new") == [result]
+    # What is being written does not count.
+    (path.parent / f".{path.name}.x.json").write_text("{")
+    assert len(load_results(tmp_path / "new")) == 1
+
+
+def _set(path: str, value: object):
+    def change(content: dict) -> None:
+        *outer, last = path.split(".")
+        for part in outer:
+            content = content[int(part) if part.isdigit() else part]
+        content[last] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("test"), "test: Field required"),
+        (_set("test.extra", 1), "test.extra: Extra inputs"),
+        (_set("test.accuracy", 1.5), "test.accuracy: .*less than or equal to 1"),
+        (_set("test.cross_entropy", -0.1), "test.cross_entropy: .*greater than or equal to 0"),
+        (_set("wall_time_s", float("inf")), "wall_time_s: .*finite"),
+        (_set("curve.1.accuracy", float("nan")), "curve.1.accuracy: .*finite"),
+        (_set("curve.2.iteration", 250), "iterations must increase strictly"),
+        (_set("curve.0.iteration", 10), "from iteration 0"),
+        (_set("hyperparameters.iterations", 1000), "to hyperparameters.iterations"),
+        (_set("seed", "0"), "seed: .*valid integer"),
+        (_set("seed", True), "seed: .*valid integer"),
+        (_set("format_version", 2), "format_version: Input should be 1"),
+        (_set("model.source_digest", "abc"), "model.source_digest: "),
+        (_set("method", "../up"), "method: "),
+        (_set("seed", 1), "holds the run .*seed1; name it"),
+    ],
+)
+def test_a_faulty_field_is_named_in_one_line(tmp_path, change, message):
+    path = save_result(run_result(), tmp_path)
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(NogsError, match=message) as caught:
+        load_result(path)
+    assert path.name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_cut_in_half_is_refused(tmp_path):
+    path = save_result(run_result(), tmp_path)
+    path.write_text(path.read_text()[:400])
+    with pytest.raises(NogsError, match="is no valid result: Invalid JSON"):
+        load_results(tmp_path)
+
+
+def test_empty_and_missing_folders_are_refused(tmp_path):
+    with pytest.raises(NogsError, match="holds no result"):
+        load_results(tmp_path)
+    with pytest.raises(NogsError, match="no results folder"):
+        load_results(tmp_path / "none")
+
+
+def test_the_config_digest_follows_the_settings_and_not_the_outcome():
+    result = run_result(accuracy=(0.1, 0.2))
+    other = run_result(accuracy=(0.1, 0.3))
+    assert result.config_digest == other.config_digest
+    slower = result.hyperparameters.model_copy(update={"learning_rate": 1e-4})
+    assert result.model_copy(update={"hyperparameters": slower}).config_digest != (
+        result.config_digest
+    )

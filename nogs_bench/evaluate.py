@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -97,12 +96,11 @@ def evaluate(
         for seed in _seeds(seeds)
         for method in chosen
     ]
+    processes = _workers(workers, place.device, task)
     with _output(Path(out), splits, configs, place) as jobs:
         if jobs:
             with progress_bars() as bars:
-                do_all(
-                    jobs, _workers(workers, place.device, task), _hidden(out), _watch(bars, jobs)
-                )
+                do_all(jobs, processes, _hidden(out), _watch(bars))
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
 
 
@@ -178,7 +176,10 @@ def _output(
         runs = [Job("run", config, place) for config in todo]
         stages = {run.pretrained: Job("pretraining", run.config, place) for run in runs}
         yield [job for path, job in stages.items() if path and not path.is_file()] + runs
-    shutil.rmtree(_hidden(out))
+    for log in _hidden(out).glob("*.log"):
+        log.unlink()
+    if not any(_hidden(out).iterdir()):  # it may hold checkpoints of other runs
+        _hidden(out).rmdir()
 
 
 def _finished(out: Path, config: RunConfig) -> bool:
@@ -210,7 +211,7 @@ def _hidden(out: str | Path) -> Path:
     return Path(out) / ".checkpoints"
 
 
-def _watch(bars: Any, jobs: Sequence[Job]) -> Watch:
+def _watch(bars: Any) -> Watch:
     """Shows a job's progress as a bar that appears when the job begins."""
     lines: dict[str, Any] = {}
 

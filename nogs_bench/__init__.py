@@ -5,7 +5,9 @@ Names are imported when they are first used, so that `import nogs_bench` is quic
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,10 +55,19 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version("nogs-bench")
     if name not in _HOME:
         raise AttributeError(f"module 'nogs_bench' has no attribute {name!r}")
-    # Kept, also where a module of the same name has just been imported.
-    globals()[name] = found = getattr(import_module(_HOME[name]), name)
-    return found
+    return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
+
+
+class _Package(ModuleType):
+    """Keeps `import nogs_bench.evaluate`, the module, from hiding `nogs_bench.evaluate()`."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _HOME or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -63,6 +63,11 @@ def test_every_public_name_is_there_and_no_other() -> None:
         _ = nogs_bench.nothing
 
 
+def test_a_module_does_not_hide_the_function_of_its_name() -> None:
+    code = "import nogs_bench.evaluate; raise SystemExit(not callable(nogs_bench.evaluate))"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_version_and_help(run: Run) -> None:
     assert run("--version") == (0, f"nogs-bench {version('nogs-bench')}\n", "")
     status, out, _ = run("--help")

@@ -5,7 +5,7 @@ from urllib.error import URLError
 
 import datasets
 import pytest
-from test_dataset import write
+from test_dataset import annotations, write
 
 import nogs_bench
 from nogs_bench.errors import NogsError
@@ -28,7 +28,7 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    folder = write(tmp_path / "d")
+    folder = write(tmp_path / "d", annotations=annotations(seed=2))  # in no cache
     path = folder / "maps" / "train.parquet"
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(NogsError, match="cannot be loaded"):

@@ -8,6 +8,7 @@ on, and one with other settings does not mix with it.
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 
 from nogs_bench.builders.dataset import write_dataset
 from nogs_bench.builders.epe import CRITERIA
+from nogs_bench.builders.generated import generate
 from nogs_bench.builders.parquet import Annotations, LabelsOnly, Rows
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import along
@@ -41,6 +43,8 @@ def build(
     threads: int | None = None,
     device: str = "auto",
     with_images: bool = True,
+    bank: str | None = None,
+    bank_images: int | None = None,
 ) -> Path:
     """Annotate a task's first `images` training images and write the dataset folder `out`.
 
@@ -54,6 +58,9 @@ def build(
     - `workers`: annotating processes (default: one a core; one if on a GPU). Changes no byte.
     - `threads`: threads that train the AVP (default: one a core). Part of what made the AVP.
     - `with_images`: whether the dataset holds the images, where the task's licence lets it.
+    - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
+      (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
+    - `bank_images`: how many; overrides the task's `annotation`.
 
     **Returns** `out`. Raises `NogsError` on bad input; whatever stages had finished are kept.
     """
@@ -70,13 +77,16 @@ def build(
         search=search,
         threads=threads or cores,
         device=device,
+        bank=bank,
+        bank_images=bank_images,
     )
     chosen = plan.task
     # Unknown names are said before any work.
     _ = CRITERIA[chosen.annotation.criterion], SEARCHES[chosen.annotation.search]
     _ = POSTERIORS[posterior]
     torch.set_num_threads(plan.threads)
-    roles = assign_roles(chosen, plan.count, seed, plan.data)
+    make_bank = partial(generate, plan) if bank else None
+    roles = assign_roles(chosen, plan.count, seed, plan.data, make_bank)
     stages = prepare(plan, roles)
     workers = workers or (cores if device == "cpu" else 1)
     arrays = annotate_all(stages.load, plan.count, stages.files["sequences"], workers)

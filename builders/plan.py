@@ -25,6 +25,8 @@ class BuildPlan:
     search: str | None
     threads: int
     device: str
+    bank: str | None = None
+    bank_images: int | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Without what is cached: a task from a user's file is loaded from that file again.
@@ -35,7 +37,11 @@ class BuildPlan:
         """The task, with the plan's overrides in its `annotation`."""
         task = get_task(self.spec)
         annotation = override(
-            task.annotation, images=self.images, criterion=self.criterion, search=self.search
+            task.annotation,
+            images=self.images,
+            criterion=self.criterion,
+            search=self.search,
+            bank_images=self.bank_images,
         )
         return replace(task, annotation=annotation)
 

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from nogs_bench.artefact import Provenance
 from nogs_bench.builders.annotate import Annotator
+from nogs_bench.builders.bank import open_bank
 from nogs_bench.builders.pca import Pca, fit_pca
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior
@@ -26,8 +27,9 @@ from nogs_bench.images import LabelledImages
 class Stages:
     """The files of a build's finished stages; picklable.
 
-    `files` and `records` (what made each file) are keyed by stage: "bank", "pca" where the task
-    has components, "posterior", "first-step", and "sequences", which is the folder of shards.
+    `files` and `records` (what made each file) are keyed by stage: "generated-bank" where a
+    generator made the bank, "bank", "pca" where the task has components, "posterior",
+    "first-step", and "sequences", which is the folder of shards.
     """
 
     plan: BuildPlan
@@ -51,6 +53,8 @@ class Stages:
         return Annotator(task, self.posterior(), retrieval, plan.seed, plan.device)
 
     def _images(self, role: str) -> LabelledImages:
+        if f"generated-{role}" in self.files:
+            return open_bank(self.files[f"generated-{role}"])
         stored = load_file(self.files["bank"])
         return LabelledImages(stored[f"{role}_images"], stored[f"{role}_labels"])
 
@@ -76,7 +80,9 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         )
 
     def write_bank(path: Path) -> None:
-        parts = {"bank": roles.bank, "annotated": roles.annotated}
+        parts = {"annotated": roles.annotated}
+        if not roles.generated:
+            parts = {"bank": roles.bank, **parts}
         arrays = {f"{name}_images": part.images for name, part in parts.items()}
         arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
@@ -98,7 +104,12 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         "bank": roles.bank.digest(),
         "annotated": roles.annotated.digest(),
     }
-    stage("bank", images, (), write_bank)
+    before: tuple[str, ...] = ()
+    if roles.generated:
+        before = ("generated-bank",)
+        stages.files[before[0]] = roles.generated.folder
+        stages.records[before[0]] = roles.generated.record
+    stage("bank", images, before, write_bank)
     parents: tuple[str, ...] = ("bank", "posterior")
     if task.annotation.components:
         stage("pca", {"components": task.annotation.components}, ("bank",), write_pca)

@@ -77,9 +77,9 @@ def read_stylegan(path: Path, size: int | None = None) -> tuple[StyleGanNetwork,
     trained. Raises `NogsError` if the file has no known layout, or a tensor is missing or of
     another shape.
     """
+    weights = load_weights(path, [layout.root for layout in LAYOUTS if layout.root])
     for name in LAYOUTS.names():
         layout = LAYOUTS[name]
-        weights = load_weights(path, layout.root)
         if layout.first in weights:
             return _read(layout, weights, path, size), name
     known = ", ".join(LAYOUTS.names())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,13 @@ READERS: dict[str, Callable[[Path], Any]] = {
 }
 
 
-def load_weights(path: Path, root: str | None = None) -> dict[str, Tensor]:
+def load_weights(path: Path, roots: Collection[str] = ()) -> dict[str, Tensor]:
     """Names to tensors of a safetensors file or a torch checkpoint that holds tensors only.
 
     **Arguments**
 
-    - `root`: where the weights are if the checkpoint is a dict of several such tables; a
-      checkpoint that is the table itself is taken as it is.
+    - `roots`: what the table is called in a checkpoint that holds several; one that is the table
+      itself is taken as it is.
 
     A prefix `module.` of every name (torch's `DataParallel`) is removed. Raises `NogsError` if the
     file is missing, damaged, or would have to be unpickled.
@@ -49,8 +49,9 @@ def load_weights(path: Path, root: str | None = None) -> dict[str, Tensor]:
             f"{path} is damaged, or holds more than tensors and is not loaded for safety; get it "
             "again, or save its tensors alone as safetensors"
         ) from error
-    if isinstance(stored, Mapping) and root in stored:
-        stored = stored[root]
+    for root in roots:
+        if isinstance(stored, Mapping) and root in stored:
+            stored = stored[root]
     if not isinstance(stored, Mapping) or not all(isinstance(v, Tensor) for v in stored.values()):
         raise NogsError(f"{path} holds no table of tensors; is it a generator's checkpoint?")
     prefix = "module."

@@ -1,0 +1,51 @@
+"""The stage before all others, where a build's bank comes from a generator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nogs_bench.artefact import Provenance
+from nogs_bench.builders.bank import Bank, make_bank
+from nogs_bench.builders.epe import CRITERIA
+from nogs_bench.builders.generators import Setting, open_generator
+from nogs_bench.builders.plan import BuildPlan
+from nogs_bench.images import LabelledImages
+
+
+@dataclass(frozen=True)
+class GeneratedBank:
+    """A bank on disk, its folder, and the record of what made it."""
+
+    bank: Bank
+    folder: Path
+    record: dict[str, Any]
+
+
+def generate(plan: BuildPlan, training: Callable[[], LabelledImages]) -> GeneratedBank:
+    """The bank that `plan.bank` names, of the task's `annotation.bank_images`; made, or found made.
+
+    `training` gives the images that a generator may learn from. Raises `NogsError` if the
+    generator cannot be opened, or gives no labels and the task's criterion needs them.
+    """
+    assert plan.bank is not None
+    task = plan.task
+    setting = Setting(task, plan.data, plan.seed, plan.device, training, plan.workspace.folder)
+    generator = open_generator(plan.bank, setting)
+    # Said now, and not by the first step, which comes after the AVP's training.
+    labels = torch.from_numpy(generator.sample(plan.seed, 0, 1).labels[:, task.target])
+    CRITERIA[task.annotation.criterion](torch.zeros(1, 1, len(task.classes)), labels)
+    count = task.annotation.bank_images
+    config = {
+        **generator.config,
+        "images": count,
+        "shape": [task.channels, task.image_size, task.image_size],
+    }
+    provenance = Provenance("generated", config, plan.seed, {})
+    folder = plan.workspace.path(provenance, "")
+    bank = make_bank(generator, folder, plan.seed, count)
+    return GeneratedBank(bank, folder, provenance.record(sha256=bank.digest()))

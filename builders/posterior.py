@@ -43,14 +43,16 @@ def candidate_log_posterior(
     **Returns** float (k, n, classes), nats.
     """
     n, k = len(images), len(candidates)
-    chunk = max(1, ROWS_AT_ONCE // n)
-    parts = []
-    for some in candidates.split(chunk):
-        last = some.repeat_interleave(n)[:, None]
-        cells = torch.cat([prefix.expand(len(last), -1), last], dim=1)
-        rows = images.repeat(len(some), 1, 1, 1)
-        parts.append(posterior.log_posterior(rows, cells))
-    return torch.cat(parts).view(k, n, -1)
+    some_images, some_cells = min(n, ROWS_AT_ONCE), max(1, ROWS_AT_ONCE // n)
+    columns = []
+    for part in images.split(some_images):
+        rows = []
+        for cells in candidates.split(some_cells):
+            last = cells.repeat_interleave(len(part))[:, None]
+            taken = torch.cat([prefix.expand(len(last), -1), last], dim=1)
+            rows.append(posterior.log_posterior(part.repeat(len(cells), 1, 1, 1), taken))
+        columns.append(torch.cat(rows).view(k, len(part), -1))
+    return torch.cat(columns, dim=1)
 
 
 def along(

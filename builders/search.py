@@ -12,7 +12,7 @@ from nogs_bench.registry import Registry
 
 KEEP = 0.4
 SURVIVORS = 4
-FIRST_SHARE = 1 / 32
+FIRST_SHARE = 1 / 25
 
 
 @dataclass(frozen=True)

@@ -148,7 +148,7 @@ class Annotation:
     criterion: str = "entropy"
     search: str = "halving"
     samples: int = 200
-    first_samples: int = 2000
+    first_samples: int = 1000
     components: int = 256
     retrieved: int = 1000
     sigma: tuple[float, ...] = ()

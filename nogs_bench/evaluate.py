@@ -9,6 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from nogs_bench.annotations import Annotations, load_annotations
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
@@ -25,6 +27,7 @@ from nogs_bench.result import (
     ModelInfo,
     PretrainingInfo,
     RunConfig,
+    first_fault,
     load_result,
 )
 from nogs_bench.scoring import Scores, score_runs
@@ -100,7 +103,7 @@ def evaluate(
     with _output(Path(out), splits, configs, place) as jobs:
         if jobs:
             with progress_bars() as bars:
-                do_all(jobs, processes, _hidden(out), _watch(bars))
+                do_all(jobs, processes, _hidden(out), _watch(bars, jobs))
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
 
 
@@ -123,16 +126,21 @@ def _config(
         dataset = DatasetInfo(
             name=annotations.name, digest=annotations.digest, supervised=len(annotations)
         )
-    return RunConfig(
-        task=task.name,
-        task_version=task.version,
-        protocol=plan.name,
-        method=method.name,
-        model=model,
-        dataset=dataset,
-        seed=seed,
-        hyperparameters=Hyperparameters(iterations=plan.iterations, pretraining=stage, **settings),
-    )
+    try:
+        return RunConfig(
+            task=task.name,
+            task_version=task.version,
+            protocol=plan.name,
+            method=method.name,
+            model=model,
+            dataset=dataset,
+            seed=seed,
+            hyperparameters=Hyperparameters(
+                iterations=plan.iterations, pretraining=stage, **settings
+            ),
+        )
+    except ValidationError as error:
+        raise NogsError(f"settings of {task.name}: {first_fault(error)}") from error
 
 
 def _annotations(
@@ -211,15 +219,19 @@ def _hidden(out: str | Path) -> Path:
     return Path(out) / ".checkpoints"
 
 
-def _watch(bars: Any) -> Watch:
-    """Shows a job's progress as a bar that appears when the job begins."""
-    lines: dict[str, Any] = {}
+def _watch(bars: Any, jobs: Sequence[Job]) -> Watch:
+    """Shows a bar for each job, whose clock starts when the job does."""
+    lines = {
+        (job.stage, job.config.name): bars.add_task(
+            job.label, total=job.steps, start=False, note="waiting"
+        )
+        for job in jobs
+    }
 
     def watch(job: Job, done: int, note: str) -> None:
-        key = f"{job.stage} {job.config.name}"
-        if key not in lines:
-            lines[key] = bars.add_task(job.label, total=job.steps, note="")
-        bars.update(lines[key], completed=done, **({"note": note} if note else {}))
+        line = lines[job.stage, job.config.name]
+        bars.start_task(line)
+        bars.update(line, completed=done, **({"note": note} if note else {}))
 
     return watch
 

@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nogs_bench.errors import NogsError
 from nogs_bench.jobs import Job
 
@@ -23,14 +25,21 @@ Watch = Callable[[Job, int, str], None]
 def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
     """Do all `jobs`: a run's pre-training before the run, otherwise in the order given.
 
-    With one worker they are done in this process. What workers print goes to files in `logs`.
+    With one worker they are done in this process. On the CPU, a process computes on one thread:
+    the networks are small, and results do not depend on how many cores there are. What workers
+    print goes to files in `logs`.
     Raises `NogsError` if a job fails or a worker dies; the other workers are then stopped.
     """
     if workers > 1:
         _Pool(jobs, min(workers, len(jobs)), logs, watch).run()
         return
-    for job in sorted(jobs, key=lambda job: job.stage == "run"):
-        job.do(lambda done, note, job=job: watch(job, done, note))  # type: ignore[misc]
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if jobs[0].place.device == "cpu" else threads)
+    try:
+        for job in sorted(jobs, key=lambda job: job.stage == "run"):
+            job.do(lambda done, note, job=job: watch(job, done, note))  # type: ignore[misc]
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Worker:

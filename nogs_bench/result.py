@@ -47,12 +47,16 @@ class DatasetInfo(Strict):
 
 
 class PretrainingInfo(Strict):
-    """Appendix B.2's stage, where the protocol has one."""
+    """Appendix B.2's stage, where the protocol has one.
+
+    `map_digest`: sha256 of the EPE map that the glimpses' distribution was made from, if any.
+    """
 
     iterations: Positive
     learning_rate: NonNegative
     evaluation_period: Positive
     glimpses: str
+    map_digest: Digest | None = None
 
 
 class Hyperparameters(Strict):
@@ -149,6 +153,13 @@ class RunResult(RunConfig):
         return self
 
 
+def first_fault(error: ValidationError) -> str:
+    """The first faulty field's path and what is wrong with it, in one line."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    return f"{field}: {first['msg']}" if field else str(first["msg"])
+
+
 def save_result(result: RunResult, folder: Path) -> Path:
     """Write `result` into `folder` under its own name, whole or not at all. Returns the path."""
     path = folder / f"{result.name}.json"
@@ -163,10 +174,7 @@ def load_result(path: Path) -> RunResult:
     except FileNotFoundError:
         raise NogsError(f"no result file {path}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        message = f"{field}: {first['msg']}" if field else first["msg"]
-        raise NogsError(f"{path} is no valid result: {message}") from error
+        raise NogsError(f"{path} is no valid result: {first_fault(error)}") from error
     if path.name != f"{result.name}.json":
         raise NogsError(f"{path} holds the run {result.name}; name it {result.name}.json")
     return result

@@ -84,9 +84,10 @@ CompletionFactory = Callable[[Task, LabelledImages, int, str], Completion]
 COMPLETIONS: Registry[CompletionFactory] = Registry("completion", group="nogs_bench.completions")
 
 
-def get_completion(name: str) -> CompletionFactory:
-    """The registered completion called `name`."""
-    # Filling the registry imports every kind; each imports this file.
+def load_completions() -> Registry[CompletionFactory]:
+    """`COMPLETIONS`, filled: each kind's file imports this one, and torch."""
+    import nogs_bench.builders.conditional_gan
+    import nogs_bench.builders.hmc
     import nogs_bench.builders.retrieval  # noqa: F401
 
-    return COMPLETIONS[name]
+    return COMPLETIONS

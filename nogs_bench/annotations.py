@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nogs_bench.artefact import replacing
 from nogs_bench.errors import NogsError
 from nogs_bench.loading import load
 from nogs_bench.task import Task
@@ -73,6 +74,25 @@ def load_annotations(task: Task, where: str | Path | None = None) -> Annotations
         source, name = f"{where} (Hub)", str(where)
         table = _read_hub(name)
     return _checked(task, source, name, table)
+
+
+def write_annotations(folder: Path, annotations: Annotations) -> Path:
+    """Write sequences as the config `annotations` of a dataset folder. Returns `folder`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(
+        {
+            "index": annotations.index,
+            "label": annotations.labels,
+            "annotated": np.ones(len(annotations), bool),
+            "glimpses": annotations.glimpses.tolist(),
+            "epe": annotations.epe.tolist(),
+        }
+    )
+    with replacing(folder / "annotations" / "train.parquet") as path:
+        pq.write_table(table, path)
+    return folder
 
 
 def _read_folder(folder: Path) -> tuple[str, dict[str, np.ndarray]]:

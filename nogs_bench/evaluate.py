@@ -11,15 +11,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nogs_bench.annotations import Annotations, load_annotations
+from nogs_bench.annotations import Annotations, load_annotations, write_annotations
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
+from nogs_bench.heuristic import first_step_map, map_digest
 from nogs_bench.images import LabelledImages, data_folder
 from nogs_bench.jobs import Job, Place
 from nogs_bench.methods import METHODS, Method
 from nogs_bench.metrics import complexity
 from nogs_bench.model import load_model
 from nogs_bench.pool import Watch, do_all
+from nogs_bench.pretrain import GLIMPSES
 from nogs_bench.progress import progress_bars
 from nogs_bench.result import (
     DatasetInfo,
@@ -31,6 +33,7 @@ from nogs_bench.result import (
     load_result,
 )
 from nogs_bench.scoring import Scores, score_runs
+from nogs_bench.supervision import Material, make_sequences
 from nogs_bench.task import Task, TrainingProtocol, get_task, override, register_task
 
 
@@ -48,6 +51,8 @@ def evaluate(
     workers: int | None = None,
     supervised: int | None = None,
     training: Mapping[str, Any] | None = None,
+    keypoints: str | Path | None = None,
+    maps: str | Path | None = None,
 ) -> Scores:
     """Train `model` on `task` once for each method and seed, and score these runs.
 
@@ -70,6 +75,9 @@ def evaluate(
     - `supervised`: how many sequences supervise, lowest image numbers first; None as many as the
       task says, or all there are if they are fewer.
     - `training`: values of fields of `Training` that replace the task's.
+    - `keypoints`: file of keypoints for `ps-hgs`, where the task has none of its own or others are
+      wanted (`nogs_bench.handcrafted.read_keypoints`).
+    - `maps`: dataset folder or Hub id whose EPE maps give equation 17; None that of `sequences`.
 
     Raises `NogsError` at bad input, before anything is trained.
     """
@@ -78,29 +86,43 @@ def evaluate(
         task=task if isinstance(task, str) else registered.name,
         model=model,
         images="",
-        sequences=None if sequences is None else str(sequences),
+        sequences=_text(sequences),
         out=str(out),
         device=choose_device(device),
+        maps=_text(maps or sequences),
     )
     try:
         tuned = replace(registered, training=replace(registered.training, **dict(training or {})))
     except TypeError as error:
         raise NogsError(f"training: {error}") from error
-    chosen = [METHODS[name] for name in _names(methods)]
     plan = _length(tuned.protocol(protocol), iterations)
+    chosen = [_fitting(METHODS[name], tuned, plan) for name in _names(methods)]
     folder = data_folder(data)
     splits = {name: tuned.source.load(name, folder) for name in ("train", "validation", "test")}
-    annotations = None
+    annotations: dict[str, Annotations] = {}
     if any(method.supervised for method in chosen):
-        annotations = _annotations(tuned, sequences, supervised, splits["train"])
+        material = Material(
+            tuned,
+            _annotations(tuned, sequences, supervised, splits["train"]),
+            splits["train"],
+            place.maps,
+            folder,
+            None if keypoints is None else Path(keypoints),
+        )
+        annotations = {
+            method.name: make_sequences(method.sequences, material)
+            for method in chosen
+            if method.sequences is not None
+        }
+    stages = {method.name: _pretraining(tuned, plan, method, place.maps) for method in chosen}
     info = _model_info(model, tuned)
     configs = [
-        _config(tuned, plan, method, info, seed, annotations)
+        _config(tuned, plan, method, info, seed, stages[method.name], annotations)
         for seed in _seeds(seeds)
         for method in chosen
     ]
     processes = _workers(workers, place.device, task)
-    with _output(Path(out), splits, configs, place) as jobs:
+    with _output(Path(out), splits, configs, place, annotations) as jobs:
         if jobs:
             with progress_bars() as bars:
                 do_all(jobs, processes, _hidden(out), _watch(bars, jobs))
@@ -113,19 +135,16 @@ def _config(
     method: Method,
     model: ModelInfo,
     seed: int,
-    annotations: Annotations | None,
+    stage: PretrainingInfo | None,
+    annotations: Mapping[str, Annotations],
 ) -> RunConfig:
     """What decides the outcome of one run."""
     settings = asdict(task.training)
     del settings["supervised"]
-    stage = dataset = None
-    if plan.pretraining is not None:
-        glimpses = method.pretraining_glimpses
-        stage = PretrainingInfo(glimpses=glimpses, **asdict(plan.pretraining))
-    if method.supervised and annotations is not None:
-        dataset = DatasetInfo(
-            name=annotations.name, digest=annotations.digest, supervised=len(annotations)
-        )
+    dataset = None
+    if method.name in annotations:
+        rows = annotations[method.name]
+        dataset = DatasetInfo(name=rows.name, digest=rows.digest, supervised=len(rows))
     try:
         return RunConfig(
             task=task.name,
@@ -141,6 +160,19 @@ def _config(
         )
     except ValidationError as error:
         raise NogsError(f"settings of {task.name}: {first_fault(error)}") from error
+
+
+def _pretraining(
+    task: Task, plan: TrainingProtocol, method: Method, maps: str | None
+) -> PretrainingInfo | None:
+    """The protocol's first stage as the method wants it."""
+    if plan.pretraining is None:
+        return None
+    settings = asdict(plan.pretraining)
+    settings["glimpses"] = method.pretraining_glimpses or plan.pretraining.glimpses
+    of_map = GLIMPSES[settings["glimpses"]].of_map
+    digest = map_digest(first_step_map(task, maps)) if of_map else None
+    return PretrainingInfo(map_digest=digest, **settings)
 
 
 def _annotations(
@@ -170,9 +202,13 @@ def _model_info(spec: str, task: Task) -> ModelInfo:
 
 @contextmanager
 def _output(
-    out: Path, splits: Mapping[str, LabelledImages], configs: Sequence[RunConfig], place: Place
+    out: Path,
+    splits: Mapping[str, LabelledImages],
+    configs: Sequence[RunConfig],
+    place: Place,
+    annotations: Mapping[str, Annotations],
 ) -> Iterator[list[Job]]:
-    """The jobs still to do, with their images in place; tidies up if all get done."""
+    """The jobs still to do, with images and sequences in place; tidies up if all get done."""
     from nogs_bench.imagestore import shared_images
 
     todo = [config for config in configs if not _finished(out, config)]
@@ -181,7 +217,14 @@ def _output(
         return
     with shared_images(splits, _hidden(out)) as images:
         place = replace(place, images=str(images))
-        runs = [Job("run", config, place) for config in todo]
+        files = {
+            method: str(write_annotations(images / rows.digest, rows))
+            for method, rows in annotations.items()
+        }
+        runs = [
+            Job("run", config, replace(place, sequences=files.get(config.method)))
+            for config in todo
+        ]
         stages = {run.pretrained: Job("pretraining", run.config, place) for run in runs}
         yield [job for path, job in stages.items() if path and not path.is_file()] + runs
     for log in _hidden(out).glob("*.log"):
@@ -248,6 +291,19 @@ def _names(methods: str | Sequence[str]) -> list[str]:
     if not names:
         raise NogsError(f"no method given; known are {', '.join(METHODS.names())}")
     return names
+
+
+def _fitting(method: Method, task: Task, plan: TrainingProtocol) -> Method:
+    if method.needs_pretraining and plan.pretraining is None:
+        raise NogsError(
+            f"{method.name} is another method but for its pre-training, and protocol {plan.name} "
+            f"of {task.name} has none; give a protocol that pre-trains, or leave {method.name} out"
+        )
+    return method
+
+
+def _text(where: str | Path | None) -> str | None:
+    return None if where is None else str(where)
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:

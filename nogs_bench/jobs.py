@@ -18,11 +18,12 @@ import torch
 from nogs_bench.annotations import load_annotations
 from nogs_bench.artefact import digest_json, package_version
 from nogs_bench.fovea import Fovea, ImageTensors
+from nogs_bench.heuristic import first_step_map
 from nogs_bench.imagestore import open_split
 from nogs_bench.methods import METHODS
 from nogs_bench.metrics import measure, policy_classifier
 from nogs_bench.model import load_model
-from nogs_bench.pretrain import load_pretrained, pretrain
+from nogs_bench.pretrain import GLIMPSES, load_pretrained, pretrain
 from nogs_bench.randomness import derive
 from nogs_bench.result import Environment, RunConfig, RunResult, save_result
 from nogs_bench.task import TASKS, Pretraining, Task, get_task
@@ -34,8 +35,9 @@ class Place:
     """Where jobs find things: specifications of task and model, and paths, as strings.
 
     - `images`: folder of `nogs_bench.imagestore`.
-    - `sequences`: as `load_annotations` takes it; None the shipped ones.
+    - `sequences`: the supervising ones, as `load_annotations` takes them.
     - `out`: the results folder.
+    - `maps`: where the EPE maps are, as `first_step_map` takes it; None the shipped ones.
     """
 
     task: str
@@ -44,6 +46,7 @@ class Place:
     sequences: str | None
     out: str
     device: str
+    maps: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,10 +119,12 @@ def do_pretraining(job: Job, report: Report) -> None:
     assert info is not None
     assert path is not None
     task, model, device = _prepare(job)
+    glimpses = GLIMPSES[info.glimpses]
+    epe = first_step_map(task, job.place.maps) if glimpses.of_map else None
     pretrain(
         task,
         Pretraining(info.iterations, info.learning_rate, info.evaluation_period),
-        info.glimpses,
+        glimpses.probabilities(task, epe),
         job.config.seed,
         model,
         _images(job.place, "train", task, device),

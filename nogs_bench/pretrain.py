@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.fovea import Fovea, ImageTensors, follow
+from nogs_bench.heuristic import location_probabilities
 from nogs_bench.metrics import Classifier, predict
 from nogs_bench.model import location_parameters
 from nogs_bench.randomness import torch_generator
@@ -22,14 +23,36 @@ from nogs_bench.runstate import RunState
 from nogs_bench.task import Pretraining, Task
 from nogs_bench.trainer import REPORT_EVERY, Report, batch_rows
 
-# task -> probabilities float64 (cells,) from which every glimpse is drawn independently
-GLIMPSES: Registry[Callable[[Task], np.ndarray]] = Registry("glimpse distribution")
+
+@dataclass(frozen=True)
+class GlimpseDistribution:
+    """Where every glimpse of pre-training is drawn from, independently.
+
+    - `probabilities`: (task, EPE of a first glimpse at each cell, float64 (cells,), nats, or None)
+      to float64 (cells,).
+    - `of_map`: whether it needs the EPE.
+    """
+
+    probabilities: Callable[[Task, np.ndarray | None], np.ndarray]
+    of_map: bool = False
 
 
-@GLIMPSES.register("uniform")
-def uniform(task: Task) -> np.ndarray:
+GLIMPSES: Registry[GlimpseDistribution] = Registry("glimpse distribution")
+
+
+def uniform(task: Task, epe: np.ndarray | None = None) -> np.ndarray:
     """Every allowed location alike."""
     return np.full(task.grid.cells, 1 / task.grid.cells)
+
+
+def salient(task: Task, epe: np.ndarray | None) -> np.ndarray:
+    """Equation 17 with inverse temperature 1."""
+    assert epe is not None
+    return location_probabilities(epe, 1.0)
+
+
+GLIMPSES.add("uniform", GlimpseDistribution(uniform))
+GLIMPSES.add("heuristic", GlimpseDistribution(salient, of_map=True))
 
 
 @dataclass
@@ -55,7 +78,7 @@ class Best:
 def pretrain(
     task: Task,
     plan: Pretraining,
-    glimpses: str,
+    glimpses: np.ndarray,
     seed: int,
     model: Any,
     images: ImageTensors,
@@ -67,8 +90,9 @@ def pretrain(
     """Pre-train `model`, in place, and write the best weights to `path`.
 
     All parameters but the location network's are trained by cross-entropy after T glimpses drawn
-    from `GLIMPSES[glimpses]`; the weights kept are those of the highest validation accuracy on
-    such glimpses. An interrupted call is resumed from a checkpoint beside `path`.
+    from `glimpses`, probabilities float64 (cells,); the weights kept are those of the highest
+    validation accuracy on such glimpses. An interrupted call is resumed from a checkpoint beside
+    `path`.
     """
     device = images.images.device
     fixed = location_parameters(model.cpu(), task)
@@ -79,7 +103,7 @@ def pretrain(
     optimiser = torch.optim.Adam(trained, lr=plan.learning_rate, fused=True)
     generator = torch_generator(device, seed, "pretraining")
     fovea = Fovea(task.grid, device)
-    draw = _drawer(GLIMPSES[glimpses](task), task.T, device)
+    draw = _drawer(glimpses, task.T, device)
     classify = _classifier(model, fovea, draw)
     best = Best()
     parts = {"model": model, "optimiser": optimiser, "best": best}

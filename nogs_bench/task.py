@@ -66,11 +66,16 @@ class Training:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """Appendix B.2: embedder, RNN and classifier, trained on glimpses that no policy chose."""
+    """Appendix B.2: embedder, RNN and classifier, trained on glimpses that no policy chose.
+
+    `glimpses`: name in `nogs_bench.pretrain.GLIMPSES`, where they are, for methods that do not say
+    so themselves: `"uniform"`, from which RAM starts too, or `"heuristic"` (equation 17).
+    """
 
     iterations: int
     learning_rate: float
     evaluation_period: int = 500
+    glimpses: str = "uniform"
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,7 @@ def train(
     )
     generator = torch_generator(device, run.seed, "training")
     sequences = sequence_table(task, len(images), annotations).to(device)
+    nothing = torch.full_like(sequences, -1)
     fovea = Fovea(task.grid, device)
     classify = policy_classifier(model, task, fovea)
     parts = {"model": model, "baseline": baseline, "optimiser": optimiser}
@@ -97,7 +98,8 @@ def train(
                 report(iteration, "")
 
             rows = next(batches)
-            fixed = sequences.index_select(0, rows).T
+            strength = run.method.schedule(iteration, run.iterations)
+            fixed = (sequences if strength > 0 else nothing).index_select(0, rows).T
             uniform = torch.rand(fixed.shape, generator=generator, device=device)
             with torch.set_grad_enabled(not run.frozen):
                 picked = images.images.index_select(0, rows)
@@ -113,7 +115,7 @@ def train(
                     location_log_probability=located.view(fixed.shape),
                     baseline=baseline(states.detach().flatten(1)).view(fixed.shape),
                 ),
-                settings.supervision_weight * run.method.schedule(iteration, run.iterations),
+                settings.supervision_weight * strength,
                 settings.supervision_reduction,
             )
             optimiser.zero_grad()

@@ -14,7 +14,7 @@ from nogs_bench.fovea import Fovea, ImageTensors
 from nogs_bench.methods import METHODS
 from nogs_bench.metrics import measure, policy_classifier, predict, quality
 from nogs_bench.model import HardAttentionNet, load_model
-from nogs_bench.pretrain import load_pretrained, pretrain
+from nogs_bench.pretrain import load_pretrained, pretrain, uniform
 from nogs_bench.task import Pretraining, Task
 from nogs_bench.trainer import Run, batch_rows, sequence_table, train
 
@@ -141,7 +141,7 @@ def test_divergence_is_reported():
 def _pretrain(path: Path, report=lambda done, note: None) -> HardAttentionNet:
     model = _model()
     plan = Pretraining(25, 1e-2, evaluation_period=10)
-    pretrain(CORNER, plan, "uniform", 0, model, TRAIN, VALIDATION, path, "k", report)
+    pretrain(CORNER, plan, uniform(CORNER), 0, model, TRAIN, VALIDATION, path, "k", report)
     return model
 
 

@@ -25,7 +25,7 @@ class GanSizes:
     channels: int
     size: int
     classes: tuple[int, ...]
-    width: int = 32
+    width: int = 16
     noise: int = 64
 
     @classmethod

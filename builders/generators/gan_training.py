@@ -31,9 +31,9 @@ class GanTraining:
     - `checkpoint_period`: steps between checkpoints.
     """
 
-    steps: int = 2500
+    steps: int = 2000
     batch_size: int = 64
-    width: int = 32
+    width: int = 16
     generator_rate: float = 2e-4
     discriminator_rate: float = 4e-4
     decay: float = 0.995

@@ -60,10 +60,14 @@ GENERATORS: Registry[Factory] = Registry("image generator", group="nogs_bench.ge
 def open_generator(spec: str, setting: Setting) -> Generator:
     """The generator that `spec` names: `NAME`, `NAME:ARGUMENT`, or `FILE.py:NAME` of a user's.
 
-    Options may follow an argument: `stylegan:FILE,truncation=0.7`. Raises `NogsError` at an
-    unknown name or whatever the generator finds wrong with its argument.
+    Options follow a comma: `stylegan:FILE,truncation=0.7`, `gan,steps=500`. Raises `NogsError` at
+    an unknown name or whatever the generator finds wrong with its argument.
     """
     name, _, argument = spec.partition(":")
+    if "," in name:
+        # Options without an argument.
+        name, _, options = spec.partition(",")
+        argument = f",{options}"
     if Path(name).suffix == ".py":
         name, argument = "callable", spec
     return GENERATORS[name](argument, setting)

@@ -13,7 +13,7 @@ import numpy as np
 
 from nogs_bench.geometry import GlimpseGrid
 
-ROWS_AT_ONCE = 16_384
+ROWS_AT_ONCE = 4_096
 
 
 def window(images: np.ndarray, pixel: tuple[int, int], size: int, mirrored: bool) -> np.ndarray:
@@ -53,8 +53,9 @@ def pixel_distances(
     distances = np.empty((len(pixels), len(images)), np.float32)
     for start in range(0, len(images), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
+        part = images[rows]
         for move, pixel in enumerate(pixels):
-            theirs = window(images[rows], pixel, glimpse.shape[-1], mirrored).astype(np.float32)
+            theirs = window(part, pixel, glimpse.shape[-1], mirrored).astype(np.float32)
             theirs -= target
             flat = theirs.reshape(len(theirs), -1) / 255
             distances[move, rows] = np.einsum("np,np->n", flat, flat)

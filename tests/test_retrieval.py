@@ -7,6 +7,7 @@ import pytest
 from tiny import corner_images, corner_task
 
 from nogs_bench.builders.annotate import Annotator
+from nogs_bench.builders.bank import ShardedImages
 from nogs_bench.builders.matching import moved
 from nogs_bench.builders.pca import fit_pca
 from nogs_bench.builders.retrieval import Retrieval
@@ -165,3 +166,26 @@ def test_sequences_are_built_from_mirrored_and_shifted_copies():
 def test_settings_that_cannot_work_are_refused(changes, named):
     with pytest.raises(NogsError, match=named):
         _retrieval(corner_images(0, 10), **changes)
+
+
+@pytest.mark.parametrize("components", [0, 40])
+def test_a_bank_on_disk_gives_the_same_draws(tmp_path, components):
+    bank = corner_images(14, 70)
+    np.save(tmp_path / "0000000.npy", bank.images)
+    stored = ShardedImages(tmp_path, bank.images.shape)
+    settings = replace(
+        corner_task().annotation,
+        components=components,
+        retrieved=50,
+        mirrored=True,
+        shifts=(-1, 0, 1),
+    )
+    drawn = []
+    for images in (bank.images, stored):
+        pca = fit_pca(images, components) if components else None
+        retrieval = Retrieval(LabelledImages(images, bank.labels), GRID, settings, pca)
+        query = retrieval.query(bank.images[0])
+        query.observe(4)
+        drawn.append(query.draw(20, np.random.default_rng(0)))
+    np.testing.assert_array_equal(drawn[0].images, drawn[1].images)
+    np.testing.assert_array_equal(drawn[0].rows, drawn[1].rows)

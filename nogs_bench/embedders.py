@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +89,84 @@ class TimmEmbedder(nn.Module):
         if patch.shape[-1] != self.size:
             patch = functional.interpolate(patch, (self.size, self.size), mode="bilinear")
         return self.linear(self.backbone(patch))
+
+
+# Output channels of VGG-16's first 12 convolutions, all but its last; "M" is a 2 x 2 max pool.
+VGG_LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@EMBEDDERS.register("vgg16-12")
+class VggEmbedder(nn.Module):
+    """The first 12 convolutional layers of VGG-16, then a linear layer (section 6, CUB).
+
+    `vgg16-12` starts from random weights; `vgg16-12:FILE.safetensors` from those in a local file
+    with timm's names (`features.0.weight`, ...; others are left out); `vgg16-12:timm` from timm's
+    ImageNet weights, which it downloads. The paper's were ImageNet's, and are trained on. Colours
+    are normalised as for ImageNet; glimpses under 32 pixels are enlarged linearly. Raises
+    `NogsError` if the weights are missing or do not fit.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, task: Task, units: int, argument: str = ""):
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = task.channels
+        for layer in VGG_LAYERS:
+            if isinstance(layer, str):
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [nn.Conv2d(channels, layer, 3, padding=1), nn.ReLU(inplace=True)]
+                channels = layer
+        self.features = nn.Sequential(*layers)
+        self.size = max(32, task.glimpse_size)
+        self.linear = nn.Linear(channels * (self.size // 16) ** 2, units)
+        colour = task.channels == 3
+        mean = torch.tensor(IMAGENET_MEAN if colour else (0.0,)).view(1, -1, 1, 1)
+        std = torch.tensor(IMAGENET_STD if colour else (1.0,)).view(1, -1, 1, 1)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+        if argument:
+            self._load(_vgg_weights(argument), argument)
+
+    def forward(self, patch: Tensor) -> Tensor:
+        if patch.shape[-1] < self.size:
+            patch = functional.interpolate(patch, (self.size, self.size), mode="bilinear")
+        return self.linear(self.features((patch - self.mean) / self.std).flatten(1))
+
+    def _load(self, weights: Mapping[str, Tensor], origin: str) -> None:
+        wanted = {f"features.{name}" for name in self.features.state_dict()}
+        absent = sorted(wanted - set(weights))
+        if absent:
+            raise NogsError(
+                f"weights {origin} have no {absent[0]}; give VGG-16's with timm's names"
+            )
+        chosen = {name.removeprefix("features."): weights[name] for name in wanted}
+        try:
+            self.features.load_state_dict(chosen)
+        except RuntimeError as error:
+            raise NogsError(f"weights {origin} do not fit VGG-16: {error}") from error
+
+
+def _vgg_weights(origin: str) -> Mapping[str, Tensor]:
+    """VGG-16's weights from a local .safetensors file, or timm's own if `origin` is "timm"."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if origin == "timm":
+        import timm
+
+        try:
+            return timm.create_model("vgg16", pretrained=True).state_dict()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise NogsError(
+                f"timm's vgg16 cannot be downloaded ({error}); give vgg16-12:FILE.safetensors"
+            ) from error
+    if not Path(origin).is_file():
+        raise NogsError(f"weights {origin} of VGG-16 must be an existing .safetensors file")
+    try:
+        return load_file(origin)
+    except (SafetensorError, OSError) as error:
+        raise NogsError(f"weights {origin} cannot be read as safetensors: {error}") from error

@@ -96,3 +96,16 @@ def write_sequences(folder: Path, n: int = 48, **columns: list) -> Path:
     (folder / "annotations").mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(table), folder / "annotations" / "train.parquet")
     return folder
+
+
+def write_maps(folder: Path, epe: np.ndarray, steps: int = CORNER.T) -> Path:
+    """A dataset folder's config `maps` whose first step's map is `epe` (9,); later ones are 9."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    maps = np.full((1, steps, 3, 3), 9.0, np.float32)
+    maps[:, 0] = epe.reshape(3, 3)
+    (folder / "maps").mkdir(parents=True, exist_ok=True)
+    table = pa.table({"index": [0], "epe_map": maps.tolist()})
+    pq.write_table(table, folder / "maps" / "train.parquet")
+    return folder

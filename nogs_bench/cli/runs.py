@@ -23,6 +23,15 @@ def evaluate(
     protocol: Annotated[str | None, typer.Option(help="scratch or pretrained.")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Of each run.")] = None,
     supervised: Annotated[int | None, typer.Option(min=1, help="Sequences to use.")] = None,
+    keypoints: Annotated[
+        Path | None, typer.Option(help="Where ps-hgs looks: .npy, docs/methods.md.")
+    ] = None,
+    maps: Annotated[
+        str | None, typer.Option(help="Dataset of EPE maps [default: as --sequences].")
+    ] = None,
+    embedder: Annotated[
+        str | None, typer.Option(help="conv, timm:NAME, vgg16-12:FILE.safetensors, ...")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),
     data: Data = None,
     device: Device = "auto",
@@ -42,6 +51,9 @@ def evaluate(
             protocol=protocol,
             iterations=iterations,
             supervised=supervised,
+            training=None if embedder is None else {"embedder": embedder},
+            keypoints=keypoints,
+            maps=maps,
             out=out,
             data=data,
             device=device,

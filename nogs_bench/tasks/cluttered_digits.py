@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.handcrafted import box_keypoints
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import (
     Annotation,
@@ -33,6 +35,11 @@ BLOCK = 256
 SPLITS = Splits(train=60_000, validation=2_000, test=4_000, avp_validation=2_000)
 ANNOTATABLE = 3_000
 
+# What the train split is made of, in its order: stream, pool, images.
+TRAIN = (
+    ("train-annotatable", "annotated", ANNOTATABLE),
+    ("train", "model", SPLITS.train - ANNOTATABLE),
+)
 # Where in a fixed shuffle of the 1,797 digits each pool begins and ends.
 POOLS = {
     "model": (0, 1_000),
@@ -52,10 +59,7 @@ class ClutteredDigits:
     def load(self, split: str, data: object = None) -> LabelledImages:
         if split != "train":
             return compose(split, split, 0, getattr(SPLITS, split))
-        parts = (
-            compose("train-annotatable", "annotated", 0, ANNOTATABLE),
-            compose("train", "model", 0, SPLITS.train - ANNOTATABLE),
-        )
+        parts = [compose(stream, pool, 0, count) for stream, pool, count in TRAIN]
         return LabelledImages(
             np.concatenate([part.images for part in parts]),
             np.concatenate([part.labels for part in parts]),
@@ -65,23 +69,44 @@ class ClutteredDigits:
         """Images of the stream, from the pool of digits that models may learn from."""
         return compose(stream, "model", start, count)
 
+    def keypoints(
+        self, images: LabelledImages, rows: np.ndarray, data: Path | None = None
+    ) -> np.ndarray:
+        """The digit's middle and the middles of its quarters; `KnowsKeypoints`."""
+        corner = digit_corners(int(rows.max()) + 1)[rows]
+        return box_keypoints(np.concatenate([corner, corner + DIGIT], axis=1))
+
+
+def digit_corners(count: int) -> np.ndarray:
+    """int64 (count, 2): the digit's top-left pixel (row, col) in the first training images."""
+    corners = np.empty((0, 2), np.int64)
+    for stream, pool, images in TRAIN:
+        wanted = min(images, count - len(corners))
+        corners = np.concatenate([corners, _draw(stream, pool, 0, wanted)[2]])
+    return corners
+
 
 def compose(stream: str, pool: str, start: int, count: int) -> LabelledImages:
-    """Images `start .. start + count - 1` of a stream over a pool of digits.
-
-    Whole blocks of 256 are drawn and cut to the range: any range gives the same images.
-    """
-    blocks = range(start // BLOCK, -(-(start + count) // BLOCK))
-    parts = [_block(stream, pool, block) for block in blocks]
-    rows = slice(start % BLOCK, start % BLOCK + count)
-    if not parts:
-        empty = np.empty((0, 1, CANVAS, CANVAS), np.uint8)
-        return LabelledImages(empty, np.empty((0, 1), np.int64))
-    images, labels = (np.concatenate(part)[rows] for part in zip(*parts, strict=True))
+    """Images `start .. start + count - 1` of a stream over a pool of digits."""
+    images, labels, _ = _draw(stream, pool, start, count)
     return LabelledImages(images[:, None], labels[:, None])
 
 
-def _block(stream: str, pool: str, block: int) -> tuple[np.ndarray, np.ndarray]:
+def _draw(
+    stream: str, pool: str, start: int, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """uint8 (count, 40, 40) images, int64 (count,) labels, int64 (count, 2) corners of the digits.
+
+    Whole blocks of 256 are drawn and cut to the range: any range gives the same images.
+    """
+    blocks = range(start // BLOCK, max(-(-(start + count) // BLOCK), start // BLOCK + 1))
+    parts = [_block(stream, pool, block) for block in blocks]
+    rows = slice(start % BLOCK, start % BLOCK + count)
+    images, labels, corners = (np.concatenate(part)[rows] for part in zip(*parts, strict=True))
+    return images, labels, corners
+
+
+def _block(stream: str, pool: str, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     key = hashlib.sha256(f"{stream}/{pool}/{block}".encode()).digest()
     rng = np.random.default_rng(np.frombuffer(key, np.uint32))
     digits, labels = _pool(pool)
@@ -92,8 +117,9 @@ def _block(stream: str, pool: str, block: int) -> tuple[np.ndarray, np.ndarray]:
         scraps = digits[_window(source, inside, SCRAP)]
         _paint(canvas, scraps, rng.integers(CANVAS - SCRAP + 1, size=(BLOCK, 2)))
     chosen = rng.integers(len(digits), size=BLOCK)
-    _paint(canvas, digits[chosen], rng.integers(CANVAS - DIGIT + 1, size=(BLOCK, 2)))
-    return canvas, labels[chosen]
+    corners = rng.integers(CANVAS - DIGIT + 1, size=(BLOCK, 2))
+    _paint(canvas, digits[chosen], corners)
+    return canvas, labels[chosen], corners
 
 
 def _paint(canvas: np.ndarray, patches: np.ndarray, corner: np.ndarray) -> None:
@@ -129,7 +155,8 @@ CLUTTERED_DIGITS = register_task(
         name="cluttered-digits",
         version=1,
         family="cluttered-digits",
-        description="A handwritten digit somewhere among clutter, 40 x 40 grey, five 8 x 8 glimpses",
+        description="A handwritten digit somewhere among clutter, 40 x 40 grey, "
+        "five 8 x 8 glimpses",
         channels=1,
         labels=(Label("digit", tuple(str(digit) for digit in range(10))),),
         T=5,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.images import LabelledImages
 from nogs_bench.prepared import PreparedFolder
 from nogs_bench.task import (
     Annotation,
@@ -40,6 +43,16 @@ PARTS = (
     *("left wing", "nape", "right eye", "right leg", "right wing", "tail", "throat"),
 )
 
+# What PS-HGS looks at, in this order (section 6): of each, the first part that is visible. CUB
+# marks legs, but no feet.
+LOOKED_AT = (
+    ("beak",),
+    ("left eye", "right eye"),
+    ("forehead",),
+    ("belly",),
+    ("left leg", "right leg"),
+)
+
 # Appendix B.5's 80 is v in exp(-d^2 / v), d^2 the squared distance of pixels divided by 0.12: the
 # Gaussian's own standard deviation, in pixel values 0 .. 1, is 0.12 sqrt(v / 2).
 PIXEL_SCALE = 0.12
@@ -55,7 +68,35 @@ REFERENCE = {
     "source": "Harvey et al., arXiv:1906.05462, Table 1 and appendix B.3",
 }
 
-SOURCE = PreparedFolder(
+
+@dataclass(frozen=True)
+class CubFolder(PreparedFolder):
+    """CUB as `prepare` leaves it, with its keypoints; implements `KnowsKeypoints`."""
+
+    def keypoints(
+        self, images: LabelledImages, rows: np.ndarray, data: Path | None = None
+    ) -> np.ndarray:
+        """All 15 parts, those of `LOOKED_AT` first, the others in CUB's order."""
+        return ordered_parts(np.asarray(self.load_parts("train", data)[rows]))
+
+
+def ordered_parts(parts: np.ndarray) -> np.ndarray:
+    """float64 (n, 15, 2) places, NaN where hidden, of `parts` (n, 15, 3) (row, col, visible)."""
+    visible = parts[..., 2] == 1
+    places = np.where(visible[..., None], parts[..., :2], np.nan)
+    first = []
+    for names in LOOKED_AT:
+        numbers = np.array([PARTS.index(name) for name in names])
+        first.append(numbers[visible[:, numbers].argmax(1)])
+    order = np.stack(first, axis=1)
+    other = np.ones(visible.shape, bool)
+    np.put_along_axis(other, order, False, axis=1)
+    rest = np.nonzero(other)[1].reshape(len(parts), -1)
+    order = np.concatenate([order, rest], axis=1)
+    return np.take_along_axis(places, order[..., None], axis=1).astype(np.float64)
+
+
+SOURCE = CubFolder(
     dataset=DATASET,
     channels=3,
     image_size=128,
@@ -147,7 +188,10 @@ CUB = register_task(
                 iterations=200 * EPOCH,
                 target_accuracy=0.54,
                 pretraining=Pretraining(
-                    iterations=250 * EPOCH, learning_rate=5e-5, evaluation_period=EPOCH
+                    iterations=250 * EPOCH,
+                    learning_rate=5e-5,
+                    evaluation_period=EPOCH,
+                    glimpses="heuristic",
                 ),
             ),
         ),

@@ -9,6 +9,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.handcrafted import box_keypoints
 from nogs_bench.idx import read_idx
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import (
@@ -63,6 +64,12 @@ class FashionMnist:
         rows = slice(start, start + count)
         return LabelledImages(images[rows, None], labels[rows, None].astype(np.int64))
 
+    def keypoints(
+        self, images: LabelledImages, rows: np.ndarray, data: Path | None = None
+    ) -> np.ndarray:
+        """The middle of what is not black and the middles of its quarters; `KnowsKeypoints`."""
+        return box_keypoints(lit_boxes(images.images[rows]))
+
     def _read_idx(self, folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
         count = 10_000 if part == "t10k" else 60_000
         images = read_idx(_find(folder, f"{part}-images-idx3-ubyte"), (count, 28, 28))
@@ -85,6 +92,20 @@ class FashionMnist:
             ) from error
         images = np.stack([np.asarray(image) for image in rows["image"]])
         return images, np.asarray(rows["label"])
+
+
+def lit_boxes(images: np.ndarray) -> np.ndarray:
+    """int64 (n, 4): (top, left, bottom, right) around all pixels of images that are not 0.
+
+    The last two are exclusive. An image that is all 0 has the box of the whole image.
+    """
+    lit = (images != 0).any(1)
+    edges = []
+    for axis in (2, 1):
+        line = lit.any(axis)
+        edges.append((line.argmax(1), line.shape[1] - line[:, ::-1].argmax(1)))
+    (top, bottom), (left, right) = edges
+    return np.stack([top, left, bottom, right], axis=1)
 
 
 def _find(folder: Path, stem: str) -> Path:

@@ -66,7 +66,9 @@ def main() -> None:
         seconds = time.perf_counter() - start
     if process.returncode:
         sys.exit(process.returncode)
-    print(f"{given.task}, {given.images} images: {seconds / 60:.1f} min, peak {peak / 2**30:.2f} GiB")
+    print(
+        f"{given.task}, {given.images} images: {seconds / 60:.1f} min, peak {peak / 2**30:.2f} GiB"
+    )
     for kind, rows in record["quality"].items():
         for name, values in rows.items():
             if name in ("accuracy", "cross_entropy", "entropy"):

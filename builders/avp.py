@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -78,12 +78,18 @@ def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str
     torch.manual_seed(seed)
     avp = Avp(task, weights=True).to(device)
     average = torch.optim.swa_utils.AveragedModel(avp, avg_fn=_moving_average, use_buffers=True)
+    averaged = cast(Avp, average.module)
     batches = len(roles.avp(0)) // settings.batch_size
-    optimizer = torch.optim.AdamW(avp.parameters(), settings.learning_rate)
+    optimizer = torch.optim.AdamW(avp.parameters(), settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=batches * settings.epochs, pct_start=0.1
     )
-    parts = {"avp": avp, "average": average, "optimizer": optimizer, "schedule": schedule}
+    parts: dict[str, Any] = {
+        "avp": avp,
+        "average": average,
+        "optimizer": optimizer,
+        "schedule": schedule,
+    }
     curve: list[dict[str, Any]] = []
     best: dict[str, Any] = {}
     if checkpoint.exists():
@@ -110,9 +116,9 @@ def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str
                 schedule.step()
                 average.update_parameters(avp)
                 bars.advance(bar)
-            curve.append({"epoch": epoch + 1} | validate_avp(average.module, task, roles))
+            curve.append({"epoch": epoch + 1} | validate_avp(averaged, task, roles))
             if sum(curve[-1]["cross_entropy"]) <= min(sum(p["cross_entropy"]) for p in curve):
-                weights = {k: v.clone() for k, v in average.module.state_dict().items()}
+                weights = {k: v.clone() for k, v in averaged.state_dict().items()}
                 best = {"weights": weights, "epoch": epoch + 1}
             nats = " ".join(f"{value:.3f}" for value in curve[-1]["cross_entropy"])
             bars.update(bar, note=f"validation nats {nats}")

@@ -84,9 +84,7 @@ class FittedBank:
     def make(self, path: Path, task: Task, roles: Roles, seed: int, device: str) -> None:
         bank = roles.avp(0)[slice(BANK_POSTERIOR_IMAGES)]
         held = roles.avp_validation[slice(BANK_POSTERIOR_HELD)]
-        fitted = fit_bank_posterior(
-            bank, held, task.grid, len(task.classes), task.target, task.T
-        )
+        fitted = fit_bank_posterior(bank, held, task.grid, len(task.classes), task.target, task.T)
         sigma = np.array([fitted.sigma])
         save_file({"images": bank.images, "labels": bank.labels, "sigma": sigma}, path)
 

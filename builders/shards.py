@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
@@ -53,9 +54,7 @@ def annotate_all(load: Load, count: int, folder: Path, workers: int) -> dict[str
     return {name: np.concatenate([shard[name] for shard in whole]) for name in whole[0]}
 
 
-def _run(
-    load: Load, missing: list[int], count: int, folder: Path, workers: int
-) -> Iterator[int]:
+def _run(load: Load, missing: list[int], count: int, folder: Path, workers: int) -> Iterator[int]:
     if workers <= 1:
         if missing:
             _start(load, folder, count, own_process=False)
@@ -76,7 +75,18 @@ def _run(
         pool.shutdown(cancel_futures=True)
 
 
-_CONTEXT: dict[str, object] = {}
+@dataclass(frozen=True)
+class _Context:
+    """What a process annotates with."""
+
+    annotator: Annotator
+    images: LabelledImages
+    first: Found
+    folder: Path
+    count: int
+
+
+_CONTEXT: list[_Context] = []
 
 
 def _start(load: Load, folder: Path, count: int, own_process: bool = True) -> None:
@@ -87,7 +97,7 @@ def _start(load: Load, folder: Path, count: int, own_process: bool = True) -> No
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=_end_with_parent, daemon=True).start()
         torch.set_num_threads(1)
-    _CONTEXT["loaded"], _CONTEXT["place"] = load(), (folder, count)
+    _CONTEXT[:] = [_Context(*load(), folder, count)]
 
 
 def _end_with_parent() -> None:
@@ -99,10 +109,10 @@ def _end_with_parent() -> None:
 
 
 def _work(start: int) -> int:
-    annotator, images, first = _CONTEXT["loaded"]  # type: ignore[misc]
-    folder, count = _CONTEXT["place"]  # type: ignore[misc]
-    numbers = range(start, min(start + SHARD, count))
-    made = [annotator.annotate(images.images[number], number, first) for number in numbers]
+    (context,) = _CONTEXT
+    numbers = range(start, min(start + SHARD, context.count))
+    images, annotate = context.images.images, context.annotator.annotate
+    made = [annotate(images[number], number, context.first) for number in numbers]
     arrays = {
         "cells": np.stack([sequence.cells for sequence in made]),
         "epe": np.stack([sequence.epe for sequence in made]),
@@ -110,7 +120,7 @@ def _work(start: int) -> int:
         "effective_samples": np.stack([sequence.effective_samples for sequence in made]),
         "evaluations": np.array([sequence.evaluations for sequence in made]),
     }
-    with replacing(_path(folder, start)) as temporary:
+    with replacing(_path(context.folder, start)) as temporary:
         save_file(arrays, temporary)
     return len(numbers)
 

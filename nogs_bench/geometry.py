@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +51,7 @@ class GlimpseGrid:
             )
         for axis, steps in (("rows", self.rows), ("cols", self.cols)):
             inside = steps and min(steps) >= 0 and max(steps) <= self.span
-            if not inside or any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+            if not inside or any(a >= b for a, b in pairwise(steps)):
                 raise NogsError(
                     f"grid {axis} must increase strictly within 0..{self.span}, got {steps}"
                 )

@@ -1,5 +1,6 @@
 """The whole build on a tiny task."""
 
+import itertools
 import json
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from tiny import corner_task
 
 from nogs_bench.builders import shards
 from nogs_bench.builders.build import build
@@ -15,7 +17,6 @@ from nogs_bench.builders.oracle import BankPosterior
 from nogs_bench.builders.roles import assign_roles
 from nogs_bench.errors import NogsError
 from nogs_bench.task import get_task
-from tiny import corner_task
 
 
 def files(folder):
@@ -98,7 +99,7 @@ def test_cluttered_digits_roles_share_no_digit():
     ranges = sorted(POOLS.values())
     assert ranges[0][0] == 0
     assert ranges[-1][1] == 1797
-    assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+    assert all(a[1] == b[0] for a, b in itertools.pairwise(ranges))
     sample = get_task("cluttered-digits").source.sample
     whole = sample("bank", 0, 700)
     np.testing.assert_array_equal(sample("bank", 250, 300).images, whole.images[250:550])
@@ -136,5 +137,6 @@ def test_labels_are_asked_for_where_they_are_needed(tmp_path, posterior, message
         with pytest.raises(NogsError, match=message):
             BankPosterior(nameless, task.grid, 4)
     else:
+        labels = torch.from_numpy(nameless.labels[:, 0])
         with pytest.raises(NogsError, match=message):
-            CRITERIA["cross-entropy"](torch.zeros(1, 150, 4), torch.from_numpy(nameless.labels[:, 0]))
+            CRITERIA["cross-entropy"](torch.zeros(1, 150, 4), labels)

@@ -1,5 +1,6 @@
 """The small conditional GAN: what it learns, resumption, and the bank that it makes."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from tiny import corner_task
 
+from nogs_bench.builders.build import build
 from nogs_bench.builders.generators import Setting, gan_training, open_generator
 from nogs_bench.builders.generators.gan import Gan, read_gan
 from nogs_bench.builders.generators.gan_network import GanDiscriminator, GanSizes
@@ -130,3 +132,15 @@ def test_the_generator_trains_once_and_any_range_agrees(tmp_path):
     np.testing.assert_array_equal(loaded.sample(0, 0, 5).labels, whole.labels[:5])
     with pytest.raises(NogsError, match="trained for other labels than corner's"):
         open_generator(f"gan:{made[0]}", replace(setting, task=corner_task()))
+
+
+def test_a_build_trains_the_gan_and_takes_its_bank_from_it(tmp_path):
+    out = build(
+        corner_task(), tmp_path / "out", images=4, posterior="bank", criterion="cross-entropy",
+        bank="gan,steps=3", bank_images=80, workers=1, device="cpu",
+    )  # fmt: skip
+    stages = json.loads((out / "provenance.json").read_text())["made_by"]["stages"]
+    assert stages["generated-bank"]["config"]["generator"] == "gan"
+    assert stages["generated-bank"]["config"]["images"] == 80
+    assert stages["bank"]["parents"] == {"generated-bank": stages["generated-bank"]["key"]}
+    assert len(list((out / ".build").glob("gan-*.safetensors"))) == 1

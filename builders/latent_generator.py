@@ -37,10 +37,10 @@ class VaeSettings:
     """
 
     latent: int = 16
-    width: int = 32
+    width: int = 16
     noise: float = 0.1
     steps: int = 2_000
-    batch_size: int = 64
+    batch_size: int = 32
     learning_rate: float = 1e-3
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from nogs_bench.errors import NogsError
@@ -70,14 +72,22 @@ def load_object(spec: str, kind: str) -> Any:
     """The object that `FILE.py:NAME` names.
 
     The file runs with the user's rights: only a name that the user typed may come here, never one
-    read from a dataset or a result. It is registered in `sys.modules`, so that a worker process
-    given the same `spec` can load it too. Raises `NogsError` if the file or the name is missing.
+    read from a dataset or a result. A file that has not changed is not run again, so the same
+    `spec` gives the same object. Raises `NogsError` if the file or the name is missing.
     """
     file, _, name = spec.rpartition(":")
     path = Path(file).resolve()
     if not path.is_file():
         raise NogsError(f"no such {kind} file: {file or spec}; write it as FILE.py:NAME")
-    module_name = f"nogs_bench_user_{path.stem}"
+    content = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()
+    module_name = f"nogs_bench_user_{path.stem}_{content[:16]}"
+    module = sys.modules.get(module_name) or _run_file(path, module_name, kind)
+    if not hasattr(module, name):
+        raise NogsError(f"{path} defines no {name!r}; write the {kind} as FILE.py:NAME")
+    return getattr(module, name)
+
+
+def _run_file(path: Path, module_name: str, kind: str) -> ModuleType:
     module_spec = importlib.util.spec_from_file_location(module_name, path)
     if module_spec is None or module_spec.loader is None:
         raise NogsError(f"{path} is not a Python file; write the {kind} as FILE.py:NAME")
@@ -86,7 +96,6 @@ def load_object(spec: str, kind: str) -> Any:
     try:
         module_spec.loader.exec_module(module)
     except Exception as error:
+        del sys.modules[module_name]
         raise NogsError(f"{path} failed while it was loaded: {error!r}") from error
-    if not hasattr(module, name):
-        raise NogsError(f"{path} defines no {name!r}; write the {kind} as FILE.py:NAME")
-    return getattr(module, name)
+    return module

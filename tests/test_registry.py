@@ -79,3 +79,12 @@ def test_a_bad_file_or_name_is_said_in_one_line(
         (tmp_path / "mine.py").write_text(content)
     with pytest.raises(NogsError, match=message):
         load_object(spec, "model")
+
+
+def test_a_file_is_run_again_only_if_it_changed(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("class Net: size = 1\n")
+    first = load_object(f"{file}:Net", "model")
+    assert load_object(f"{file}:Net", "model") is first
+    file.write_text("class Net: size = 2\n")
+    assert load_object(f"{file}:Net", "model").size == 2

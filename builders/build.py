@@ -40,7 +40,7 @@ def build(
     criterion: str | None = None,
     search: str | None = None,
     workers: int | None = None,
-    threads: int | None = None,
+    threads: int = 1,
     device: str = "auto",
     with_images: bool = True,
     bank: str | None = None,
@@ -56,7 +56,8 @@ def build(
     - `posterior`: `"avp"` trains one; `"bank"` computes it from labelled images.
     - `criterion`, `search`: override the task's `annotation`.
     - `workers`: annotating processes (default: one a core; one if on a GPU). Changes no byte.
-    - `threads`: threads that train the AVP (default: one a core). Part of what made the AVP.
+    - `threads`: threads that train the AVP. Sums are added in another order with another number,
+      so it is part of what made the AVP; one makes the same bytes on any number of cores.
     - `with_images`: whether the dataset holds the images, where the task's licence lets it.
     - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
       (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
@@ -75,7 +76,7 @@ def build(
         posterior=posterior,
         criterion=criterion,
         search=search,
-        threads=threads or cores,
+        threads=threads,
         device=device,
         bank=bank,
         bank_images=bank_images,

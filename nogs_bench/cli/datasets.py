@@ -55,7 +55,7 @@ def build(
     criterion: Annotated[str | None, typer.Option(help="entropy or cross-entropy.")] = None,
     search: Annotated[str | None, typer.Option(help="How the grid is searched.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Annotating processes.")] = None,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads that train the AVP.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
     without_images: Annotated[
         bool, typer.Option("--without-images", help="Leave the images out of the dataset.")

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import test_dataset
 from corner_task import CORNER, write_maps
 
+from nogs_bench import heuristic
 from nogs_bench.errors import NogsError
 from nogs_bench.heuristic import first_step_map, heuristic_glimpses, location_probabilities
+from nogs_bench.loading import load
 
 EPE = np.array([0.0, math.log(2), math.log(4)])
 
@@ -62,3 +65,14 @@ def test_what_is_wrong_with_the_maps_is_said(tmp_path: Path):
     (tmp_path / "maps" / "train.parquet").write_bytes(b"PAR1")
     with pytest.raises(NogsError, match="damaged"):
         first_step_map(CORNER, tmp_path)
+
+
+def test_it_reads_what_a_build_writes(tmp_path: Path, monkeypatch):
+    folder = test_dataset.write(tmp_path / "d")
+    known = test_dataset.annotations()
+    first = int(np.argmin(known.index))  # rows are sorted by image
+    expected = known.maps[first, 0].ravel().astype(np.float64)
+    np.testing.assert_array_equal(first_step_map(test_dataset.TASK, folder), expected)
+    # From the Hub it comes through `load`; here the same folder stands in for one.
+    monkeypatch.setattr(heuristic, "load", lambda name, config: load(folder, config))
+    np.testing.assert_array_equal(first_step_map(test_dataset.TASK, "owner/name"), expected)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 import torch
 from corner_task import CORNER, TELLING, telling_annotations, write_maps, write_sequences
 
+from nogs_bench import cli
 from nogs_bench.annotations import load_annotations, write_annotations
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluate import evaluate
@@ -172,3 +175,37 @@ def test_where_supervision_has_faded_training_is_ram_s():
 def test_the_methods_of_the_paper_are_listed_in_its_order():
     assert [name for name in METHODS.names() if name in PAPER] == list(PAPER)
     assert all(method.reference and method.description for method in METHODS)
+
+
+def test_the_command_line_passes_on_where_things_are(tmp_path, monkeypatch):
+    asked: dict[str, object] = {}
+
+    def record(model: str, **settings: object) -> None:
+        asked.update(settings)
+        raise NogsError("enough")
+
+    import nogs_bench.evaluate  # noqa: F401  (the module, whose name the package also uses)
+
+    monkeypatch.setattr(sys.modules["nogs_bench.evaluate"], "evaluate", record)
+    options = ["--keypoints", "k.npy", "--maps", "nogs/map", "--embedder", "vgg16-12"]
+    monkeypatch.setattr(sys, "argv", ["nogs-bench", "evaluate", *options])
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert (asked["keypoints"], asked["maps"]) == (Path("k.npy"), "nogs/map")
+    assert asked["training"] == {"embedder": "vgg16-12"}
+
+
+def test_the_page_s_own_method(monkeypatch, folder):
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    page = Path(__file__).parents[1] / "docs" / "methods.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    exec(code, {})
+    cells = CORNER.grid.pixel_to_index(
+        make_sequences(METHODS["ps-h20"].sequences, _material(folder)).glimpses
+    )
+    assert (cells == TELLING).all()  # exp(20 x 0.69) is a million
+
+
+def test_the_page_names_every_method():
+    page = (Path(__file__).parents[1] / "docs" / "methods.md").read_text()
+    assert [name for name in METHODS.names() if f"`{name}`" not in page] == []

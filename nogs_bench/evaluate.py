@@ -5,35 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from nogs_bench.annotations import Annotations, load_annotations, write_annotations
+from nogs_bench.annotations import Annotations, write_annotations
+from nogs_bench.configs import difference, model_info, pretraining_stage, run_config
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
-from nogs_bench.heuristic import first_step_map, map_digest
 from nogs_bench.images import LabelledImages, data_folder
 from nogs_bench.jobs import Job, Place
 from nogs_bench.methods import METHODS, Method
-from nogs_bench.metrics import complexity
-from nogs_bench.model import load_model
 from nogs_bench.pool import Watch, do_all
-from nogs_bench.pretrain import GLIMPSES
 from nogs_bench.progress import progress_bars
-from nogs_bench.result import (
-    DatasetInfo,
-    Hyperparameters,
-    ModelInfo,
-    PretrainingInfo,
-    RunConfig,
-    first_fault,
-    load_result,
-)
+from nogs_bench.result import RunConfig, load_result
 from nogs_bench.scoring import Scores, score_runs
-from nogs_bench.supervision import Material, make_sequences
+from nogs_bench.supervision import Material, make_sequences, supervising
 from nogs_bench.task import Task, TrainingProtocol, get_task, override, register_task
 
 
@@ -103,7 +90,7 @@ def evaluate(
     if any(method.supervised for method in chosen):
         material = Material(
             tuned,
-            _annotations(tuned, sequences, supervised, splits["train"]),
+            supervising(tuned, sequences, supervised, splits["train"]),
             splits["train"],
             place.maps,
             folder,
@@ -114,10 +101,10 @@ def evaluate(
             for method in chosen
             if method.sequences is not None
         }
-    stages = {method.name: _pretraining(tuned, plan, method, place.maps) for method in chosen}
-    info = _model_info(model, tuned)
+    stages = {method.name: pretraining_stage(tuned, plan, method, place.maps) for method in chosen}
+    info = model_info(model, tuned)
     configs = [
-        _config(tuned, plan, method, info, seed, stages[method.name], annotations)
+        run_config(tuned, plan, method, info, seed, stages[method.name], annotations)
         for seed in _seeds(seeds)
         for method in chosen
     ]
@@ -127,77 +114,6 @@ def evaluate(
             with progress_bars() as bars:
                 do_all(jobs, processes, _hidden(out), _watch(bars, jobs))
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
-
-
-def _config(
-    task: Task,
-    plan: TrainingProtocol,
-    method: Method,
-    model: ModelInfo,
-    seed: int,
-    stage: PretrainingInfo | None,
-    annotations: Mapping[str, Annotations],
-) -> RunConfig:
-    """What decides the outcome of one run."""
-    settings = asdict(task.training)
-    del settings["supervised"]
-    dataset = None
-    if method.name in annotations:
-        rows = annotations[method.name]
-        dataset = DatasetInfo(name=rows.name, digest=rows.digest, supervised=len(rows))
-    try:
-        return RunConfig(
-            task=task.name,
-            task_version=task.version,
-            protocol=plan.name,
-            method=method.name,
-            model=model,
-            dataset=dataset,
-            seed=seed,
-            hyperparameters=Hyperparameters(
-                iterations=plan.iterations, pretraining=stage, **settings
-            ),
-        )
-    except ValidationError as error:
-        raise NogsError(f"settings of {task.name}: {first_fault(error)}") from error
-
-
-def _pretraining(
-    task: Task, plan: TrainingProtocol, method: Method, maps: str | None
-) -> PretrainingInfo | None:
-    """The protocol's first stage as the method wants it."""
-    if plan.pretraining is None:
-        return None
-    settings = asdict(plan.pretraining)
-    settings["glimpses"] = method.pretraining_glimpses or plan.pretraining.glimpses
-    of_map = GLIMPSES[settings["glimpses"]].of_map
-    digest = map_digest(first_step_map(task, maps)) if of_map else None
-    return PretrainingInfo(map_digest=digest, **settings)
-
-
-def _annotations(
-    task: Task, where: str | Path | None, supervised: int | None, train: LabelledImages
-) -> Annotations:
-    annotations = load_annotations(task, where)
-    if supervised is not None and not 1 <= supervised <= len(annotations):
-        raise NogsError(
-            f"{supervised} sequences cannot supervise: {annotations.name} has 1..{len(annotations)}"
-        )
-    if (train.labels[annotations.index, task.target] != annotations.labels).any():
-        raise NogsError(
-            f"sequences {annotations.name} have other labels than the images of {task.name}: they "
-            "were built for another task or other images"
-        )
-    return annotations.first(supervised or task.training.supervised)
-
-
-def _model_info(spec: str, task: Task) -> ModelInfo:
-    source = load_model(spec)
-    return ModelInfo(
-        name=source.name,
-        source_digest=source.digest,
-        **complexity(source.build(task, seed=0), task),
-    )
 
 
 @contextmanager
@@ -240,21 +156,9 @@ def _finished(out: Path, config: RunConfig) -> bool:
         return False
     result = load_result(path)
     if result.config_digest != config.config_digest:
-        where = _difference(result.model_dump(), config.model_dump())
+        where = difference(result.model_dump(), config.model_dump())
         raise NogsError(f"{path} was made with {where}; choose another --out, or delete it")
     return True
-
-
-def _difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:
-    """The first field that differs, with both values."""
-    for field, value in new.items():
-        before = old.get(field)
-        if before == value:
-            continue
-        if isinstance(before, dict) and isinstance(value, dict):
-            return _difference(before, value, f"{path}{field}.")
-        return f"{path}{field} = {before}, not {value}"
-    return "other settings"
 
 
 def _hidden(out: str | Path) -> Path:

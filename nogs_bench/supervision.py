@@ -11,13 +11,34 @@ from pathlib import Path
 
 import numpy as np
 
-from nogs_bench.annotations import Annotations
+from nogs_bench.annotations import Annotations, load_annotations
 from nogs_bench.errors import NogsError
 from nogs_bench.handcrafted import hand_crafted_glimpses
 from nogs_bench.heuristic import first_step_map, heuristic_glimpses
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
 from nogs_bench.task import Task
+
+
+def supervising(
+    task: Task, where: str | Path | None, supervised: int | None, train: LabelledImages
+) -> Annotations:
+    """The sequences of `where` that supervise: `supervised` of them, or as the task says.
+
+    Those of the lowest image numbers. Raises `NogsError` if there are not as many as asked for, or
+    their labels are not those of `train`.
+    """
+    annotations = load_annotations(task, where)
+    if supervised is not None and not 1 <= supervised <= len(annotations):
+        raise NogsError(
+            f"{supervised} sequences cannot supervise: {annotations.name} has 1..{len(annotations)}"
+        )
+    if (train.labels[annotations.index, task.target] != annotations.labels).any():
+        raise NogsError(
+            f"sequences {annotations.name} have other labels than the images of {task.name}: they "
+            "were built for another task or other images"
+        )
+    return annotations.first(supervised or task.training.supervised)
 
 
 @dataclass(frozen=True)

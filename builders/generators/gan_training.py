@@ -32,10 +32,10 @@ class GanTraining:
     """
 
     steps: int = 2000
-    batch_size: int = 64
+    batch_size: int = 32
     width: int = 16
-    generator_rate: float = 2e-4
-    discriminator_rate: float = 4e-4
+    generator_rate: float = 5e-4
+    discriminator_rate: float = 1e-3
     decay: float = 0.995
     checkpoint_period: int = 500
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from nogs_bench.builders.completion import load_completions
 from nogs_bench.builders.dataset import write_dataset
 from nogs_bench.builders.epe import CRITERIA
 from nogs_bench.builders.generated import generate
@@ -45,6 +46,7 @@ def build(
     with_images: bool = True,
     bank: str | None = None,
     bank_images: int | None = None,
+    completion: str | None = None,
 ) -> Path:
     """Annotate a task's first `images` training images and write the dataset folder `out`.
 
@@ -62,6 +64,7 @@ def build(
     - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
       (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
     - `bank_images`: how many; overrides the task's `annotation`.
+    - `completion`: what completes images, in `builders.completion.COMPLETIONS`; likewise.
 
     **Returns** `out`. Raises `NogsError` on bad input; whatever stages had finished are kept.
     """
@@ -80,11 +83,10 @@ def build(
         device=device,
         bank=bank,
         bank_images=bank_images,
+        completion=completion,
     )
     chosen = plan.task
-    # Unknown names are said before any work.
-    _ = CRITERIA[chosen.annotation.criterion], SEARCHES[chosen.annotation.search]
-    _ = POSTERIORS[posterior]
+    _check(plan)
     torch.set_num_threads(plan.threads)
     make_bank = partial(generate, plan) if bank else None
     roles = assign_roles(chosen, plan.count, seed, plan.data, make_bank)
@@ -113,6 +115,17 @@ def build(
         quality=quality,
         origin=f"built by nogs-bench with the {posterior} posterior",
     )
+
+
+def _check(plan: BuildPlan) -> None:
+    """Say unknown names and what cannot go together before any work."""
+    annotation = plan.task.annotation
+    criterion, _ = CRITERIA[annotation.criterion], SEARCHES[annotation.search]
+    _ = POSTERIORS[plan.posterior]
+    kind = load_completions()[annotation.completion]
+    kind.config(plan.task, plan.device)
+    if not kind.labelled:
+        criterion(torch.zeros(1, 1, len(plan.task.classes)), torch.tensor([-1]))
 
 
 def _quality(stages: Stages, roles: Roles, cells: np.ndarray) -> dict[str, dict[str, list[float]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nogs_bench.builders.completion import Completion, load_completions
+from nogs_bench.builders.completion import Completion, fit_completion, load_completions
 from nogs_bench.builders.roles import assign_roles
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
@@ -70,19 +70,21 @@ def compare_completions(
 
     Raises `NogsError` on bad input.
     """
-    task = get_task(task)
+    task, device = get_task(task), choose_device(device)
     known = max(1, task.T - 1) if glimpses is None else glimpses
     if known < 1 or samples < 2 or images < 1:
         raise NogsError("compare completions: give at least 1 glimpse, 1 image and 2 samples")
     registry = load_completions()
-    # Unknown names are said before any work.
-    factories = {name: registry[name] for name in names or registry.names()}
+    names = list(names) or registry.names()
+    # Unknown names are said before any work, and what is not installed.
+    for name in names:
+        registry[name].config(task, device)
     roles = assign_roles(task, images, seed, data_folder(data))
     cells = np.random.default_rng([seed, 3]).integers(task.grid.cells, size=(images, known))
     measures = []
-    for name, factory in factories.items():
+    for name in names:
         start = time.perf_counter()
-        completion = factory(task, roles.bank, seed, choose_device(device))
+        completion = fit_completion(name, task, roles.bank, seed, device)
         setup = time.perf_counter() - start
         shown = roles.annotated.images
         measures.append(measure(name, completion, shown, cells, task.grid, samples, seed, setup))

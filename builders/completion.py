@@ -8,9 +8,11 @@ Monte Carlo in the latent space of a generator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -79,12 +81,49 @@ class Completion(Protocol):
         ...
 
 
-# (task, bank, seed, device) -> completion: fitted to, or trained on, the images of the bank.
-CompletionFactory = Callable[[Task, LabelledImages, int, str], Completion]
-COMPLETIONS: Registry[CompletionFactory] = Registry("completion", group="nogs_bench.completions")
+class CompletionKind(Protocol):
+    """A way to come by a completion: fitted to a bank once, as a file, then opened by every worker.
+
+    - `stage`: what a build calls the file.
+    - `labelled`: whether completions bring the labels of the bank.
+    """
+
+    stage: str
+    labelled: bool
+
+    def config(self, task: Task, device: str) -> Mapping[str, Any] | None:
+        """Every setting that the file depends on, as plain JSON values; None: there is no file.
+
+        Raises `NogsError` if something that the kind needs is not installed.
+        """
+        ...
+
+    def make(self, path: Path, task: Task, bank: LabelledImages, seed: int, device: str) -> None:
+        """Fit to the bank's images and write the file."""
+        ...
+
+    def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Completion:
+        """The completion that `make` fitted; `path` is None where there is no file."""
+        ...
 
 
-def load_completions() -> Registry[CompletionFactory]:
+COMPLETIONS: Registry[CompletionKind] = Registry("completion", group="nogs_bench.completions")
+
+
+def fit_completion(
+    name: str, task: Task, bank: LabelledImages, seed: int = 0, device: str = "cpu"
+) -> Completion:
+    """The completion called `name`, fitted to a bank, leaving no file."""
+    kind = load_completions()[name]
+    if kind.config(task, device) is None:
+        return kind.open(None, task, bank, device)
+    with TemporaryDirectory(prefix="nogs-bench-") as folder:
+        path = Path(folder, f"{kind.stage}.safetensors")
+        kind.make(path, task, bank, seed, device)
+        return kind.open(path, task, bank, device)
+
+
+def load_completions() -> Registry[CompletionKind]:
     """`COMPLETIONS`, filled: each kind's file imports this one, and torch."""
     import nogs_bench.builders.conditional_gan
     import nogs_bench.builders.hmc

@@ -6,8 +6,10 @@ The paper tried it and set it aside: its images looked real but, for given glimp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +18,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, pad
 
 from nogs_bench.builders.completion import COMPLETIONS, Completions, Query, generated
 from nogs_bench.builders.unet import PatchDiscriminator, UNet
+from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
 from nogs_bench.progress import progress_bars
 from nogs_bench.randomness import derive, torch_generator
@@ -102,7 +105,6 @@ def _noisy(images: Tensor, seen: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(pad(seen, more)[:, None], scaled, noise)
 
 
-@COMPLETIONS.register("conditional-gan")
 def train_conditional_gan(
     task: Task,
     bank: LabelledImages,
@@ -112,10 +114,9 @@ def train_conditional_gan(
 ) -> ConditionalGan:
     """Train on the bank's images, seen at t uniform on 1 .. T locations uniform on the grid."""
     settings = settings or GanSettings()
-    side = 1 << (task.image_size - 1).bit_length()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "conditional-gan"))
-        network = UNet(task.channels, side, settings.width).to(device)
+        network = _network(task, settings).to(device)
         critic = PatchDiscriminator(task.channels, settings.width).to(device)
     optimizers = [
         torch.optim.Adam(module.parameters(), settings.learning_rate, betas=(0.5, 0.999))
@@ -133,6 +134,11 @@ def train_conditional_gan(
             _step(network, critic, optimizers, noisy, images.float() / 255, settings.l1_weight)
             bars.advance(bar)
     return ConditionalGan(task, network.eval().requires_grad_(False), device)
+
+
+def _network(task: Task, settings: GanSettings) -> UNet:
+    side = 1 << (task.image_size - 1).bit_length()
+    return UNet(task.channels, side, settings.width)
 
 
 def _random_masks(task: Task, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -168,3 +174,29 @@ def _step(
 
 def _bce(logits: Tensor, real: bool) -> Tensor:
     return binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(real)))
+
+
+class ConditionalGanKind:
+    """A conditional GAN trained on the bank's images."""
+
+    stage = "conditional-gan"
+    labelled = False
+    settings = GanSettings()
+
+    def config(self, task: Task, device: str) -> Mapping[str, Any] | None:
+        return asdict(self.settings) | {"grid": asdict(task.grid), "T": task.T, "device": device}
+
+    def make(self, path: Path, task: Task, bank: LabelledImages, seed: int, device: str) -> None:
+        gan = train_conditional_gan(task, bank, seed, device, self.settings)
+        save_checkpoint(path, {"weights": gan.network.state_dict()})
+
+    def open(
+        self, path: Path | None, task: Task, bank: LabelledImages, device: str
+    ) -> ConditionalGan:
+        assert path is not None
+        network = _network(task, self.settings)
+        network.load_state_dict(load_checkpoint(path)["weights"])
+        return ConditionalGan(task, network.to(device).eval().requires_grad_(False), device)
+
+
+COMPLETIONS.add("conditional-gan", ConditionalGanKind())

@@ -34,7 +34,7 @@ def cross_entropy(log_posterior: Tensor, labels: Tensor) -> Tensor:
     """
     if (labels < 0).any():
         raise NogsError(
-            "the cross-entropy criterion needs a bank with labels, and this bank has none; "
+            "the cross-entropy criterion needs completions with labels, and these have none; "
             "use --criterion entropy"
         )
     where = labels.expand(log_posterior.shape[:2])[..., None]

@@ -7,16 +7,24 @@ minute. Runs on Pyro, the extra `hmc`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nogs_bench.builders.completion import COMPLETIONS, Completions, Query, generated
-from nogs_bench.builders.latent_generator import LatentGenerator, train_decoder
+from nogs_bench.builders.latent_generator import (
+    Decoder,
+    LatentGenerator,
+    VaeSettings,
+    train_decoder,
+)
+from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.randomness import torch_generator
@@ -153,8 +161,26 @@ def require_pyro() -> None:
         raise NogsError("completion 'hmc' needs Pyro; pip install 'nogs-bench[hmc]'")
 
 
-@COMPLETIONS.register("hmc")
-def fit_hmc(task: Task, bank: LabelledImages, seed: int, device: str) -> Hmc:
+class HmcKind:
     """HMC in the latent space of a small generator trained on the bank's images."""
-    require_pyro()
-    return Hmc(task, train_decoder(bank, seed, device), device)
+
+    stage = "decoder"
+    labelled = False
+    settings = VaeSettings()
+
+    def config(self, task: Task, device: str) -> Mapping[str, Any] | None:
+        require_pyro()
+        return asdict(self.settings) | {"device": device}
+
+    def make(self, path: Path, task: Task, bank: LabelledImages, seed: int, device: str) -> None:
+        decoder = train_decoder(bank, seed, device, self.settings)
+        save_checkpoint(path, {"weights": decoder.state_dict()})
+
+    def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Hmc:
+        assert path is not None
+        decoder = Decoder(task.channels, task.image_size, self.settings)
+        decoder.load_state_dict(load_checkpoint(path)["weights"])
+        return Hmc(task, decoder.to(device).eval().requires_grad_(False), device)
+
+
+COMPLETIONS.add("hmc", HmcKind())

@@ -27,6 +27,7 @@ class BuildPlan:
     device: str
     bank: str | None = None
     bank_images: int | None = None
+    completion: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Without what is cached: a task from a user's file is loaded from that file again.
@@ -42,6 +43,7 @@ class BuildPlan:
             criterion=self.criterion,
             search=self.search,
             bank_images=self.bank_images,
+            completion=self.completion,
         )
         return replace(task, annotation=annotation)
 

@@ -9,6 +9,10 @@ distance between observed and retrieved pixels at the glimpses, pixel values in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 
 from nogs_bench.builders.completion import COMPLETIONS, Completions, Query
@@ -170,9 +174,22 @@ class _ProposalQuery:
         return evidence
 
 
-@COMPLETIONS.register("retrieval")
-def fit_retrieval(task: Task, bank: LabelledImages, seed: int, device: str) -> Retrieval:
+class RetrievalKind:
     """Retrieval as the task's `annotation` says, its PCA fitted to the bank."""
-    components = task.annotation.components
-    pca = fit_pca(bank.images, components) if components else None
-    return Retrieval(bank, task.grid, task.annotation, pca)
+
+    stage = "pca"
+    labelled = True
+
+    def config(self, task: Task, device: str) -> Mapping[str, Any] | None:
+        components = task.annotation.components
+        return {"components": components} if components else None
+
+    def make(self, path: Path, task: Task, bank: LabelledImages, seed: int, device: str) -> None:
+        fit_pca(bank.images, task.annotation.components).save(path)
+
+    def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Retrieval:
+        pca = None if path is None else Pca.load(path)
+        return Retrieval(bank, task.grid, task.annotation, pca)
+
+
+COMPLETIONS.add("retrieval", RetrievalKind())

@@ -13,11 +13,10 @@ from safetensors.numpy import load_file, save_file
 from nogs_bench.artefact import Provenance
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.bank import open_bank
-from nogs_bench.builders.pca import Pca, fit_pca
+from nogs_bench.builders.completion import load_completions
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.posteriors import POSTERIORS
-from nogs_bench.builders.retrieval import Retrieval
 from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.search import Found
 from nogs_bench.images import LabelledImages
@@ -28,8 +27,8 @@ class Stages:
     """The files of a build's finished stages; picklable.
 
     `files` and `records` (what made each file) are keyed by stage: "generated-bank" where a
-    generator made the bank, "bank", "pca" where the task has components, "posterior",
-    "first-step", and "sequences", which is the folder of shards.
+    generator made the bank, "bank", what the completion calls its file ("pca"), if it has one,
+    "posterior", "first-step", and "sequences", which is the folder of shards.
     """
 
     plan: BuildPlan
@@ -48,9 +47,10 @@ class Stages:
 
     def annotator(self) -> Annotator:
         plan, task = self.plan, self.plan.task
-        pca = Pca.load(self.files["pca"]) if "pca" in self.files else None
-        retrieval = Retrieval(self._images("bank"), task.grid, task.annotation, pca)
-        return Annotator(task, self.posterior(), retrieval, plan.seed, plan.device)
+        kind = load_completions()[task.annotation.completion]
+        fitted = self.files.get(kind.stage)
+        completion = kind.open(fitted, task, self._images("bank"), plan.device)
+        return Annotator(task, self.posterior(), completion, plan.seed, plan.device)
 
     def _images(self, role: str) -> LabelledImages:
         if f"generated-{role}" in self.files:
@@ -87,8 +87,8 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
-    def write_pca(path: Path) -> None:
-        fit_pca(roles.bank.images, task.annotation.components).save(path)
+    def write_completion(path: Path) -> None:
+        completion.make(path, task, roles.bank, plan.seed, plan.device)
 
     def write_posterior(path: Path) -> None:
         kind.make(path, task, roles, plan.seed, plan.device)
@@ -111,9 +111,11 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         stages.records[before[0]] = roles.generated.record
     stage("bank", images, before, write_bank)
     parents: tuple[str, ...] = ("bank", "posterior")
-    if task.annotation.components:
-        stage("pca", {"components": task.annotation.components}, ("bank",), write_pca)
-        parents = (*parents, "pca")
+    completion = load_completions()[task.annotation.completion]
+    fitted = completion.config(task, plan.device)
+    if fitted is not None:
+        stage(completion.stage, dict(fitted), ("bank",), write_completion)
+        parents = (*parents, completion.stage)
     kind = POSTERIORS[plan.posterior]
     trained_on = {"role": roles.record["avp"], "images": roles.avp(0).digest()}
     config = {**kind.config(task, plan.threads, plan.device), **trained_on}

@@ -135,6 +135,8 @@ class Annotation:
     - `search`: how the grid is searched, in `nogs_bench.builders.search.SEARCHES`.
     - `samples`: N, completions behind an EPE estimate after the first step; `first_samples`: at
       the first step, which all images share.
+    - `completion`: what completes images, in `nogs_bench.builders.completion.COMPLETIONS`. The
+      settings from here to `proposal_shifts`, but for `observed`, are of `"retrieval"`.
     - `components`: latent dimensions of the PCA proposal; 0 compares pixels over the whole bank.
     - `retrieved`: K1, images drawn from the proposal and reweighted exactly.
     - `sigma`: standard deviation of the Gaussian relaxation for t = 2 .. T, in units of pixel
@@ -154,6 +156,7 @@ class Annotation:
     search: str = "halving"
     samples: int = 200
     first_samples: int = 1000
+    completion: str = "retrieval"
     components: int = 256
     retrieved: int = 1000
     sigma: tuple[float, ...] = ()

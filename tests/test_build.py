@@ -12,6 +12,7 @@ from tiny import corner_task
 
 from nogs_bench.builders import shards
 from nogs_bench.builders.build import build
+from nogs_bench.builders.conditional_gan import ConditionalGanKind, GanSettings
 from nogs_bench.builders.epe import CRITERIA
 from nogs_bench.builders.oracle import BankPosterior
 from nogs_bench.builders.roles import assign_roles
@@ -83,6 +84,21 @@ def test_avp_build_and_other_seed(tmp_path):
     assert one != files(quick(tmp_path / "three", seed=1))
 
 
+def test_another_completion_is_trained_once_as_a_stage(built, tmp_path, monkeypatch):
+    monkeypatch.setattr(ConditionalGanKind, "settings", GanSettings(steps=3, width=4))
+    arguments = {"posterior": "bank", "completion": "conditional-gan", "images": 4}
+    folder = quick(tmp_path / "corner", **arguments)
+    stages = json.loads((folder / "provenance.json").read_text())["made_by"]["stages"]
+    assert stages["conditional-gan"]["config"]["steps"] == 3
+    assert stages["sequences"]["parents"].keys() >= {"conditional-gan", "bank", "posterior"}
+    assert stages["sequences"]["config"]["completion"] == "conditional-gan"
+    maps = pq.read_table(folder / "maps" / "train.parquet")["epe_map"].to_pylist()
+    retrieved = pq.read_table(built / "maps" / "train.parquet")["epe_map"].to_pylist()
+    assert maps[0] != retrieved[0]
+    monkeypatch.setattr(ConditionalGanKind, "make", None)  # found made
+    assert files(quick(tmp_path / "corner", **arguments)) == files(folder)
+
+
 def test_roles_share_no_image():
     task = corner_task()
     roles = assign_roles(task, 30, seed=0, data=None)
@@ -113,6 +129,8 @@ def test_cluttered_digits_roles_share_no_digit():
         ({"images": 401}, "1..400"),
         ({"criterion": "entrpy"}, "did you mean 'entropy'"),
         ({"search": "random"}, "unknown search 'random'"),
+        ({"completion": "hcm"}, "did you mean 'hmc'"),
+        ({"completion": "hmc", "criterion": "cross-entropy"}, "use --criterion entropy"),
         ({"posterior": "oracle"}, "unknown posterior 'oracle'"),
         ({"images": 300}, "leaves none"),
         ({"data": "/nowhere"}, "--data /nowhere"),

@@ -8,8 +8,9 @@ import pytest
 import torch
 from tiny import corner_task
 
+from nogs_bench.builders.completion import fit_completion
 from nogs_bench.builders.conditional_gan import GanSettings, train_conditional_gan
-from nogs_bench.builders.hmc import Hmc, HmcQuery, HmcSettings, fit_hmc
+from nogs_bench.builders.hmc import Hmc, HmcQuery, HmcSettings
 from nogs_bench.builders.latent_generator import VaeSettings, train_decoder
 from nogs_bench.builders.unet import PatchDiscriminator, UNet
 from nogs_bench.errors import NogsError
@@ -149,4 +150,4 @@ def test_without_glimpses_hmc_draws_from_the_prior(decoder):
 def test_missing_pyro_is_one_line_before_any_training(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyro", None)
     with pytest.raises(NogsError, match=r"nogs-bench\[hmc\]"):
-        fit_hmc(TASK, _greys(10), 0, "cpu")
+        fit_completion("hmc", TASK, _greys(10))

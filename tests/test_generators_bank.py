@@ -13,7 +13,7 @@ from tiny import corner_images, corner_task
 from nogs_bench.builders import bank as banks
 from nogs_bench.builders.bank import ShardedImages, make_bank, open_bank
 from nogs_bench.builders.build import build
-from nogs_bench.builders.retrieval import fit_retrieval
+from nogs_bench.builders.completion import fit_completion
 from nogs_bench.builders.roles import assign_roles
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
@@ -136,7 +136,7 @@ def test_retrieval_from_shards_equals_retrieval_from_memory(tmp_path):
     image = corner_images(1, 1).images[0]
     drawn = []
     for bank in (images, make_bank(generator, tmp_path, 0, 50)):
-        query = fit_retrieval(task, bank, 0, "cpu").query(image)
+        query = fit_completion("retrieval", task, bank).query(image)
         query.observe(4)
         drawn.append(query.draw(20, np.random.default_rng(0)))
     np.testing.assert_array_equal(drawn[0].rows, drawn[1].rows)
@@ -202,6 +202,6 @@ def test_a_criterion_that_needs_labels_is_refused_before_any_work(tmp_path):
     (tmp_path / "mine.py").write_text(GENERATOR)
     task = corner_task()
     task = replace(task, annotation=replace(task.annotation, criterion="cross-entropy"))
-    with pytest.raises(NogsError, match="needs a bank with labels"):
+    with pytest.raises(NogsError, match="needs completions with labels"):
         build(task, tmp_path / "out", images=4, bank=f"{tmp_path}/mine.py:unlabelled")
     assert not list((tmp_path / "out").rglob("*.npy"))

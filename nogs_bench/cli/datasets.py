@@ -54,6 +54,11 @@ def build(
     ] = "avp",
     criterion: Annotated[str | None, typer.Option(help="entropy or cross-entropy.")] = None,
     search: Annotated[str | None, typer.Option(help="How the grid is searched.")] = None,
+    completion: Annotated[str | None, typer.Option(help="retrieval, conditional-gan, hmc.")] = None,
+    bank: Annotated[
+        str | None, typer.Option(help="Generator of the bank's images, docs/generators.md.")
+    ] = None,
+    bank_images: Annotated[int | None, typer.Option(min=1, help="How many of them.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Annotating processes.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
@@ -75,6 +80,9 @@ def build(
             posterior=posterior,
             criterion=criterion,
             search=search,
+            completion=completion,
+            bank=bank,
+            bank_images=bank_images,
             workers=workers,
             threads=threads,
             device=device,

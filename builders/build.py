@@ -10,17 +10,19 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
+from nogs_bench.builders.calibration import calibration, calibration_record, fixed_cells
 from nogs_bench.builders.completion import load_completions
 from nogs_bench.builders.dataset import write_dataset
 from nogs_bench.builders.epe import CRITERIA
 from nogs_bench.builders.generated import generate
 from nogs_bench.builders.parquet import Annotations, LabelsOnly, Rows
 from nogs_bench.builders.plan import BuildPlan
-from nogs_bench.builders.posterior import along
+from nogs_bench.builders.posterior import Posterior, along
 from nogs_bench.builders.posteriors import POSTERIORS
 from nogs_bench.builders.roles import Roles, assign_roles
 from nogs_bench.builders.search import SEARCHES
@@ -105,14 +107,15 @@ def build(
         "evaluations": int(arrays["evaluations"].sum()),
         "effective_samples": arrays["effective_samples"].mean(0).round(1).tolist(),
     }
-    quality = _quality(stages, roles, arrays["cells"])
+    measured = stages.posterior()
     return write_dataset(
         chosen,
         plan.out,
         **_rows(chosen, plan.data, with_images),
         annotations=annotations,
         provenance=provenance,
-        quality=quality,
+        quality=_quality(measured, stages, roles, arrays["cells"]),
+        calibration=_calibration(measured, stages, roles),
         origin=f"built by nogs-bench with the {posterior} posterior",
     )
 
@@ -128,16 +131,27 @@ def _check(plan: BuildPlan) -> None:
         criterion(torch.zeros(1, 1, len(plan.task.classes)), torch.tensor([-1]))
 
 
-def _quality(stages: Stages, roles: Roles, cells: np.ndarray) -> dict[str, dict[str, list[float]]]:
+def _quality(
+    posterior: Posterior, stages: Stages, roles: Roles, cells: np.ndarray
+) -> dict[str, dict[str, list[float]]]:
     """The posterior along the built sequences, and along random ones, of the annotated images."""
     plan, task = stages.plan, stages.plan.task
-    posterior = stages.posterior()
     labels = roles.annotated.labels[:, task.target]
     random = np.random.default_rng([plan.seed, 2]).integers(task.grid.cells, size=cells.shape)
     return {
         name: along(posterior, roles.annotated.images, labels, taken, plan.device)
         for name, taken in (("built", cells), ("random", random))
     }
+
+
+def _calibration(posterior: Posterior, stages: Stages, roles: Roles) -> dict[str, Any]:
+    """How far the posterior is as often right as it says, on the annotated images."""
+    task, images = stages.plan.task, roles.annotated
+    cells = fixed_cells(task.grid, len(images), task.T)
+    labels = images.labels[:, task.target]
+    return calibration_record(
+        calibration(posterior, images.images, labels, cells, stages.plan.device)
+    )
 
 
 def _rows(task: Task, data: Path | None, with_images: bool) -> dict[str, Rows]:

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from nogs_bench.artefact import PROVENANCE, read_provenance
 from nogs_bench.builders.posterior import ALONG_ROWS, Posterior
+from nogs_bench.drawing import drawing
+from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
-from nogs_bench.plots import _figure
 
 BINS = 15
+CURVE = ("confidence", "accuracy", "count")
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,28 @@ def calibration_record(curves: Sequence[Reliability]) -> dict[str, Any]:
     }
 
 
+def read_calibration(folder: str | Path) -> list[Reliability]:
+    """The curves of t = 1 .. T that a built dataset's provenance holds.
+
+    Raises `NogsError` if the folder was built without a posterior, or by an earlier version.
+    """
+    path, record = Path(folder) / PROVENANCE, read_provenance(Path(folder))
+    if not record.get("calibration"):
+        raise NogsError(f"{path} holds no calibration: only `nogs-bench build` measures one")
+    try:
+        rows = record["calibration"]["reliability"]
+        return [Reliability(**{name: tuple(row[name]) for name in CURVE}) for row in rows]
+    except (KeyError, TypeError) as error:
+        raise NogsError(f"{path}: its calibration is damaged; build the dataset again") from error
+
+
 def plot_reliability(curves: Sequence[Reliability], out: str | Path) -> Path:
     """Draw the curves of t = 1 .. T side by side, the diagonal being perfect calibration.
 
     A dot's area is the share of predictions in its bin. Writes `out`, a PNG or SVG file; raises
     `NogsError` at any other. **Returns** `out`.
     """
-    with _figure(Path(out), (1.9 * len(curves) + 0.4, 2.4)) as figure:
+    with drawing(Path(out), (1.9 * len(curves) + 0.4, 2.4)) as figure:
         panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
         for t, (axes, curve) in enumerate(zip(panels, curves, strict=True), start=1):
             axes.plot([0, 1], [0, 1], color="0.75", linewidth=1, zorder=1)

@@ -23,6 +23,10 @@ LIMITS = """\
   and carry the bias of both: a network supervised by them for long can end below one that is not.
 - The search is greedy, one glimpse at a time; a sequence may repeat a location.
 - `epe` and `epe_map` are Monte-Carlo estimates, and the least of many estimates is biased low."""
+PRIVATE = (
+    "**For your own use: do not publish or pass on this folder.** It holds images that may not be "
+    "redistributed ({licence})."
+)
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
 
 
@@ -41,6 +45,7 @@ def dataset_card(
     """
     body = [
         f"# Near-optimal glimpse sequences: {task.name}",
+        *([] if record["publishable"] else [PRIVATE.format(licence=task.images_licence)]),
         f"{task.description}. {record['annotated']:,} of {record['images']['train']:,} training "
         f"images carry a sequence of {task.T} glimpse locations, chosen one after the other to "
         "leave the least expected uncertainty about the label. They supervise, in part, the "
@@ -56,7 +61,7 @@ def dataset_card(
         "```json\n" + json.dumps(record["made_by"], indent=1, sort_keys=True) + "\n```",
         f"Content digest (sha256): `{record['digest']}`",
         "## Quality",
-        *_quality(record["quality"]),
+        *_quality(record["quality"], record["calibration"]),
         *_epe(annotations.epe),
         "## Limits",
         LIMITS,
@@ -137,7 +142,7 @@ def _splits(images: Mapping[str, int]) -> str:
     return _table(("split", "images"), rows)
 
 
-def _quality(quality: Mapping[str, Any] | None) -> list[str]:
+def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] | None) -> list[str]:
     if not quality:
         return ["Not measured: no posterior network was trained for this dataset."]
     quantities = {
@@ -151,6 +156,10 @@ def _quality(quality: Mapping[str, Any] | None) -> list[str]:
         for key, name in quantities.items()
         if key in values
     ]
+    if calibration:
+        errors = calibration["expected_calibration_error"]
+        quantity = "expected calibration error"
+        rows.append(("uniform", quantity, *(f"{value:.3f}" for value in errors)))
     steps = max(len(row) for row in rows) - 2
     header = ("sequences", "quantity", *(f"t = {t}" for t in range(1, steps + 1)))
     text = "The posterior network along built and random sequences, on images it never saw:"

@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from nogs_bench.artefact import digest_file, digest_json, package_version, write_json, write_text
+from nogs_bench.artefact import (
+    PROVENANCE,
+    digest_file,
+    digest_json,
+    package_version,
+    write_json,
+    write_text,
+)
 from nogs_bench.builders.card import dataset_card
 from nogs_bench.builders.parquet import (
     Annotations,
@@ -26,7 +33,7 @@ from nogs_bench.builders.parquet import (
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import Task
 
-CARD, PROVENANCE = "README.md", "provenance.json"
+CARD = "README.md"
 PIECES = ("data", "annotations", "maps", PROVENANCE)
 
 
@@ -40,6 +47,7 @@ def write_dataset(
     annotations: Annotations,
     provenance: Mapping[str, Any],
     quality: Mapping[str, Any] | None = None,
+    calibration: Mapping[str, Any] | None = None,
     origin: str,
 ) -> Path:
     """Write the dataset folder of `task` to `out`, whole or not at all; returns `out`.
@@ -51,12 +59,14 @@ def write_dataset(
     **Arguments**
 
     - `train`, `validation`, `test`: images and labels, or `LabelsOnly` for all three where images
-      may not be copied; then `annotations` is the default config.
+      may not be copied; then `annotations` is the default config. A folder with images that may
+      not ship says that it must not be published, in its card and as `publishable`.
     - `annotations`: sequences of images of `train`.
     - `provenance`: what made the sequences, as plain JSON values.
     - `quality`: `{"built" or "random": {"accuracy", "cross_entropy" or "entropy": T numbers}}`,
       the AVP's accuracy, true cross-entropy and claimed entropy (nats) after 1 .. T glimpses along
       the built and along random sequences.
+    - `calibration`: of the AVP, as `builders.calibration.calibration_record` makes it.
     - `origin`: where the sequences come from, a phrase without a full stop.
 
     Raises `NogsError` if annotations are off the grid, repeated or of the wrong shape.
@@ -64,8 +74,9 @@ def write_dataset(
     splits = {"train": train, "validation": validation, "test": test}
     annotations = annotations.checked(task, len(train))
     digest = _content_digest(task, splits, annotations)
+    with_images = all(isinstance(rows, LabelledImages) for rows in splits.values())
     with _moved_into(out) as folder:
-        configs = _write_configs(folder, task, splits, annotations, digest)
+        configs = _write_configs(folder, task, splits, with_images, annotations, digest)
         record = {
             "task": task.name,
             "task_version": task.version,
@@ -80,6 +91,8 @@ def write_dataset(
                 for path in sorted(folder.rglob("*.parquet"))
             },
             "quality": quality,
+            "calibration": calibration,
+            "publishable": task.images_may_ship or not with_images,
             "made_by": dict(provenance),
         }
         write_json(folder / PROVENANCE, record)
@@ -91,11 +104,11 @@ def _write_configs(
     folder: Path,
     task: Task,
     splits: Mapping[str, Rows],
+    with_images: bool,
     annotations: Annotations,
     digest: str,
 ) -> dict[str, dict[str, Any]]:
     """Write all parquet; returns, for each config, its `features` and YAML `metadata`."""
-    with_images = all(isinstance(rows, LabelledImages) for rows in splits.values())
     plain = features(task, images=False)
     types = {"default": features(task, images=True)} if with_images else {}
     types["annotations"] = plain

@@ -14,6 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from nogs_bench.errors import NogsError
+
+PROVENANCE = "provenance.json"
 # What a full disk is called by the system and safetensors, and by numpy, which gives no errno.
 _FULL = (os.strerror(errno.ENOSPC), " requested and ")
 
@@ -50,6 +53,18 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write `value` to `path` as sorted, indented JSON, whole or not at all."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """What `provenance.json` of a dataset folder says; `NogsError` if it is absent or damaged."""
+    path = folder / PROVENANCE
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NogsError(f"{path} cannot be read ({error}); build the dataset again") from error
+    if not isinstance(record, dict):
+        raise NogsError(f"{path} holds no record of a dataset; build it again")
+    return record
 
 
 def digest_file(path: Path) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nogs_bench.artefact import replacing
+from nogs_bench.artefact import PROVENANCE, read_provenance
+from nogs_bench.drawing import drawing
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.loading import load
@@ -19,15 +18,6 @@ from nogs_bench.methods import METHODS
 from nogs_bench.result import RunResult, load_results
 from nogs_bench.task import get_task
 
-FORMATS = (".png", ".svg")
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "svg.hashsalt": "nogs-bench",
-    "savefig.facecolor": "white",
-}
 UNSEEN = (0.86, 0.87, 0.89)
 CHOSEN = "#e4002b"
 COLOURS = ("#4c566a", "#e4002b", "#0072b2", "#e69f00", "#009e73", "#8a4fbf")
@@ -50,7 +40,7 @@ def plot_epe(folder: str | Path, index: int, out: str | Path) -> Path:
     """
     case = _epe_case(Path(folder), index)
     steps = len(case.glimpses)
-    with _figure(Path(out), (1.5 * (steps + 1), 3.6)) as figure:
+    with drawing(Path(out), (1.5 * (steps + 1), 3.6)) as figure:
         grid = figure.add_gridspec(
             3, steps + 1, height_ratios=(1, 0.05, 1), hspace=0.14, wspace=0.1
         )
@@ -80,7 +70,7 @@ def plot_curves(results: str | Path, out: str | Path) -> Path:
     for run in load_results(Path(results)):
         panel = panels.setdefault((run.task, run.protocol, run.model.name), {})
         panel.setdefault(run.method, []).append(run)
-    with _figure(Path(out), (4.6 * len(panels), 3.2)) as figure:
+    with drawing(Path(out), (4.6 * len(panels), 3.2)) as figure:
         for axes, (key, methods) in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
         ):
@@ -145,13 +135,13 @@ def _epe_case(folder: Path, index: int) -> _EpeCase:
 
 def _grid(folder: Path) -> GlimpseGrid:
     """The grid that the dataset records."""
-    path = folder / "provenance.json"
+    record = read_provenance(folder)
     try:
-        record: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         grid = record["grid"]
         sizes = int(grid["image_size"]), int(grid["glimpse_size"])
         return GlimpseGrid(*sizes, tuple(grid["rows"]), tuple(grid["cols"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
+        path = folder / PROVENANCE
         raise NogsError(f"{path} does not record the dataset's grid; build it again") from error
 
 
@@ -210,19 +200,3 @@ def _draw_bar(figure: Any, axes: Any, mesh: Any) -> None:
 def _draw_note(axes: Any, text: str) -> None:
     axes.axis("off")
     axes.text(0.5, 0.5, text, ha="center", va="center", color="0.35")
-
-
-@contextmanager
-def _figure(out: Path, size: tuple[float, float]) -> Iterator[Any]:
-    """A figure, written to `out` when the block ends without error, whole or not at all."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    if out.suffix not in FORMATS:
-        raise NogsError(f"--out {out}: a figure is written as {' or '.join(FORMATS)}")
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=size, dpi=150)
-        yield figure
-        metadata = {"Date": None} if out.suffix == ".svg" else {"Software": "nogs-bench"}
-        with replacing(out) as temporary:
-            figure.savefig(temporary, bbox_inches="tight", pad_inches=0.08, metadata=metadata)

@@ -64,9 +64,15 @@ def methods_table(methods: Iterable[Method]) -> Table:
 
 
 def quality_table(record: Mapping[str, Any]) -> Table:
-    """The posterior along built and random sequences, from a dataset's `provenance.json`."""
+    """The posterior along built and random sequences, from a dataset's `provenance.json`.
+
+    Its expected calibration error is that along uniform glimpses, the same draw in every build.
+    """
     quality: Mapping[str, Mapping[str, Sequence[float]]] = record["quality"] or {}
     title = f"{record['task']}: {record['annotated']:,} sequences; the posterior after t glimpses"
+    errors = (record.get("calibration") or {}).get("expected_calibration_error")
+    if errors:
+        quality = {**quality, "uniform": {"expected_calibration_error": errors}}
     steps = range(1, 1 + max((len(v) for q in quality.values() for v in q.values()), default=0))
     table = _table(title, "sequences", "quantity", *(f"t = {t}" for t in steps))
     for name, quantities in quality.items():

@@ -12,6 +12,7 @@ from tiny import corner_task
 
 from nogs_bench.builders import shards
 from nogs_bench.builders.build import build
+from nogs_bench.builders.calibration import plot_reliability, read_calibration
 from nogs_bench.builders.conditional_gan import ConditionalGanKind, GanSettings
 from nogs_bench.builders.epe import CRITERIA
 from nogs_bench.builders.oracle import BankPosterior
@@ -48,6 +49,18 @@ def test_sequences_look_at_the_corner_that_tells(built):
 def test_quality_says_so(built):
     quality = json.loads((built / "provenance.json").read_text())["quality"]
     assert quality["built"]["accuracy"][0] > 0.95 > quality["random"]["accuracy"][0]
+
+
+def test_calibration_is_that_of_uniform_glimpses(built, tmp_path):
+    curves = read_calibration(built)
+    assert [sum(curve.count) for curve in curves] == [30, 30]
+    record = json.loads((built / "provenance.json").read_text())
+    errors = record["calibration"]["expected_calibration_error"]
+    assert errors == pytest.approx([curve.expected_error for curve in curves])
+    assert record["publishable"]
+    row = " | ".join(["| uniform | expected calibration error", *(f"{e:.3f}" for e in errors)])
+    assert row in (built / "README.md").read_text()
+    assert plot_reliability(curves, tmp_path / "r.svg").stat().st_size
 
 
 def test_a_build_that_was_stopped_gives_the_same_bytes(built, tmp_path, monkeypatch):

@@ -118,6 +118,8 @@ def test_build_plot_and_load(run: Run, tmp_path: Path, corner: str) -> None:
     # One glimpse at the lower right corner tells all, and the bank's posterior knows it.
     rows = nogs_bench.load(folder)["train"].with_format("numpy")[:4]
     np.testing.assert_array_equal(rows["glimpses"][:, 0], [[8, 8]] * 4)
+    assert run("plot", "reliability", folder, "--out", tmp_path / "reliability.svg")[0] == 0
+    assert "t = 2, error" in (tmp_path / "reliability.svg").read_text()
     assert run("plot", "epe", folder, "--index", 1, "--out", tmp_path / "epe.png")[0] == 0
     assert (tmp_path / "epe.png").read_bytes().startswith(b"\x89PNG")
 
@@ -131,6 +133,8 @@ def test_bad_input_is_one_line(run: Run, tmp_path: Path, corner: str) -> None:
     assert "no results folder" in one_line_error(run("score", tmp_path / "absent"))
     error = one_line_error(run("plot", "epe", tmp_path / "absent", "--out", tmp_path / "a.png"))
     assert "absent" in error
+    empty = write(tmp_path / "d"), "--out", tmp_path / "a.png"
+    assert "holds no calibration" in one_line_error(run("plot", "reliability", *empty))
     assert not (tmp_path / "out").exists()
 
 
@@ -249,4 +253,6 @@ def test_a_dataset_s_quality_is_a_table(tmp_path: Path) -> None:
         "t = 2",
     ]
     assert table.row_count == 6
+    calibrated = {**record, "calibration": {"expected_calibration_error": [0.125, 0.25]}}
+    assert list(tables.quality_table(calibrated).columns[2].cells)[-1] == "0.125"
     assert tables.quality_table({**record, "quality": None}).row_count == 0

@@ -1,4 +1,4 @@
-"""Figures: `plot epe` and `plot curves`."""
+"""Figures: `plot epe`, `plot curves` and `plot reliability`."""
 
 from __future__ import annotations
 
@@ -34,3 +34,14 @@ def plot_curves(
     from nogs_bench.plots import plot_curves as run
 
     run(results, out)
+
+
+@plot.command("reliability")
+def plot_reliability(
+    folder: Annotated[Path, typer.Argument(help="A dataset folder.")], out: Figure
+) -> None:
+    """Draw whether the posterior of a build is as often right as it says, for each t."""
+    from nogs_bench.builders.calibration import plot_reliability as run
+    from nogs_bench.builders.calibration import read_calibration
+
+    run(read_calibration(folder), out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,9 +42,10 @@ class CompletionMeasure:
     seconds: float
 
     @property
-    def coverage(self) -> float:
-        """`diversity` over `elsewhere`: 1 for samples of the true posterior, 0 if all are equal."""
-        return self.diversity / self.elsewhere if self.elsewhere else math.nan
+    def coverage(self) -> float | None:
+        """`diversity` over `elsewhere`: 1 for samples of the true posterior, 0 if all are equal;
+        None where every sample is the image."""
+        return self.diversity / self.elsewhere if self.elsewhere else None
 
 
 def compare_completions(

@@ -14,6 +14,7 @@ from rich.table import Table
 from nogs_bench.task import Task, get_task
 
 if TYPE_CHECKING:
+    from nogs_bench.builders.compare import CompletionMeasure
     from nogs_bench.methods import Method
     from nogs_bench.scoring import Estimate, ScoreRow, Scores, SpeedUp
 
@@ -79,6 +80,32 @@ def quality_table(record: Mapping[str, Any]) -> Table:
         for quantity, values in quantities.items():
             cells = [f"{value:.3f}" for value in values]
             table.add_row(name, quantity.replace("_", "-"), *cells)
+    return table
+
+
+def completions_table(task: str, measures: Iterable[CompletionMeasure]) -> Table:
+    """One row for each completion; distances are root mean squares, pixel values in 0 .. 1."""
+    table = _table(
+        f"Completions of {task}: samples beside the images that they complete",
+        "completion",
+        "off at the glimpses",
+        "off elsewhere",
+        "diversity",
+        "of the posterior's",
+        "effective samples",
+        "set-up, s",
+        "a sample, s",
+    )
+    for each in measures:
+        distances = (each.at_glimpses, each.elsewhere, each.diversity)
+        table.add_row(
+            each.name,
+            *(f"{value:.3f}" for value in distances),
+            "not known" if each.coverage is None else f"{each.coverage:.0%}",
+            f"{each.effective_samples:.1f}",
+            f"{each.setup_seconds:.1f}",
+            f"{each.seconds:.2g}",
+        )
     return table
 
 

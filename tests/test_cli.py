@@ -124,6 +124,20 @@ def test_build_plot_and_load(run: Run, tmp_path: Path, corner: str) -> None:
     assert (tmp_path / "epe.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_completions_are_compared(run: Run, corner: str) -> None:
+    arguments = ("compare", "completions", corner, "--names", "retrieval", "--images", 2)
+    status, out, err = run(*arguments, "--samples", 3, "--json")
+    assert (status, err) == (0, "")
+    (measured,) = json.loads(out)
+    assert measured["name"] == "retrieval"
+    assert measured["coverage"] == pytest.approx(measured["diversity"] / measured["elsewhere"])
+    table = run(*arguments, "--samples", 3)[1]
+    assert "retrieval" in table
+    assert f"{measured['elsewhere']:.3f}" in table
+    error = one_line_error(run("compare", "completions", corner, "--names", "retrieval,hcm"))
+    assert "did you mean 'hmc'" in error
+
+
 def test_bad_input_is_one_line(run: Run, tmp_path: Path, corner: str) -> None:
     out = ("--out", tmp_path / "out")
     assert "did you mean 'fashion-mnist'" in one_line_error(run("build", "fashion-mist", *out))

@@ -2,7 +2,8 @@
 
 One network maps any set of glimpses to an approximation of p(label | glimpses): it sees the image
 with unobserved pixels zeroed, and the mask of observed pixels as a further channel. Trained by
-cross-entropy under t uniform on 1 .. T and locations uniform on the grid, equation (7).
+cross-entropy under t uniform on 1 .. T and locations uniform on the grid, equation (7); in the
+task's warm-up epochs on 1 .. 3T.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from nogs_bench.progress import progress_bars
 from nogs_bench.task import Task
 
 DECAY = 0.998
+WARMUP = 3
 
 
 class Avp(nn.Module):
@@ -141,13 +143,14 @@ def _batches(
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(drawn))
     size = task.avp.batch_size
+    most = task.T * (WARMUP if epoch < task.avp.warmup * task.avp.epochs else 1)
     for start in range(0, len(order) - size + 1, size):
         rows = order[start : start + size]
         arrays = (
             drawn.images[rows],
             drawn.labels[rows],
-            rng.integers(task.grid.cells, size=(size, task.T)),
-            rng.integers(1, task.T + 1, size=size),
+            rng.integers(task.grid.cells, size=(size, most)),
+            rng.integers(1, most + 1, size=size),
         )
         yield tuple(torch.from_numpy(array).to(device) for array in arrays)
 

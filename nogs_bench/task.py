@@ -114,6 +114,8 @@ class AvpTraining:
 
     - `network`: name in `nogs_bench.builders.avp_networks.AVP_NETWORKS`, or `timm:NAME`.
     - `images`: distinct training images; a task with a sampler composes them afresh each epoch.
+    - `warmup`: share of the epochs, from the first on, that show up to 3T glimpses instead of T
+      (not in the paper). What the whole looks like is learned sooner than what a part means.
     """
 
     network: str
@@ -121,6 +123,7 @@ class AvpTraining:
     batch_size: int = 64
     learning_rate: float = 1e-4
     images: int = 0
+    warmup: float = 0.0
 
 
 @dataclass(frozen=True)

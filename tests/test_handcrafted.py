@@ -110,11 +110,11 @@ def test_digits_are_where_their_corners_say():
     inside = [
         image[r : r + DIGIT, c : c + DIGIT] for image, (r, c) in zip(images, corners, strict=True)
     ]
-    # Scraps are 6 x 6 and four: of 1,200 pixels outside at most 144 are lit, of 400 inside many.
+    # Scraps are 4 x 4 and three: of 528 pixels outside at most 48 are lit, of 256 inside many.
     lit = np.array([(patch > 0).sum() for patch in inside])
     outside = (images > 0).sum((1, 2)) - lit
-    assert (outside <= 4 * 36).all()
-    assert (lit > 400 / 4).all()
+    assert (outside <= 3 * 16).all()
+    assert (lit > 256 / 4).all()
     # The train split goes on with another stream after the annotatable images.
     assert len(digit_corners(3_010)) == 3_010
     np.testing.assert_array_equal(digit_corners(3_010)[:40], corners)
@@ -122,14 +122,14 @@ def test_digits_are_where_their_corners_say():
 
 def test_cluttered_digits_look_at_the_digit():
     task = get_task("cluttered-digits")
-    images = LabelledImages(np.empty((0, 1, 40, 40), np.uint8), np.empty((0, 1), np.int64))
+    images = LabelledImages(np.empty((0, 1, 28, 28), np.uint8), np.empty((0, 1), np.int64))
     rows = np.array([0, 3, 30])
     glimpses = hand_crafted_glimpses(task, images, rows)
     corner = digit_corners(31)[rows]
-    # The 8 x 8 glimpse in the digit's middle begins 6 pixels into it; cells are 4 apart.
-    assert (np.abs(glimpses[:, 0] - (corner + 6)) <= 2).all()
-    assert (np.abs(glimpses[:, 1] - (corner + 1)) <= 2).all()
-    assert (np.abs(glimpses[:, 4] - (corner + 11)) <= 2).all()
+    # The 6 x 6 glimpse in the digit's middle begins 5 pixels into it; cells are 3 apart.
+    assert (np.abs(glimpses[:, 0] - (corner + 5)) <= 1).all()
+    assert (np.abs(glimpses[:, 1] - (corner + 1)) <= 1).all()
+    assert (np.abs(glimpses[:, 4] - (corner + 9)) <= 1).all()
     with pytest.raises(NogsError, match="5 keypoints cannot fill T = 6"):
         hand_crafted_glimpses(replace(task, T=6), images, rows)
 

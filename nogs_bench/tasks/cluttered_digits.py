@@ -30,10 +30,10 @@ from nogs_bench.task import (
     register_task,
 )
 
-CANVAS, DIGIT, SCRAP, SCRAPS = 40, 20, 6, 4
+CANVAS, DIGIT, SCRAP, SCRAPS = 28, 16, 4, 3
 BLOCK = 256
 SPLITS = Splits(train=60_000, validation=2_000, test=4_000, avp_validation=2_000)
-ANNOTATABLE = 3_000
+ANNOTATABLE = 1_500
 
 # What the train split is made of, in its order: stream, pool, images.
 TRAIN = (
@@ -95,7 +95,7 @@ def compose(stream: str, pool: str, start: int, count: int) -> LabelledImages:
 def _draw(
     stream: str, pool: str, start: int, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uint8 (count, 40, 40) images, int64 (count,) labels, int64 (count, 2) corners of the digits.
+    """uint8 (count, 28, 28) images, int64 (count,) labels, int64 (count, 2) corners of the digits.
 
     Whole blocks of 256 are drawn and cut to the range: any range gives the same images.
     """
@@ -137,7 +137,7 @@ def _window(first: np.ndarray, corner: np.ndarray, size: int) -> tuple[np.ndarra
 
 @cache
 def _pool(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Enlarged digits uint8 (n, 20, 20) of a pool, and their labels int64 (n,)."""
+    """Enlarged digits uint8 (n, 16, 16) of a pool, and their labels int64 (n,)."""
     from sklearn.datasets import load_digits
 
     small = load_digits()
@@ -155,12 +155,11 @@ CLUTTERED_DIGITS = register_task(
         name="cluttered-digits",
         version=1,
         family="cluttered-digits",
-        description="A handwritten digit somewhere among clutter, 40 x 40 grey, "
-        "five 8 x 8 glimpses",
+        description="A handwritten digit among clutter, 28 x 28 grey, five 6 x 6 glimpses",
         channels=1,
         labels=(Label("digit", tuple(str(digit) for digit in range(10))),),
         T=5,
-        grid=GlimpseGrid.even(image_size=CANVAS, glimpse_size=8, stride=4),
+        grid=GlimpseGrid.even(image_size=CANVAS, glimpse_size=6, stride=3),
         splits=SPLITS,
         source=ClutteredDigits(),
         training=Training(
@@ -178,7 +177,9 @@ CLUTTERED_DIGITS = register_task(
             ),
             TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.50),
         ),
-        avp=AvpTraining("conv", epochs=8, batch_size=256, learning_rate=2e-3, images=100_000),
+        avp=AvpTraining(
+            "conv", epochs=6, batch_size=256, learning_rate=3e-3, images=60_000, warmup=0.5
+        ),
         annotation=Annotation(
             images=ANNOTATABLE,
             bank_images=60_000,

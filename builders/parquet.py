@@ -12,11 +12,12 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
+from nogs_bench.joining import picture
 from nogs_bench.task import Task
 
 CHUNK = 4096
 NOT_ANNOTATED = -1
-_MODES = {1: "L", 3: "RGB"}
+CHANNELS = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -155,13 +156,10 @@ def _table(columns: dict[str, Any], schema: Any) -> Any:
 
 
 def _pngs(images: np.ndarray) -> Iterator[bytes]:
-    from PIL import Image
-
     channels = images.shape[1]
-    if channels not in _MODES:
+    if channels not in CHANNELS:
         raise NogsError(f"images of {channels} channels cannot be written as PNG; only 1 or 3 can")
     for image in images:
         buffer = io.BytesIO()
-        pixels = image[0] if channels == 1 else image.transpose(1, 2, 0)
-        Image.fromarray(np.ascontiguousarray(pixels), _MODES[channels]).save(buffer, "PNG")
+        picture(image).save(buffer, "PNG")
         yield buffer.getvalue()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from nogs_bench.artefact import digest_file
 from nogs_bench.builders.celeba_labels import read_attributes
 from nogs_bench.builders.cub_layout import read_exclusions, read_images
 from nogs_bench.builders.dataset import write_dataset
-from nogs_bench.builders.parquet import Annotations, LabelsOnly
+from nogs_bench.builders.own_images import prepared_copies, with_images
+from nogs_bench.builders.parquet import Annotations, LabelsOnly, Rows
 from nogs_bench.builders.released_archive import (
     ReleasedSequences,
     count_released,
@@ -38,7 +39,7 @@ class _Folder:
     """What one dataset folder holds."""
 
     task: Task
-    rows: Mapping[str, LabelsOnly]
+    rows: Mapping[str, Rows]
     glimpses: np.ndarray
     origin: str
     provenance: Mapping[str, Any]
@@ -61,11 +62,14 @@ def import_released(
     out: Path | str,
     cub: Path | str | None = None,
     exclude: Path | str | None = None,
+    images: Sequence[Path | str] = (),
+    tasks: Sequence[str] = (),
 ) -> list[Path]:
     """Turn the released sequences into `OUT/celeba-hq-ATTRIBUTE` (40) and `OUT/cub-200`.
 
     Each has labels for all images in the paper's splits and sequences for the annotated ones (600;
-    CUB 1,000), without images. Everything is read and checked before anything is written.
+    CUB 1,000), without images unless you give yours; such a folder must not be published, and says
+    so. Everything is read and checked before anything is written.
 
     **Arguments**
 
@@ -75,11 +79,22 @@ def import_released(
       `cub-200` holds the annotated rows alone, with unknown labels (-1).
     - `exclude`: CUB images to leave out of the test set (`builders.cub_layout.read_exclusions`).
 
-    Returns the 41 folders. Raises `NogsError` with file and line for whatever does not fit.
+    - `images`: folders that `prepare` wrote, of CelebA-HQ, CUB or both: theirs are copied into the
+      dataset folders (about 3 GB each for CelebA-HQ). CUB's need `cub`.
+    - `tasks`: names of the only ones to write; default: all.
+
+    Returns the 41 folders, or those of `tasks`. Raises `NogsError` with file and line for whatever
+    does not fit.
     """
     archive, labels = Path(archive), Path(labels)
     if exclude is not None and cub is None:
         raise NogsError("--exclude names images of CUB: give --cub CUB_200_2011 too")
+    copies = prepared_copies(images, (CELEBA_HQ[0].family, CUB.family))
+    if CUB.family in copies and cub is None:
+        raise NogsError("--images of CUB need its list of images: give --cub CUB_200_2011 too")
+    unknown = sorted(set(tasks) - {task.name for task in (*CELEBA_HQ, CUB)})
+    if unknown:
+        raise NogsError(f"--task {unknown[0]}: the release has none of that name")
     with progress_bars() as bars:
         reading = bars.add_task("sequences", total=count_released(), note="")
         attributes = read_attributes(labels)
@@ -96,6 +111,11 @@ def import_released(
             _cub_unlabelled(sequences, made_by)
             if cub is None
             else _cub(sequences, Path(cub), exclude, made_by),
+        ]
+        folders = [folder for folder in folders if not tasks or folder.task.name in tasks]
+        folders = [
+            replace(folder, rows=with_images(folder.task, folder.rows, copies))
+            for folder in folders
         ]
         writing = bars.add_task("datasets", total=len(folders), note="")
         paths = []

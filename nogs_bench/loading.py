@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from nogs_bench.artefact import read_provenance
 from nogs_bench.errors import NogsError
+from nogs_bench.task import TASKS, Task, get_task
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -15,7 +17,12 @@ if TYPE_CHECKING:
 HUB_TIMEOUT = 5.0
 
 
-def load(name: str | Path, config: str | None = None) -> DatasetDict:
+def load(
+    name: str | Path,
+    config: str | None = None,
+    images: str | Path | bool | None = None,
+    task: str | Task | None = None,
+) -> DatasetDict:
     """The dataset in a folder, or of a name on the Hub, as a `datasets.DatasetDict`.
 
     **Arguments**
@@ -24,9 +31,42 @@ def load(name: str | Path, config: str | None = None) -> DatasetDict:
       folder that exists wins.
     - `config`: `"default"` (with images), `"annotations"` (without) or `"maps"` (the expected
       posterior entropy of every location); None takes the dataset's default.
+    - `images`: joins images to the config `annotations`: the folder that the task's source reads
+      (what `nogs-bench prepare` wrote, for images that may not be redistributed), or True where it
+      needs none. Each row then has an `image`, read when the row is (`select` rows rather than
+      `filter` them: that reads every image). Another format, such as `"torch"`, takes it off.
+    - `task`: a registered name, `FILE.py:NAME`, or a `Task`, whose images are joined; None: the
+      one that the folder names, or that the name on the Hub ends in.
 
-    Raises `NogsError` if there is no such dataset, it is not whole, or it lacks the config.
+    Raises `NogsError` if there is no such dataset, it is not whole, it lacks the config, or the
+    images are missing or others.
     """
+    if images is None or images is False:
+        return _load(name, config)
+    if config not in (None, "annotations"):
+        raise NogsError(f"images are joined to the config 'annotations', not {config!r}")
+    from nogs_bench.joining import join_images
+
+    rows = _load(name, "annotations")
+    folder = None if images is True else Path(images)
+    return join_images(rows, get_task(task or _task_name(name)), folder)
+
+
+def _task_name(name: str | Path) -> str:
+    """The task of a dataset. Never `FILE.py:NAME`: no dataset may have a file run."""
+    if not Path(name).is_dir():
+        return str(name).rpartition("/")[2]
+    import nogs_bench.tasks  # noqa: F401  (fills the registry)
+
+    known = str(read_provenance(Path(name)).get("task"))
+    if known not in TASKS.names():
+        raise NogsError(
+            f"{name} is about the task {known}, which is not registered: name it (task=...)"
+        )
+    return known
+
+
+def _load(name: str | Path, config: str | None) -> DatasetDict:
     from datasets import get_dataset_config_names, load_dataset
     from datasets.exceptions import DatasetsError
 

@@ -96,20 +96,20 @@ class PreparedFolder:
         return array
 
 
-def read_record(folder: Path, dataset: str) -> dict[str, Any]:
-    """`prepared.json` of `folder`. Raises `NogsError` if absent, damaged or another dataset's."""
+def read_record(folder: Path, dataset: str | None = None) -> dict[str, Any]:
+    """`prepared.json` of `folder`. Raises `NogsError` if absent, damaged or not `dataset`'s."""
     path = folder / RECORD
     if not path.is_file():
         raise NogsError(
-            f"{folder} has no {RECORD}; make it with: nogs-bench prepare {dataset} --source "
-            f"IMAGES --out {folder}"
+            f"{folder} has no {RECORD}; make it with: nogs-bench prepare "
+            f"{dataset or 'DATASET'} --source IMAGES --out {folder}"
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         known = record["dataset"], record["count"], record["splits"], record["digests"]
     except (ValueError, KeyError, TypeError) as error:
         raise NogsError(f"{path} is damaged ({error!r}); prepare the images again") from error
-    if known[0] != dataset:
+    if dataset not in (None, known[0]):
         raise NogsError(f"{folder} holds {known[0]}, not {dataset}; give another --data DIR")
     return record
 

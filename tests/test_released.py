@@ -12,9 +12,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from nogs_bench.artefact import write_json
+from nogs_bench.builders import released
+from nogs_bench.builders.celeba_labels import read_attributes
+from nogs_bench.builders.own_images import with_images
+from nogs_bench.builders.parquet import LabelsOnly
 from nogs_bench.builders.released import _cub, import_released
 from nogs_bench.builders.released_archive import ReleasedSequences, read_released
 from nogs_bench.errors import NogsError
+from nogs_bench.loading import load
 from nogs_bench.task import get_task
 from nogs_bench.tasks.celeba_hq import ATTRIBUTES
 
@@ -117,19 +123,95 @@ def test_load_dataset_reads_it_offline(
     assert {name: len(rows) for name, rows in birds.items()} == {"train": 1000}
 
 
+@pytest.fixture(scope="module")
+def faces(inputs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `prepare` leaves of CelebA-HQ: a sparse file, black but for image 27,501's top."""
+    folder = tmp_path_factory.mktemp("faces")
+    shape = (30_000, 3, 224, 224)
+    images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
+    images[27_501, 1, :2] = 200
+    images.flush()
+    np.save(folder / "labels.npy", read_attributes(inputs[1]))
+    ends = {"train": [0, 27_000], "validation": [27_000, 27_500], "test": [27_500, 30_000]}
+    record = {
+        "dataset": "celeba-hq",
+        "count": 30_000,
+        "splits": ends | {"avp_validation": ends["validation"]},
+        "digests": {},
+    }
+    write_json(folder / "prepared.json", record)
+    return folder
+
+
+def test_a_user_s_own_images_join_the_rows(imported: list[Path], faces: Path) -> None:
+    male = load(imported[20], images=faces)
+    row = male["test"][1]
+    assert np.asarray(row["image"])[:, 0].tolist() == [[0, 200, 0]] * 2 + [[0, 0, 0]] * 222
+    assert row["index"] == 1
+    assert male["train"].select(range(600))[599]["image"].size == (224, 224)
+    labels = np.load(faces / "labels.npy")[:27_000, 20]
+    assert male["train"].with_format("numpy")["label"][:].tolist() == labels.tolist()
+    with pytest.raises(NogsError, match=r"not 'default'"):
+        load(imported[20], "default", images=faces)
+    with pytest.raises(NogsError, match="nogs-bench prepare celeba-hq"):
+        load(imported[20], images=True)
+    with pytest.raises(NogsError, match="holds celeba-hq, not cub"):
+        load(imported[40], images=faces)
+
+
+def test_images_of_another_order_are_refused(
+    imported: list[Path], faces: Path, tmp_path: Path
+) -> None:
+    labels = np.load(faces / "labels.npy")
+    labels[5, 20] = 1 - labels[5, 20]
+    np.save(tmp_path / "labels.npy", labels)
+    for name in ("images.npy", "prepared.json"):
+        (tmp_path / name).symlink_to(faces / name)
+    with pytest.raises(NogsError, match="train: image 5 has label"):
+        load(imported[20], images=tmp_path)
+    rows = {"train": LabelsOnly(np.load(faces / "labels.npy")[:27_000])}
+    male = get_task("celeba-hq-male")
+    with pytest.raises(NogsError, match=r"its 27,000 images of train are not"):
+        with_images(male, rows, {"celeba-hq": tmp_path})
+    joined = with_images(male, rows, {"celeba-hq": faces})["train"]
+    assert isinstance(joined.images.base, np.memmap)
+    assert with_images(male, rows, {"cub": faces}) is rows
+
+
+def test_own_images_are_written_for_the_tasks_asked_for(
+    inputs: tuple[Path, Path], faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = {}
+    monkeypatch.setattr(
+        released, "write_dataset", lambda task, out, **rows: written.update({task.name: rows})
+    )
+    tasks = ["celeba-hq-male", "cub-200"]
+    import_released(*inputs, tmp_path, images=[faces], tasks=tasks)
+    assert sorted(written) == tasks
+    assert written["celeba-hq-male"]["test"].images[1, 1, 0, 0] == 200
+    assert not hasattr(written["cub-200"]["train"], "images")
+    for arguments, message in (
+        ({"images": [faces, faces]}, "one folder of each"),
+        ({"images": [tmp_path]}, r"has no prepared\.json"),
+        ({"tasks": ["celeba-hq-men"]}, "none of that name"),
+    ):
+        with pytest.raises(NogsError, match=message):
+            import_released(*inputs, tmp_path, **arguments)
+
+
 @pytest.mark.skipif(not RELEASED.exists(), reason="the authors' archive is not here")
 def test_released_archive_is_as_described(inputs: tuple[Path, Path]) -> None:
     """Counts that were taken from the release by other means."""
-    released = read_released(inputs[0])
-    faces = get_task("celeba-hq-male").grid.pixel_to_index(released.celeba)
-    birds = get_task("cub-200").grid.pixel_to_index(released.birds)
+    sequences = read_released(inputs[0])
+    faces = get_task("celeba-hq-male").grid.pixel_to_index(sequences.celeba)
+    birds = get_task("cub-200").grid.pixel_to_index(sequences.birds)
     assert (faces[:, :, 0] == faces[:, :1, 0]).all()
-    assert (released.birds[:, 0] == [40, 48]).all()
+    assert (sequences.birds[:, 0] == [40, 48]).all()
     repeats = [
         sum(len(set(row)) < 5 for row in rows.reshape(-1, 5).tolist()) for rows in (faces, birds)
     ]
     assert repeats == [3, 5]
-    assert (released.birds == 96).any((1, 2)).sum() == 289
+    assert (sequences.birds == 96).any((1, 2)).sum() == 289
 
 
 @pytest.mark.parametrize(
@@ -191,7 +273,6 @@ def test_links_and_truncation_are_refused(tmp_path: Path) -> None:
 def test_cub_folder_gives_labels_and_must_agree_with_the_release(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nogs_bench.builders import released
     from nogs_bench.builders.cub_layout import CubImages
 
     is_training = np.arange(11_788) % 2 == 0

@@ -107,10 +107,25 @@ def import_released(
     out: Annotated[Path, typer.Option(help="Folder of the dataset folders to write.")],
     cub: Annotated[Path | None, typer.Option(help="CUB_200_2011, for the birds' labels.")] = None,
     exclude: Annotated[Path | None, typer.Option(help="CUB's list of images to leave out.")] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option(help="A folder that prepare wrote: copy its images in, for your own use."),
+    ] = None,
+    task: Annotated[
+        list[str] | None, typer.Option(help="Write this task's folder alone; may be repeated.")
+    ] = None,
 ) -> None:
     """Turn the sequences that the paper's authors released into dataset folders."""
     with keeping(f"finished datasets are kept in {out}"):
         from nogs_bench.builders.released import import_released as run
 
-        folders = run(archive, labels, out, cub=cub, exclude=exclude)
+        folders = run(
+            archive,
+            labels,
+            out,
+            cub=cub,
+            exclude=exclude,
+            images=images or (),
+            tasks=task or (),
+        )
     typer.echo(f"{len(folders)} datasets are ready in {out}")

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.images import LabelledImages, data_folder
+from nogs_bench.images import ImageSource, LabelledImages, data_folder
 from nogs_bench.task import Task
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ def join_images(rows: DatasetDict, task: Task, images: Path | None) -> DatasetDi
     Raises `NogsError` if the images are missing, are fewer than the rows say, or have other labels.
     """
     for split, part in rows.items():
-        source = task.source.load(split, data_folder(images))
-        _check(part, source, f"{task.name}, {split}", task.target)
-        rows[split] = part.with_transform(_add_image(source.images))
+        folder = data_folder(images)
+        _check(part, task.source.load(split, folder), f"{task.name}, {split}", task.target)
+        rows[split] = part.with_transform(_AddImage(task.source, split, folder))
     return rows
 
 
@@ -48,15 +49,29 @@ def _check(rows: Dataset, source: LabelledImages, where: str, target: int) -> No
         )
 
 
-def _add_image(images: np.ndarray) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Adds `image`, by `index`, to a batch of rows; `images` uint8 (n, channels, size, size)."""
+@dataclass(frozen=True)
+class _AddImage:
+    """Adds `image`, by `index`, to a batch of rows.
 
-    def transform(batch: dict[str, Any]) -> dict[str, Any]:
+    Pickled and digested (as `datasets` does) without the images, which are read again.
+    """
+
+    source: ImageSource
+    split: str
+    folder: Path | None
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        """uint8 (n, channels, size, size)."""
+        return self.source.load(self.split, self.folder).images
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         if "index" not in batch:
             return batch
-        return {"image": [picture(images[row]) for row in batch["index"]], **batch}
-
-    return transform
+        return {"image": [picture(self.images[row]) for row in batch["index"]], **batch}
 
 
 def picture(pixels: np.ndarray) -> Image:

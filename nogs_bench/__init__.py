@@ -5,15 +5,13 @@ Names are imported when they are first used, so that `import nogs_bench` is quic
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nogs_bench.builders.build import build as build
     from nogs_bench.errors import NogsError as NogsError
-    from nogs_bench.evaluate import evaluate as evaluate
+    from nogs_bench.evaluation import evaluate as evaluate
     from nogs_bench.geometry import GlimpseGrid as GlimpseGrid
     from nogs_bench.loading import load as load
     from nogs_bench.methods import METHODS as METHODS
@@ -38,7 +36,7 @@ _HOME = {
     "TASKS": "nogs_bench.task",
     "Task": "nogs_bench.task",
     "build": "nogs_bench.builders.build",
-    "evaluate": "nogs_bench.evaluate",
+    "evaluate": "nogs_bench.evaluation",
     "get_task": "nogs_bench.task",
     "load": "nogs_bench.loading",
     "plot_curves": "nogs_bench.plots",
@@ -60,14 +58,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *_HOME])
-
-
-class _Package(ModuleType):
-    """Keeps `import nogs_bench.evaluate`, the module, from hiding `nogs_bench.evaluate()`."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name not in _HOME or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -58,22 +58,33 @@ class Annotations:
 def load_annotations(task: Task, where: str | Path | None = None) -> Annotations:
     """The annotated rows of `where`: a dataset folder, or the id of a dataset on the Hub.
 
-    None means the sequences that the package ships for the task. Raises `NogsError`, with the file
-    and the row, if there are none or they do not fit the task.
+    None means the task's own: see `own_sequences`. Raises `NogsError`, with the file and the row,
+    if there are none or they do not fit the task.
     """
-    folder = SHIPPED / task.name if where is None else Path(where)
+    folder = own_sequences(task) if where is None else Path(where)
     if folder.is_dir():
         source, table = _read_folder(folder)
         name = folder.resolve().name
-    elif where is None:
-        raise NogsError(
-            f"the package ships no sequences for {task.name}; build some with `nogs-bench build "
-            f"{task.name}` and give their folder with --sequences"
-        )
     else:
         source, name = f"{where} (Hub)", str(where)
         table = _read_hub(name)
     return _checked(task, source, name, table)
+
+
+def own_sequences(task: Task) -> Path:
+    """The dataset folder that the package ships for the task, or else `nogs/TASK` from here.
+
+    Raises `NogsError` if there is neither.
+    """
+    folders = (SHIPPED / task.name, Path("nogs") / task.name)
+    for folder in folders:
+        if folder.is_dir():
+            return folder
+    raise NogsError(
+        f"no sequences for {task.name}: none come with the package, and there is no folder "
+        f"{folders[1]}; run `nogs-bench build {task.name} --out {folders[1]}`, or name a dataset "
+        "with --sequences"
+    )
 
 
 def write_annotations(folder: Path, annotations: Annotations) -> Path:

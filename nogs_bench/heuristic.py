@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nogs_bench.annotations import SHIPPED
+from nogs_bench.annotations import own_sequences
 from nogs_bench.errors import NogsError
 from nogs_bench.loading import load
 from nogs_bench.randomness import derive
@@ -46,10 +46,10 @@ def first_step_map(task: Task, where: str | Path | None = None) -> np.ndarray:
     """EPE of every location when nothing has been seen: float64 (cells,), nats.
 
     It does not depend on the image, so any row of the config `maps` holds it. `where` is a dataset
-    folder or Hub id; None means the sequences that the package ships. Raises `NogsError` if there
+    folder or Hub id; None means `own_sequences`. Raises `NogsError` if there
     are no maps, they are damaged or of another grid.
     """
-    folder = SHIPPED / task.name if where is None else Path(where)
+    folder = own_sequences(task) if where is None else Path(where)
     if where is None or folder.is_dir():
         source, first = _first_of_folder(folder)
     else:

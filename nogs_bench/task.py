@@ -86,12 +86,14 @@ class TrainingProtocol:
       then train location network and baseline alone).
     - `iterations`: length of a run.
     - `target_accuracy`: validation accuracy whose first passing is the time to target.
+    - `training`: hyperparameters, where they are not the task's.
     """
 
     name: str
     iterations: int
     target_accuracy: float
     pretraining: Pretraining | None = None
+    training: Training | None = None
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_what_does_not_fit_the_task_is_refused_with_file_and_row(tmp_path, colum
 
 
 def test_missing_and_damaged_folders_are_refused(tmp_path):
-    with pytest.raises(NogsError, match="ships no sequences for corner"):
+    with pytest.raises(NogsError, match="no sequences for corner"):
         load_annotations(CORNER)
     with pytest.raises(NogsError, match="no annotations/train"):
         load_annotations(CORNER, tmp_path)

@@ -14,7 +14,7 @@ from corner_task import CORNER, write_sequences
 
 import nogs_bench.pool
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluate import evaluate
+from nogs_bench.evaluation import evaluate
 from nogs_bench.result import load_result, load_results
 
 NAMES = [f"corner.scratch.{m}.reference.seed{s}.json" for m in ("ps-nogs", "ram") for s in (0, 1)]

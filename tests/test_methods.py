@@ -15,7 +15,7 @@ from corner_task import CORNER, TELLING, telling_annotations, write_maps, write_
 from nogs_bench import cli
 from nogs_bench.annotations import load_annotations, write_annotations
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluate import evaluate
+from nogs_bench.evaluation import evaluate
 from nogs_bench.fovea import ImageTensors
 from nogs_bench.heuristic import first_step_map, map_digest
 from nogs_bench.methods import METHODS, Method, constant, fading
@@ -184,9 +184,7 @@ def test_the_command_line_passes_on_where_things_are(tmp_path, monkeypatch):
         asked.update(settings)
         raise NogsError("enough")
 
-    import nogs_bench.evaluate  # noqa: F401  (the module, whose name the package also uses)
-
-    monkeypatch.setattr(sys.modules["nogs_bench.evaluate"], "evaluate", record)
+    monkeypatch.setattr("nogs_bench.evaluation.evaluate", record)
     options = ["--keypoints", "k.npy", "--maps", "nogs/map", "--embedder", "vgg16-12"]
     monkeypatch.setattr(sys, "argv", ["nogs-bench", "evaluate", *options])
     with pytest.raises(SystemExit):

@@ -114,10 +114,10 @@ def test_digit_images_hold_their_digit_among_clutter() -> None:
     from sklearn.datasets import load_digits
 
     images = compose("s", "model", 0, 512)
-    assert images.images.shape == (512, 1, 40, 40)
+    assert images.images.shape == (512, 1, 28, 28)
     assert not np.array_equal(images.images, compose("t", "model", 0, 512).images)
-    # A digit covers 20 x 20 pixels, and scraps cover at most 4 x 36 more.
-    assert (images.images > 0).sum((1, 2, 3)).max() <= 400 + 4 * 36
+    # A digit covers 16 x 16 pixels, and scraps cover at most 3 x 16 more.
+    assert (images.images > 0).sum((1, 2, 3)).max() <= 256 + 3 * 16
     shares = np.bincount(images.labels[:, 0], minlength=10) / 512
     known = np.bincount(load_digits().target, minlength=10) / 1797
     assert np.abs(shares - known).max() < 0.08

@@ -40,7 +40,7 @@ def evaluate(
 ) -> None:
     """Train a model by each method and seed, and score the runs."""
     with keeping(f"finished runs are kept in {out}"):
-        from nogs_bench.evaluate import evaluate as run
+        from nogs_bench.evaluation import evaluate as run
 
         scores = run(
             model,

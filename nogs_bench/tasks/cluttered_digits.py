@@ -9,7 +9,7 @@ that is evaluated or annotated shares a digit with one that trains.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -150,6 +150,13 @@ def _pool(name: str) -> tuple[np.ndarray, np.ndarray]:
     return np.rint(large * (255 / 16)).astype(np.uint8), small.target[rows].astype(np.int64)
 
 
+TRAINING = Training(
+    supervised=ANNOTATABLE,
+    supervision_reduction="mean",
+    location_gradient=True,
+    evaluation_period=250,
+)
+
 CLUTTERED_DIGITS = register_task(
     Task(
         name="cluttered-digits",
@@ -162,18 +169,14 @@ CLUTTERED_DIGITS = register_task(
         grid=GlimpseGrid.even(image_size=CANVAS, glimpse_size=6, stride=3),
         splits=SPLITS,
         source=ClutteredDigits(),
-        training=Training(
-            supervised=ANNOTATABLE,
-            supervision_reduction="mean",
-            location_gradient=True,
-            evaluation_period=250,
-        ),
+        training=TRAINING,
         protocols=(
             TrainingProtocol(
                 "pretrained",
                 iterations=4_000,
                 target_accuracy=0.55,
                 pretraining=Pretraining(iterations=6_000, learning_rate=1e-3),
+                training=replace(TRAINING, supervision_reduction="sum"),
             ),
             TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.50),
         ),

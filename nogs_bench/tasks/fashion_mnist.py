@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +115,12 @@ def _find(folder: Path, stem: str) -> Path:
     raise NogsError(f"{folder} has no {stem} or {stem}.gz; put Fashion-MNIST's idx files there")
 
 
+# From scratch, summed supervision drowns the classifier; where only the location network trains, it
+# has nothing to drown (docs/results.md).
+TRAINING = Training(
+    supervised=3_000, supervision_reduction="mean", location_gradient=True, evaluation_period=250
+)
+
 FASHION_MNIST = register_task(
     Task(
         name="fashion-mnist",
@@ -127,11 +133,7 @@ FASHION_MNIST = register_task(
         grid=GlimpseGrid.even(image_size=28, glimpse_size=4, stride=2),
         splits=SPLITS,
         source=FashionMnist(),
-        training=Training(
-            supervision_reduction="mean",
-            location_gradient=True,
-            evaluation_period=250,
-        ),
+        training=TRAINING,
         protocols=(
             TrainingProtocol("scratch", iterations=8_000, target_accuracy=0.60),
             TrainingProtocol(
@@ -139,6 +141,7 @@ FASHION_MNIST = register_task(
                 iterations=7_500,
                 target_accuracy=0.74,
                 pretraining=Pretraining(iterations=8_000, learning_rate=1e-3),
+                training=replace(TRAINING, supervision_reduction="sum"),
             ),
         ),
         avp=AvpTraining("conv", epochs=16, batch_size=256, learning_rate=2e-3),

@@ -51,8 +51,8 @@ def evaluate(
 
     - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task.
     - `task`: a registered name, `FILE.py:NAME`, or a `Task`.
-    - `sequences`: dataset folder or Hub id of glimpse sequences; None the shipped ones. Read only
-      if a method is supervised.
+    - `sequences`: dataset folder or Hub id of glimpse sequences; None those that come with the
+      package, or else `nogs/TASK`. Read only if a method is supervised.
     - `seeds`: how many (from 0), or which.
     - `protocol`: name of one of the task's; None its first.
     - `iterations`: length of a run; None the protocol's.
@@ -78,11 +78,8 @@ def evaluate(
         device=choose_device(device),
         maps=_text(maps or sequences),
     )
-    try:
-        tuned = replace(registered, training=replace(registered.training, **dict(training or {})))
-    except TypeError as error:
-        raise NogsError(f"training: {error}") from error
-    plan = _length(tuned.protocol(protocol), iterations)
+    plan = _length(registered.protocol(protocol), iterations)
+    tuned = _tuned(registered, plan, training or {})
     chosen = [_fitting(METHODS[name], tuned, plan) for name in _names(methods)]
     folder = data_folder(data)
     splits = {name: tuned.source.load(name, folder) for name in ("train", "validation", "test")}
@@ -181,6 +178,14 @@ def _watch(bars: Any, jobs: Sequence[Job]) -> Watch:
         bars.update(line, completed=done, **({"note": note} if note else {}))
 
     return watch
+
+
+def _tuned(task: Task, plan: TrainingProtocol, changes: Mapping[str, Any]) -> Task:
+    """The task with the hyperparameters of the protocol, and the caller's."""
+    try:
+        return replace(task, training=replace(plan.training or task.training, **changes))
+    except TypeError as error:
+        raise NogsError(f"training: {error}") from error
 
 
 def _length(plan: TrainingProtocol, iterations: int | None) -> TrainingProtocol:

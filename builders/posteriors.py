@@ -16,6 +16,7 @@ from nogs_bench.builders.oracle import BankPosterior, fit_bank_posterior
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.roles import Roles
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
+from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
 from nogs_bench.task import Task
@@ -61,6 +62,12 @@ class TrainedAvp:
         }
 
     def make(self, path: Path, task: Task, roles: Roles, seed: int, device: str) -> None:
+        found, needed = len(roles.avp(0)), task.avp.batch_size
+        if found < needed:
+            raise NogsError(
+                f"{found} images are left to train the AVP of {task.name}, fewer than a batch of "
+                f"{needed}; give it more images, a smaller bank (--bank-images) or smaller batches"
+            )
         # The temporary path differs in every attempt; the checkpoint must not.
         checkpoint = path.with_name(f".{path.name.split('.')[1]}.checkpoint.safetensors")
         save_checkpoint(path, train_avp(task, roles, seed, checkpoint, device))

@@ -16,7 +16,7 @@ from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.loading import load
 from nogs_bench.methods import METHODS
 from nogs_bench.result import RunResult, load_results
-from nogs_bench.task import get_task
+from nogs_bench.task import Task, get_task
 
 UNSEEN = (0.86, 0.87, 0.89)
 CHOSEN = "#e4002b"
@@ -53,7 +53,7 @@ def plot_epe(folder: str | Path, index: int, out: str | Path) -> Path:
     return Path(out)
 
 
-def plot_curves(results: str | Path, out: str | Path) -> Path:
+def plot_curves(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:
     """Draw validation accuracy against iterations for every result in a folder; returns `out`.
 
     One panel for each task, protocol and model; in it, one line for each method, the mean over
@@ -63,9 +63,12 @@ def plot_curves(results: str | Path, out: str | Path) -> Path:
 
     - `results`: the folder that `nogs-bench evaluate` wrote.
     - `out`: a `.png` or `.svg` file.
+    - `task`: registers a task of the user's own (`FILE.py:NAME`) first.
 
     Raises `NogsError` if there are no results, or one is damaged or of an unknown task.
     """
+    if task is not None:
+        get_task(task)
     panels: dict[tuple[str, str, str], dict[str, list[RunResult]]] = {}
     for run in load_results(Path(results)):
         panel = panels.setdefault((run.task, run.protocol, run.model.name), {})

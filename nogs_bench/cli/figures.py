@@ -28,12 +28,16 @@ def plot_epe(
 
 @plot.command("curves")
 def plot_curves(
-    results: Annotated[Path, typer.Argument(help="A folder of results.")], out: Figure
+    results: Annotated[Path, typer.Argument(help="A folder of results.")],
+    out: Figure,
+    task: Annotated[
+        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
+    ] = None,
 ) -> None:
     """Draw validation accuracy against iterations, each method's band over its seeds."""
     from nogs_bench.plots import plot_curves as run
 
-    run(results, out)
+    run(results, out, task)
 
 
 @plot.command("reliability")

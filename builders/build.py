@@ -104,6 +104,11 @@ def build(
     provenance = {
         "roles": roles.record,
         "stages": stages.records,
+        "environment": {
+            "torch": torch.__version__,
+            "device": device,
+            "cpu": torch.backends.cpu.get_cpu_capability(),
+        },
         "evaluations": int(arrays["evaluations"].sum()),
         "effective_samples": arrays["effective_samples"].mean(0).round(1).tolist(),
     }

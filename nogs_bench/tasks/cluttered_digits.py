@@ -173,10 +173,15 @@ CLUTTERED_DIGITS = register_task(
         protocols=(
             TrainingProtocol(
                 "pretrained",
-                iterations=4_000,
-                target_accuracy=0.55,
-                pretraining=Pretraining(iterations=6_000, learning_rate=1e-3),
-                training=replace(TRAINING, supervision_reduction="sum"),
+                iterations=2_000,
+                target_accuracy=0.66,
+                pretraining=Pretraining(iterations=4_000, learning_rate=1e-3),
+                training=replace(
+                    TRAINING,
+                    learning_rate=3e-3,
+                    supervision_reduction="sum",
+                    evaluation_period=100,
+                ),
             ),
             TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.50),
         ),

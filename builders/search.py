@@ -47,14 +47,17 @@ def halving(estimator: EpeEstimator, cells: int) -> Found:
     """Sequential halving (Karnin et al. 2013) on common random numbers.
 
     All cells start with few completions; in each round the best 40 % go on with twice as many, the
-    last few with all of them.
+    last few with all of them. A dropped cell's estimate is corrected by what the last few's moved
+    since.
     """
     totals, counts = np.zeros(cells), np.zeros(cells, np.int64)
     alive, used, evaluations = np.arange(cells), 0, 0
     target = max(1, min(round(estimator.samples * FIRST_SHARE), estimator.samples))
+    after: dict[int, np.ndarray] = {}
     while True:
         totals[alive] += estimator.values(alive, used, target).sum(1)
         counts[alive] = target
+        after[target] = totals / target
         evaluations += len(alive) * (target - used)
         if target == estimator.samples:
             break
@@ -62,5 +65,8 @@ def halving(estimator: EpeEstimator, cells: int) -> Found:
         alive = np.sort(alive[order[: max(SURVIVORS, round(KEEP * len(alive)))]])
         last = len(alive) <= SURVIVORS
         used, target = target, estimator.samples if last else min(2 * target, estimator.samples)
-    epe = totals / counts
-    return Found(int(alive[epe[alive].argmin()]), epe, evaluations)
+    # What the survivors' estimates moved by since a cell was dropped, its own would have too: the
+    # completions are the same.
+    moved = {count: (after[target] - means)[alive].mean() for count, means in after.items()}
+    epe = totals / counts + np.array([moved[count] for count in counts.tolist()])
+    return Found(int(alive[epe[alive].argmin()]), epe.clip(min=0), evaluations)

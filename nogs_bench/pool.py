@@ -49,7 +49,7 @@ class _Worker:
         self.log, self.job = log, None  # type: Path, Job | None
         with log.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "nogs_bench.worker"],
+                [sys.executable, "-P", "-m", "nogs_bench.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -128,8 +128,9 @@ def verify(folder: Path, dataset: str) -> dict[str, Any]:
 
 
 def open_array(path: Path) -> np.ndarray:
-    """A .npy file, memory-mapped and read-only; never unpickled."""
+    """A .npy file, memory-mapped, written to only in the process's own copy; never unpickled."""
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        # Not the mode "r", whose arrays torch does not accept without a copy.
+        return np.load(path, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise NogsError(f"{path} cannot be read ({error}); prepare the images again") from error

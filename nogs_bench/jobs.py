@@ -97,7 +97,15 @@ class Job:
         config, settings = self.config, self.config.hyperparameters
         if settings.pretraining is None:
             return None
-        irrelevant = {"iterations", "supervision_weight", "supervision_reduction", "rollouts"}
+        irrelevant = {
+            "iterations",
+            "learning_rate",
+            "supervision_weight",
+            "supervision_reduction",
+            "location_gradient",
+            "evaluation_period",
+            "rollouts",
+        }
         key = digest_json(
             {
                 "task": [config.task, config.task_version],

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
@@ -34,7 +35,9 @@ def test_images_come_from_the_task_s_source(tmp_path: Path) -> None:
     shuffled = rows.shuffle(seed=1)[:3]
     for image, row in zip(shuffled["image"], shuffled["index"], strict=True):
         np.testing.assert_array_equal(image, ROWS["train"].images[row, 0])
-    with pytest.raises(NogsError, match="task corner, which is not registered"):
+    record = folder / "provenance.json"
+    record.write_text(json.dumps(read_provenance(folder) | {"task": f"{tmp_path}/own.py:TASK"}))
+    with pytest.raises(NogsError, match=r"own\.py:TASK, which is not registered"):
         load(folder, images=True)
     with pytest.raises(NogsError, match=r"--data .* is not a folder"):
         load(folder, images=tmp_path / "absent", task=TASK)

@@ -128,4 +128,5 @@ def import_released(
             images=images or (),
             tasks=task or (),
         )
-    typer.echo(f"{len(folders)} datasets are ready in {out}")
+    ready = "dataset is" if len(folders) == 1 else "datasets are"
+    typer.echo(f"{len(folders)} {ready} ready in {out}")

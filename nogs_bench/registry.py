@@ -16,6 +16,8 @@ from nogs_bench.errors import NogsError
 
 T = TypeVar("T")
 
+LISTED = 12
+
 
 class Registry(Generic[T]):
     """A table of named objects, filled by the package, by entry points and by users.
@@ -54,7 +56,9 @@ class Registry(Generic[T]):
         if name not in self._entries:
             near = difflib.get_close_matches(name, self._entries, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            known = ", ".join(self._entries)
+            names = list(self._entries)
+            more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+            known = ", ".join(names[:LISTED]) + more
             raise NogsError(f"unknown {self.kind} {name!r}: {hint}known are {known}")
         return self._entries[name]
 

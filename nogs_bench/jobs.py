@@ -102,6 +102,7 @@ class Job:
             "learning_rate",
             "supervision_weight",
             "supervision_reduction",
+            "supervised_share",
             "location_gradient",
             "evaluation_period",
             "rollouts",

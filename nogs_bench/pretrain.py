@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from nogs_bench.batches import batch_rows
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.fovea import Fovea, ImageTensors, follow
 from nogs_bench.heuristic import location_probabilities
@@ -21,7 +22,7 @@ from nogs_bench.randomness import torch_generator
 from nogs_bench.registry import Registry
 from nogs_bench.runstate import RunState
 from nogs_bench.task import Pretraining, Task
-from nogs_bench.trainer import REPORT_EVERY, Report, batch_rows
+from nogs_bench.trainer import REPORT_EVERY, Report
 
 
 @dataclass(frozen=True)

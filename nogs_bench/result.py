@@ -70,6 +70,7 @@ class Hyperparameters(Strict):
     location_hidden: Positive
     supervision_weight: NonNegative
     supervision_reduction: Literal["mean", "sum"]
+    supervised_share: Fraction
     location_gradient: bool
     evaluation_period: Positive
     rollouts: Positive

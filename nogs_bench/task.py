@@ -45,6 +45,8 @@ class Training:
     - `supervision_reduction`: `"mean"` divides it by the batch size, as every other term of the
       loss is; `"sum"` does not, as the authors' code: a supervised row then weighs `batch_size`
       times as much.
+    - `supervised_share`: part of each batch drawn from the supervised images alone (section 5 mixes
+      both kinds and does not say how); 0 takes all images as they come, as the authors' code.
     - `location_gradient`: whether the location network's gradient reaches the RNN and the
       embedder (the paper's networks see a detached state).
     - `evaluation_period`: iterations between points of the validation curve.
@@ -59,6 +61,7 @@ class Training:
     supervised: int = 600
     supervision_weight: float = 1.0
     supervision_reduction: str = "sum"
+    supervised_share: float = 0.0
     location_gradient: bool = False
     evaluation_period: int = 100
     rollouts: int = 5

@@ -7,7 +7,7 @@ the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 
 from nogs_bench.annotations import Annotations
+from nogs_bench.batches import mixed_rows
 from nogs_bench.fovea import Fovea, ImageTensors, roll_out
 from nogs_bench.losses import Rows, partially_supervised_loss
 from nogs_bench.methods import Method
 from nogs_bench.metrics import policy_classifier, predict
 from nogs_bench.model import location_parameters
 from nogs_bench.policy import log_probability
-from nogs_bench.randomness import derive, epoch_order, torch_generator
+from nogs_bench.randomness import derive, torch_generator
 from nogs_bench.result import Point
 from nogs_bench.runstate import RunState
 from nogs_bench.task import Task
@@ -83,7 +84,15 @@ def train(
 
     with progress.own_randomness():
         progress.resume()
-        batches = batch_rows(len(images), settings.batch_size, run.seed, device, progress.iteration)
+        supervised = torch.nonzero(sequences[:, 0] >= 0)[:, 0]
+        batches = mixed_rows(
+            len(images),
+            supervised,
+            settings.batch_size,
+            settings.supervised_share,
+            run.seed,
+            progress.iteration,
+        )
         for iteration in range(progress.iteration, run.iterations + 1):
             last = iteration == run.iterations
             if last or iteration % settings.evaluation_period == 0:
@@ -131,22 +140,6 @@ def sequence_table(task: Task, images: int, annotations: Annotations | None) -> 
         cells = task.grid.pixel_to_index(annotations.glimpses)
         table[torch.from_numpy(annotations.index)] = torch.from_numpy(cells)
     return table
-
-
-def batch_rows(
-    images: int, size: int, seed: int, device: torch.device, start: int = 0
-) -> Iterator[Tensor]:
-    """Row numbers int64 (size,) of the batches from iteration `start` on, without end.
-
-    Every epoch visits the images in an order of its own and drops the last, incomplete batch.
-    """
-    size = min(size, images)
-    per_epoch = images // size
-    epoch, skip = divmod(start, per_epoch)
-    while True:
-        order = torch.from_numpy(epoch_order(images, seed, epoch)).to(device)
-        yield from order[: per_epoch * size].view(per_epoch, size)[skip:]
-        epoch, skip = epoch + 1, 0
 
 
 def _trained_parameters(model: Any, task: Task, frozen: bool) -> list[nn.Parameter]:

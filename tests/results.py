@@ -51,6 +51,7 @@ def run_result(
             location_hidden=32,
             supervision_weight=1.0,
             supervision_reduction="mean",
+            supervised_share=0.0,
             location_gradient=True,
             evaluation_period=250,
             rollouts=5,

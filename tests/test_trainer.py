@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from corner_task import CORNER, TELLING, telling_annotations
 
 import nogs_bench.runstate
+from nogs_bench.batches import batch_rows, mixed_rows
 from nogs_bench.checkpoint import load_checkpoint
 from nogs_bench.errors import NogsError
 from nogs_bench.fovea import Fovea, ImageTensors
@@ -16,7 +18,7 @@ from nogs_bench.metrics import measure, policy_classifier, predict, quality
 from nogs_bench.model import HardAttentionNet, load_model
 from nogs_bench.pretrain import load_pretrained, pretrain, uniform
 from nogs_bench.task import Pretraining, Task
-from nogs_bench.trainer import Run, batch_rows, sequence_table, train
+from nogs_bench.trainer import Run, sequence_table, train
 
 CPU = torch.device("cpu")
 TRAIN, VALIDATION = (
@@ -123,6 +125,22 @@ def test_batches_visit_every_image_once_an_epoch_and_start_anywhere():
     assert not torch.equal(torch.cat(rows[:3]), torch.cat(rows[3:]))
     later = batch_rows(10, 3, seed=1, device=CPU, start=4)
     assert torch.equal(next(later), rows[4])
+
+
+def test_a_share_of_the_batch_is_supervised():
+    supervised = torch.tensor([2, 5, 7, 11, 13])
+    plain = list(itertools.islice(batch_rows(40, 8, 1, CPU), 12))
+    mixed = list(itertools.islice(mixed_rows(40, supervised, 8, 0.5, 1), 12))
+    for own, rows in zip(plain, mixed, strict=True):
+        assert set(rows[:4].tolist()) <= set(supervised.tolist())
+        assert len(set(rows[:4].tolist())) == 4
+        assert torch.equal(rows[4:], own[4:])
+    later = list(itertools.islice(mixed_rows(40, supervised, 8, 0.5, 1, start=5), 7))
+    assert all(torch.equal(a, b) for a, b in zip(mixed[5:], later, strict=True))
+    # Without supervised images, or a share, nothing changes.
+    for rows, share in ((supervised, 0.0), (supervised[:0], 0.5)):
+        same = itertools.islice(mixed_rows(40, rows, 8, share, 1), 12)
+        assert all(torch.equal(a, b) for a, b in zip(plain, same, strict=True))
 
 
 def test_the_sequence_table_holds_cells():

@@ -180,6 +180,7 @@ CLUTTERED_DIGITS = register_task(
                     TRAINING,
                     learning_rate=3e-3,
                     supervision_reduction="sum",
+                    supervised_share=0.5,
                     evaluation_period=100,
                 ),
             ),

@@ -141,7 +141,7 @@ FASHION_MNIST = register_task(
                 iterations=7_500,
                 target_accuracy=0.74,
                 pretraining=Pretraining(iterations=8_000, learning_rate=1e-3),
-                training=replace(TRAINING, supervision_reduction="sum"),
+                training=replace(TRAINING, supervision_reduction="sum", supervised_share=0.5),
             ),
         ),
         avp=AvpTraining("conv", epochs=16, batch_size=256, learning_rate=2e-3),

@@ -49,7 +49,9 @@ class _Folder:
         return write_dataset(
             replace(self.task, licence="unknown"),
             out / self.task.name,
-            **self.rows,
+            train=self.rows["train"],
+            validation=self.rows["validation"],
+            test=self.rows["test"],
             annotations=annotated,
             provenance=self.provenance,
             origin=self.origin,

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from corner_task import CORNER, telling_annotations, write_sequences
 
+from corner_task import CORNER, telling_annotations, write_sequences
 from nogs_bench.annotations import load_annotations
 from nogs_bench.errors import NogsError
 

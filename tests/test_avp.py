@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from tiny import corner_images, corner_task
 
 from nogs_bench.builders import avp as avp_module
 from nogs_bench.builders.avp import Avp, train_avp
 from nogs_bench.builders.fusion import fused
 from nogs_bench.builders.posterior import candidate_log_posterior
 from nogs_bench.builders.roles import assign_roles
+from tiny import corner_images, corner_task
 
 
 def test_unobserved_pixels_and_order_do_not_matter():

@@ -7,11 +7,11 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
-from tiny import corner_task
 
 from nogs_bench.builders.avp import Avp
 from nogs_bench.builders.avp_networks import make_network
 from nogs_bench.errors import NogsError
+from tiny import corner_task
 
 
 def _masked(seed: int, size: int, channels: int = 3) -> torch.Tensor:

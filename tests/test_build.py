@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tiny import corner_task
 
 from nogs_bench.builders import shards
 from nogs_bench.builders.build import build
@@ -19,6 +18,7 @@ from nogs_bench.builders.oracle import BankPosterior
 from nogs_bench.builders.roles import assign_roles
 from nogs_bench.errors import NogsError
 from nogs_bench.task import get_task
+from tiny import corner_task
 
 
 def files(folder):

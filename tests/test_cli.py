@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from results import run_result
 from rich.console import Console
-from test_dataset import write
 
 import nogs_bench
 from nogs_bench import cli, exits, tables
 from nogs_bench.builders import build as build_module
 from nogs_bench.result import save_result
 from nogs_bench.scoring import Estimate, SpeedUp
+from results import run_result
+from test_dataset import write
 
 Run = Callable[..., tuple[int, str, str]]
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny import corner_task
 
 from nogs_bench.builders.compare import compare_completions, measure
 from nogs_bench.builders.completion import COMPLETIONS, generated, load_completions
@@ -13,6 +12,7 @@ from nogs_bench.builders.retrieval import Retrieval
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
+from tiny import corner_task
 
 GRID = GlimpseGrid.even(2, 1, 1)
 

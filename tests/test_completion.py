@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import corner_images, corner_task
 
 from nogs_bench.builders.pca import fit_pca
 from nogs_bench.builders.resampling import (
@@ -16,6 +15,7 @@ from nogs_bench.builders.resampling import (
     systematic,
 )
 from nogs_bench.builders.retrieval import Retrieval
+from tiny import corner_images, corner_task
 
 
 @given(

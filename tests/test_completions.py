@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import corner_task
 
 from nogs_bench.builders.completion import fit_completion
 from nogs_bench.builders.conditional_gan import GanSettings, train_conditional_gan
@@ -16,6 +15,7 @@ from nogs_bench.builders.unet import PatchDiscriminator, UNet
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
+from tiny import corner_task
 
 GRID = GlimpseGrid.even(6, 4, 2)
 TASK = replace(corner_task(), grid=GRID)

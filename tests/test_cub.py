@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cub_folder import write_cub
 
+from cub_folder import write_cub
 from nogs_bench.builders.cub_layout import (
     read_attributes,
     read_boxes,

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from datasets import load_dataset
 from huggingface_hub import DatasetCard
-from tiny import corner_task
 
 from nogs_bench.builders import dataset
 from nogs_bench.builders.dataset import write_dataset
@@ -19,6 +18,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import get_task
 from nogs_bench.tasks.fashion_mnist import DEBIAN_FOLDER
+from tiny import corner_task
 
 TASK = corner_task()
 ROWS = {split: TASK.source.load(split) for split in ("train", "validation", "test")}

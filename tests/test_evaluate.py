@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from corner_task import CORNER, write_sequences
 
 import nogs_bench.pool
+from corner_task import CORNER, write_sequences
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation import evaluate
 from nogs_bench.result import load_result, load_results

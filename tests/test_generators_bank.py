@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tiny import corner_images, corner_task
 
 from nogs_bench.builders import bank as banks
 from nogs_bench.builders.bank import ShardedImages, make_bank, open_bank
@@ -17,6 +16,7 @@ from nogs_bench.builders.completion import fit_completion
 from nogs_bench.builders.roles import assign_roles
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
+from tiny import corner_images, corner_task
 
 
 class Numbered:

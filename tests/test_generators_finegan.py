@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from tiny import corner_task
 
 from nogs_bench.builders.generators.finegan import FineGan, read_finegan
 from nogs_bench.builders.generators.finegan_network import FineGanNetwork, FineGanSizes
 from nogs_bench.errors import NogsError
+from tiny import corner_task
 
 
 def public_table(gf=64, z=100, parents=20, children=200, residual=2):

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tiny import corner_task
 
 from nogs_bench.builders.build import build
 from nogs_bench.builders.generators import Setting, gan_training, open_generator
@@ -16,6 +15,7 @@ from nogs_bench.builders.generators.gan_training import GanTraining, train_gan
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import Label
+from tiny import corner_task
 
 TINY = GanTraining(steps=6, batch_size=8, width=4, checkpoint_period=2)
 

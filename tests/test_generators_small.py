@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny import corner_images, corner_task
 
 from nogs_bench.builders.generators import GENERATORS, Setting, open_generator
 from nogs_bench.builders.generators.pipelines import PipelineGenerator
@@ -16,6 +15,7 @@ from nogs_bench.builders.generators.weights import load_weights
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import get_task
+from tiny import corner_images, corner_task
 
 
 def setting(tmp_path, task=None):

@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from scipy.ndimage import convolve
-from tiny import corner_task
 
 from nogs_bench.builders.generators import stylegan_network as network
 from nogs_bench.builders.generators.stylegan import StyleGan
 from nogs_bench.builders.generators.stylegan_layout import LAYOUTS, read_stylegan
 from nogs_bench.errors import NogsError
+from tiny import corner_task
 
 FULL = (512, 512, 512, 512, 256, 128, 64, 32, 16)
 SMALL = (6, 5, 4, 3, 3, 2)

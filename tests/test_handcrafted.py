@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from corner_task import CORNER, TELLING
 
+from corner_task import CORNER, TELLING
 from nogs_bench.errors import NogsError
 from nogs_bench.handcrafted import (
     box_keypoints,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 import test_dataset
 from corner_task import CORNER, write_maps
-
 from nogs_bench import heuristic
 from nogs_bench.errors import NogsError
 from nogs_bench.heuristic import first_step_map, heuristic_glimpses, location_probabilities

@@ -8,7 +8,6 @@ from urllib.error import URLError
 import datasets
 import numpy as np
 import pytest
-from test_dataset import ROWS, TASK, annotations, write
 
 import nogs_bench
 from nogs_bench.artefact import read_provenance
@@ -16,6 +15,7 @@ from nogs_bench.builders.dataset import write_dataset
 from nogs_bench.builders.parquet import LabelsOnly
 from nogs_bench.errors import NogsError
 from nogs_bench.loading import load
+from test_dataset import ROWS, TASK, annotations, write
 
 
 def test_a_folder_loads_by_config(tmp_path: Path) -> None:

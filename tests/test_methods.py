@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from corner_task import CORNER, TELLING, telling_annotations, write_maps, write_sequences
 
+from corner_task import CORNER, TELLING, telling_annotations, write_maps, write_sequences
 from nogs_bench import cli
 from nogs_bench.annotations import load_annotations, write_annotations
 from nogs_bench.errors import NogsError

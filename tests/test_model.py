@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from corner_task import CORNER
 from torch import nn
 
+from corner_task import CORNER
 from nogs_bench.embedders import make_embedder
 from nogs_bench.errors import NogsError
 from nogs_bench.fovea import Fovea, follow, roll_out

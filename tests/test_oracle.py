@@ -5,7 +5,6 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from tiny import corner_task
 
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.epe import CRITERIA, EpeEstimator
@@ -13,6 +12,7 @@ from nogs_bench.builders.oracle import BankPosterior, exact_epe
 from nogs_bench.builders.retrieval import Retrieval
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
+from tiny import corner_task
 
 # Four 2 x 2 images of one-pixel glimpses; the label is the upper left pixel XOR the lower right.
 GRID = GlimpseGrid.even(2, 1, 1)

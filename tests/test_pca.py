@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tiny import corner_images
 
 from nogs_bench.builders import pca as module
 from nogs_bench.builders.pca import Pca, fit_pca
 from nogs_bench.builders.proposal import projected_distances
+from tiny import corner_images
 
 
 def test_pca_is_the_svds():

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from results import run_result
-from test_dataset import TASK, annotations, write
 
 from nogs_bench.errors import NogsError
 from nogs_bench.plots import _edges, plot_curves, plot_epe
 from nogs_bench.result import save_result
 from nogs_bench.task import get_task
+from results import run_result
+from test_dataset import TASK, annotations, write
 
 
 def test_figure_2_is_drawn_in_both_formats_and_is_reproducible(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from cub_folder import write_cub
 from PIL import Image
 
+from cub_folder import write_cub
 from nogs_bench.builders import raw_images
 from nogs_bench.builders.prepare import prepare
 from nogs_bench.builders.prepare_cub import crop_box, crop_parts

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from results import run_result
 
 from nogs_bench.errors import NogsError
 from nogs_bench.result import load_result, load_results, save_result
+from results import run_result
 
 
 def test_a_result_comes_back_equal_under_its_own_name(tmp_path):

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny import corner_images, corner_task
 
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.bank import ShardedImages
@@ -14,6 +13,7 @@ from nogs_bench.builders.retrieval import Retrieval
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
+from tiny import corner_images, corner_task
 
 GRID = corner_task().grid
 

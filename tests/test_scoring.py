@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from results import run_result
 
 from nogs_bench.errors import NogsError
 from nogs_bench.result import Point, save_result
@@ -19,6 +18,7 @@ from nogs_bench.scoring import (
     speed_up,
     time_to_target,
 )
+from results import run_result
 
 
 def _curve(*points: tuple[int, float, float]) -> list[Point]:

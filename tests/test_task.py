@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import corner_task
 
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages, Sampler, data_folder
 from nogs_bench.task import TASKS, Task, get_task, override
 from nogs_bench.tasks import cluttered_digits, fashion_mnist
 from nogs_bench.tasks.cluttered_digits import POOLS, compose
+from tiny import corner_task
 
 DEBIAN = fashion_mnist.DEBIAN_FOLDER
 needs_debian = pytest.mark.skipif(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from corner_task import CORNER, TELLING, telling_annotations
 
 import nogs_bench.runstate
+from corner_task import CORNER, TELLING, telling_annotations
 from nogs_bench.batches import batch_rows, mixed_rows
 from nogs_bench.checkpoint import load_checkpoint
 from nogs_bench.errors import NogsError

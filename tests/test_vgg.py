@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import timm
 import torch
-from corner_task import CORNER
 from safetensors.torch import save_file
 from torch import nn
 
+from corner_task import CORNER
 from nogs_bench.embedders import IMAGENET_MEAN, IMAGENET_STD, VggEmbedder, make_embedder
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid

@@ -27,7 +27,15 @@ from nogs_bench.builders.epe import EpeEstimator
 from nogs_bench.builders.prepare import prepare
 from nogs_bench.builders.search import SEARCHES, Found
 from nogs_bench.result import load_results
-from nogs_bench.task import TASKS, AvpTraining, Splits, Task, get_task
+from nogs_bench.task import (
+    TASKS,
+    AvpTraining,
+    Pretraining,
+    Splits,
+    Task,
+    TrainingProtocol,
+    get_task,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -170,12 +178,18 @@ def test_celeba_hq_from_images_to_scores(tmp_path: Path) -> None:
     assert "generated-bank" in read_provenance(folder)["made_by"]["stages"]
     rows = nogs_bench.load(folder, images=data, task=task)
     assert rows["train"][13]["image"].getpixel((223, 0)) == (80, 80, 80)
-    methods = ("ram", "ps-nogs", "ps-h1", "ps-h5")
+    # The paper has neither a pre-training nor hand-crafted sequences here: both are the user's.
+    pretrained = TrainingProtocol("pretrained", 2, 0.5, Pretraining(2, 1e-3, evaluation_period=1))
+    task = replace(task, protocols=(*task.protocols, pretrained))
+    np.save(tmp_path / "points.npy", np.full((14, 5, 2), 112.0))
+    methods = ("ram", "ram+", "ps-nogs", "ps-hgs", "ps-h1", "ps-h5")
     nogs_bench.evaluate(
         task=task,
         sequences=folder,
         methods=methods,
         seeds=1,
+        protocol="pretrained",
+        keypoints=tmp_path / "points.npy",
         data=data,
         out=tmp_path / "results",
         workers=1,

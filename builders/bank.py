@@ -42,7 +42,8 @@ class ShardedImages:
     """uint8 images in shards of `ROWS`, memory-mapped; indexed as the array they stand for.
 
     A slice, an integer or an integer array along the first dimension gives an array in memory:
-    that many images and no more are read. Shards are opened when they are first needed.
+    that many images and no more are read. Slices of further dimensions, in a tuple, read that part
+    of them. Shards are opened when they are first needed.
     """
 
     dtype = np.dtype(np.uint8)
@@ -55,18 +56,17 @@ class ShardedImages:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
-        if isinstance(rows, slice):
-            numbers = np.arange(len(self))[rows]
-        else:
-            numbers = np.arange(len(self))[np.asarray(rows)]
+    def __getitem__(self, index: int | slice | np.ndarray | tuple[Any, ...]) -> np.ndarray:
+        rows, *part = index if isinstance(index, tuple) else (index,)
+        numbers = np.arange(len(self))[rows if isinstance(rows, slice) else np.asarray(rows)]
         if numbers.ndim == 0:
-            return self._shard(int(numbers) // ROWS)[int(numbers) % ROWS]
-        found = np.empty((len(numbers), *self.shape[1:]), np.uint8)
+            return self._shard(int(numbers) // ROWS)[int(numbers) % ROWS, *part]
+        one = np.broadcast_to(np.uint8(0), self.shape[1:])[tuple(part)]
+        found = np.empty((len(numbers), *one.shape), np.uint8)
         shards = numbers // ROWS
         for shard in np.unique(shards):
             places = np.flatnonzero(shards == shard)
-            found[places] = self._shard(int(shard))[numbers[places] % ROWS]
+            found[places] = self._shard(int(shard))[numbers[places] % ROWS, *part]
         return found
 
     def _shard(self, number: int) -> np.ndarray:

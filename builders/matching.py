@@ -1,99 +1,112 @@
-"""How well bank images match glimpses: windows, small moves, mirrored copies, likelihoods.
+"""How well bank images match glimpses: windows, small moves, mirrored copies.
 
 Appendix A.3.3: a bank image is compared as it is and left to right reversed, and its likelihood
-is the sum of the Gaussian likelihoods of the windows close to the observed one. The sum runs over
-the moves of one glimpse; the glimpses are independent, so their likelihoods multiply.
+is the sum of the Gaussian likelihoods of the windows close to the observed one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch.nn.functional import conv2d
 
 from nogs_bench.geometry import GlimpseGrid
 
 ROWS_AT_ONCE = 4_096
 
 
-def window(images: np.ndarray, pixel: tuple[int, int], size: int, mirrored: bool) -> np.ndarray:
-    """View (..., size, size): what a glimpse sees of images (..., side, side).
+@dataclass(frozen=True)
+class Region:
+    """The pixels that all moves of a glimpse at one cell see of a bank image.
 
-    `pixel`: (row, col) of its top-left corner, in the mirrored image where `mirrored` is true.
+    - `row`, `col`: its top-left corner, in the reversed image where `mirrored` is true.
+    - `height`, `width`: pixels. - `size`: of the glimpse, pixels.
+    - `moves`: (row, col) of each move's window within the region, pixels.
     """
-    row, col = pixel
-    rows = slice(row, row + size)
-    if not mirrored:
-        return images[..., rows, col : col + size]
-    stop = images.shape[-1] - col
-    return images[..., rows, stop - size : stop][..., ::-1]
+
+    row: int
+    col: int
+    height: int
+    width: int
+    size: int
+    mirrored: bool
+    moves: tuple[tuple[int, int], ...]
+
+    @property
+    def dense(self) -> bool:
+        """Whether the moves are all windows of the region, row by row."""
+        across = self.width - self.size + 1
+        return len(self.moves) == across * (self.height - self.size + 1)
+
+    def of(self, images: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """(n, channels, height, width): the region of images (m, channels, side, side).
+
+        No other pixels of them are read.
+        """
+        down = slice(self.row, self.row + self.height)
+        if not self.mirrored:
+            return images[rows, :, down, self.col : self.col + self.width]
+        stop = images.shape[-1] - self.col
+        return images[rows, :, down, stop - self.width : stop][..., ::-1]
 
 
-def moved(grid: GlimpseGrid, cell: int, shifts: Sequence[int]) -> list[tuple[int, int]]:
-    """A cell's (row, col) moved down and across by every pair of `shifts`, in pixels.
+def region(grid: GlimpseGrid, cell: int, shifts: Sequence[int], mirrored: bool) -> Region:
+    """What a glimpse at `cell` sees when moved down and across by every pair of `shifts`, pixels.
 
     Moves that would leave the image are left out, for every bank image alike.
     """
-    row, col = (int(value) for value in grid.pixels[cell])
+    corner = (int(value) for value in grid.pixels[cell])
     rows, cols = (
-        [at + shift for shift in shifts if 0 <= at + shift <= grid.span] for at in (row, col)
+        sorted(at + shift for shift in shifts if 0 <= at + shift <= grid.span) for at in corner
     )
-    return [(down, across) for down in rows for across in cols]
+    return Region(
+        row=rows[0],
+        col=cols[0],
+        height=rows[-1] - rows[0] + grid.glimpse_size,
+        width=cols[-1] - cols[0] + grid.glimpse_size,
+        size=grid.glimpse_size,
+        mirrored=mirrored,
+        moves=tuple((row - rows[0], col - cols[0]) for row in rows for col in cols),
+    )
 
 
 def pixel_distances(
-    images: np.ndarray, glimpse: np.ndarray, pixels: Sequence[tuple[int, int]], mirrored: bool
-) -> np.ndarray:
-    """float32 (moves, n): squared distances of a glimpse to windows of images.
+    images: np.ndarray,
+    glimpse: np.ndarray,
+    where: Region,
+    rows: np.ndarray | None = None,
+) -> Iterator[np.ndarray]:
+    """Squared distances of a glimpse to windows of images, float32 (moves, k) for k at a time.
 
-    `images`: uint8 (n, channels, side, side); `glimpse`: uint8 (channels, size, size); `pixels`:
-    where the windows are. Pixel values count in 0 .. 1.
+    `images`: uint8 (m, channels, side, side), all of them or those numbered `rows`, int64 (n,);
+    `glimpse`: uint8 (channels, size, size). Pixel values count in 0 .. 1.
     """
     target = glimpse.astype(np.float32)
-    distances = np.empty((len(pixels), len(images)), np.float32)
-    for start in range(0, len(images), ROWS_AT_ONCE):
-        rows = slice(start, start + ROWS_AT_ONCE)
-        part = images[rows]
-        for move, pixel in enumerate(pixels):
-            theirs = window(part, pixel, glimpse.shape[-1], mirrored).astype(np.float32)
-            theirs -= target
-            flat = theirs.reshape(len(theirs), -1) / 255
-            distances[move, rows] = np.einsum("np,np->n", flat, flat)
+    compare = _slid if where.dense and len(where.moves) > 1 else _one_by_one
+    count = len(images) if rows is None else len(rows)
+    for start in range(0, count, ROWS_AT_ONCE):
+        chunk = slice(start, min(start + ROWS_AT_ONCE, count))
+        seen = where.of(images, chunk if rows is None else rows[chunk])
+        yield compare(seen.astype(np.float32), target, where) / np.float32(255**2)
+
+
+def _one_by_one(seen: np.ndarray, target: np.ndarray, where: Region) -> np.ndarray:
+    distances = np.empty((len(where.moves), len(seen)), np.float32)
+    for move, (down, across) in enumerate(where.moves):
+        window = seen[:, :, down : down + where.size, across : across + where.size]
+        flat = (window - target).reshape(len(seen), -1)
+        distances[move] = np.einsum("np,np->n", flat, flat)
     return distances
 
 
-class Evidence:
-    """Squared distances of n bank copies to the glimpses so far, and the likelihoods they make."""
-
-    def __init__(self, copies: int):
-        self.glimpses = 0
-        # Glimpses without moves need one sum; the others keep every move's distances, since the
-        # likelihood's sum over moves depends on sigma.
-        self._still = np.zeros(copies, np.float32)
-        self._moving: list[tuple[np.ndarray, np.ndarray]] = []
-
-    def add(self, distances: np.ndarray) -> None:
-        """Take the squared distances (moves, n) of one more glimpse."""
-        if len(distances) == 1:
-            self._still += distances[0]
-        else:
-            self._moving.append((distances, distances.min(0)))
-        self.glimpses += 1
-
-    def nearest(self) -> np.ndarray:
-        """float32 (n,): squared distances at each glimpse's best move, summed over glimpses."""
-        return sum((nearest for _, nearest in self._moving), self._still)
-
-    def log_likelihood(self, variance: float) -> np.ndarray:
-        """float32 (n,), up to a constant: sum over glimpses of the log of the sum over moves.
-
-        `variance`: sigma^2 of the Gaussian relaxation, pixel values in 0 .. 1.
-        """
-        scale = -2 * variance
-        total = self._still / scale
-        for distances, nearest in self._moving:
-            mass = np.zeros_like(nearest)
-            for move in distances:
-                mass += np.exp((move - nearest) / scale)
-            total += nearest / scale + np.log(mass)
-        return total
+def _slid(seen: np.ndarray, target: np.ndarray, where: Region) -> np.ndarray:
+    """|a - b|^2 = |a|^2 - 2 a b + |b|^2 for all windows a of a region: two correlations."""
+    pixels = torch.from_numpy(seen)
+    squares = pixels.square().sum(1, keepdim=True)
+    ones = torch.ones(1, 1, where.size, where.size)
+    crossed = conv2d(pixels, torch.from_numpy(target)[None])
+    distances = conv2d(squares, ones) - 2 * crossed + float(np.square(target).sum())
+    return distances.flatten(1).clamp_(min=0).T.numpy()

@@ -33,10 +33,13 @@ class Pca:
     explained: np.ndarray
     rounding: np.ndarray
 
+    def latents_of(self, image: np.ndarray) -> np.ndarray:
+        """float32 (components,): W I about the mean (equation 14), of a uint8 image."""
+        return self.basis @ (image.reshape(-1).astype(np.float32) / 255 - self.mean)
+
     def reconstruct(self, image: np.ndarray) -> np.ndarray:
         """float32 (pixels,): W^T W I about the mean, of a uint8 image of any shape."""
-        centred = image.reshape(-1).astype(np.float32) / 255 - self.mean
-        return self.mean + (self.basis @ centred) @ self.basis
+        return self.mean + self.latents_of(image) @ self.basis
 
     def save(self, path: Path) -> None:
         """Write as safetensors."""

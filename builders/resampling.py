@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from scipy.optimize import brentq
 
 
 def normalise(log_weights: np.ndarray) -> np.ndarray:
@@ -39,13 +40,13 @@ def sigma_where(
     log_weights: Callable[[float], np.ndarray],
     distances: np.ndarray,
     wanted: float,
-    steps: int = 40,
+    steps: int = 60,
 ) -> float:
     """The sigma at which weights have the wanted effective sample size.
 
-    Bisection in log sigma over a fixed range and number of steps, so it always ends; the effective
-    sample size grows with sigma. Returns infinity (all weights equal) where `wanted` is n or more,
-    or no distance differs from another.
+    Brent's method on the logarithms of both, over a fixed range and at most `steps` evaluations, so
+    it always ends; the effective sample size grows with sigma. Returns infinity (all weights equal)
+    where `wanted` is n or more, or no distance differs from another.
 
     **Arguments**
 
@@ -55,9 +56,15 @@ def sigma_where(
     spread = float(distances.max() - distances.min())
     if wanted >= len(distances) or spread == 0:
         return math.inf
-    low, high = math.log(spread) / 2 - 12, math.log(spread) / 2 + 6
-    for _ in range(steps):
-        middle = (low + high) / 2
-        size = effective_sample_size(normalise(log_weights(math.exp(2 * middle))))
-        low, high = (middle, high) if size < wanted else (low, middle)
-    return math.exp((low + high) / 2)
+
+    def excess(log_sigma: float) -> float:
+        size = effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma))))
+        return math.log(size / wanted)
+
+    middle = math.log(spread) / 2
+    low, high = middle - 12, middle + 6
+    for end, reached in ((low, excess(low) >= 0), (high, excess(high) <= 0)):
+        if reached:
+            return math.exp(end)
+    root, _ = brentq(excess, low, high, xtol=1e-6, maxiter=steps, full_output=True, disp=False)
+    return math.exp(root)

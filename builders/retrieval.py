@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from nogs_bench.builders.completion import COMPLETIONS, Completions, Query
-from nogs_bench.builders.matching import Evidence, moved, pixel_distances, window
+from nogs_bench.builders.evidence import Evidence, FreeEvidence, ScheduledEvidence
+from nogs_bench.builders.matching import pixel_distances, region
 from nogs_bench.builders.pca import Pca, fit_pca
-from nogs_bench.builders.proposal import projected_distances
+from nogs_bench.builders.proposal import Proposal
 from nogs_bench.builders.resampling import (
     effective_sample_size,
     normalise,
@@ -49,6 +51,7 @@ class Retrieval:
         grid: GlimpseGrid,
         settings: Annotation,
         pca: Pca | None = None,
+        device: torch.device | str = "cpu",
     ):
         if not settings.sigma and not settings.effective_samples:
             raise NogsError("annotation: give sigma, or effective_samples to find it, or both")
@@ -56,7 +59,13 @@ class Retrieval:
             if 0 not in getattr(settings, name):
                 raise NogsError(f"annotation: {name} must hold 0, the glimpse's own place")
         self.bank, self.grid, self.settings, self.pca = bank, grid, settings, pca
+        self.device = torch.device(device)
         self.reversals = (False, True) if settings.mirrored else (False,)
+        self.proposal = (
+            None
+            if pca is None
+            else Proposal(pca, grid, settings.proposal_shifts, self.reversals, device)
+        )
 
     @property
     def support(self) -> float:
@@ -74,16 +83,32 @@ class Retrieval:
     def query(self, image: np.ndarray) -> Query:
         return _ExactQuery(self, image) if self.pca is None else _ProposalQuery(self, image)
 
-    def glimpse(self, image: np.ndarray, cell: int) -> np.ndarray:
-        """What a glimpse at `cell` sees of an image (channels, side, side)."""
-        row, col = (int(value) for value in self.grid.pixels[cell])
-        return window(image, (row, col), self.grid.glimpse_size, mirrored=False)
+    def observe(
+        self, image: np.ndarray, cell: int, evidence: Evidence, copies: np.ndarray | None = None
+    ) -> None:
+        """Add a glimpse at `cell` to the exact evidence of copies.
 
-    def distances(self, image: np.ndarray, cell: int) -> np.ndarray:
-        """float32 (moves, copies): squared distances at one glimpse to the whole bank."""
-        glimpse, pixels = self.glimpse(image, cell), moved(self.grid, cell, self.settings.shifts)
-        parts = [pixel_distances(self.bank.images, glimpse, pixels, m) for m in self.reversals]
-        return np.concatenate(parts, axis=1)
+        `copies`: all of the bank's (None), or sorted int64 (k,): `evidence` is then of these.
+        """
+        glimpse = region(self.grid, cell, (0,), mirrored=False).of(image[None])[0]
+        wheres = [region(self.grid, cell, self.settings.shifts, m) for m in self.reversals]
+        evidence.begin(len(wheres[0].moves))
+        start = 0
+        for number, where in enumerate(wheres):
+            rows = None
+            if copies is not None:
+                first = number * len(self.bank)
+                edges = np.searchsorted(copies, (first, first + len(self.bank)))
+                rows = copies[slice(*edges)] - first
+            for distances in pixel_distances(self.bank.images, glimpse, where, rows):
+                evidence.put(start, torch.from_numpy(distances))
+                start += distances.shape[1]
+
+    def evidence(self, copies: int, scheduled: bool) -> Evidence:
+        """None yet, of that many copies; for the sigmas of the schedule alone, if `scheduled`."""
+        if not scheduled:
+            return FreeEvidence(copies)
+        return ScheduledEvidence(copies, self.settings.sigma, self.device)
 
     def scheduled(self, t: int) -> float | None:
         """The schedule's sigma after t glimpses (its last, from there on), or None."""
@@ -92,6 +117,7 @@ class Retrieval:
 
     def bisected(self, evidence: Evidence) -> float:
         """The sigma at which the evidence has the wanted effective sample size."""
+        assert isinstance(evidence, FreeEvidence)
         nearest = evidence.nearest()
         return sigma_where(evidence.log_likelihood, nearest, self.settings.effective_samples)
 
@@ -106,10 +132,10 @@ class Retrieval:
 class _ExactQuery:
     def __init__(self, retrieval: Retrieval, image: np.ndarray):
         self.retrieval, self.image = retrieval, image
-        self.evidence = Evidence(retrieval.copies)
+        self.evidence = FreeEvidence(retrieval.copies)
 
     def observe(self, cell: int) -> None:
-        self.evidence.add(self.retrieval.distances(self.image, cell))
+        self.retrieval.observe(self.image, cell, self.evidence)
 
     def draw(self, count: int, rng: np.random.Generator) -> Completions:
         retrieval, evidence = self.retrieval, self.evidence
@@ -126,17 +152,16 @@ class _ProposalQuery:
 
     def __init__(self, retrieval: Retrieval, image: np.ndarray):
         assert retrieval.pca is not None
-        self.retrieval, self.image, self.pca = retrieval, image, retrieval.pca
-        self.reconstruction = self.pca.reconstruct(image).reshape(image.shape)
-        self.proposal = Evidence(retrieval.copies)
+        self.retrieval, self.image = retrieval, image
+        self.latents = retrieval.pca.latents_of(image)
+        settings = retrieval.settings
+        self.bisect = not settings.sigma or settings.effective_samples > 0
+        self.evidence = retrieval.evidence(retrieval.copies, scheduled=not self.bisect)
         self.cells: list[int] = []
 
     def observe(self, cell: int) -> None:
-        retrieval = self.retrieval
-        pixels = moved(retrieval.grid, cell, retrieval.settings.proposal_shifts)
-        glimpse = retrieval.glimpse(self.reconstruction, cell)
-        parts = [projected_distances(self.pca, glimpse, pixels, m) for m in retrieval.reversals]
-        self.proposal.add(np.concatenate(parts, axis=1))
+        assert self.retrieval.proposal is not None
+        self.retrieval.proposal.observe(self.latents, cell, self.evidence)
         self.cells.append(cell)
 
     def draw(self, count: int, rng: np.random.Generator) -> Completions:
@@ -144,34 +169,19 @@ class _ProposalQuery:
         if not self.cells:
             return retrieval.prior(count, rng)
         scheduled = retrieval.scheduled(len(self.cells))
-        bisect = scheduled is None or settings.effective_samples > 0
-        proposal_sigma = retrieval.bisected(self.proposal) if bisect else scheduled
+        proposal_sigma = retrieval.bisected(self.evidence) if self.bisect else scheduled
         assert proposal_sigma is not None
-        log_proposal = self.proposal.log_likelihood(proposal_sigma**2)
+        log_proposal = self.evidence.log_likelihood(proposal_sigma**2)
         drawn = systematic(normalise(log_proposal), settings.retrieved, rng)
         copies, times = np.unique(drawn, return_counts=True)
         sigma = scheduled or proposal_sigma
-        log_weights = self._exact(copies).log_likelihood(sigma**2) - log_proposal[copies]
+        exact = FreeEvidence(len(copies))
+        for cell in self.cells:
+            retrieval.observe(self.image, cell, exact, copies)
+        log_weights = exact.log_likelihood(sigma**2) - log_proposal[copies]
         weights = normalise(log_weights + np.log(times))
         chosen = copies[systematic(weights, count, rng)]
         return retrieval.completions(chosen, effective_sample_size(weights), sigma)
-
-    def _exact(self, copies: np.ndarray) -> Evidence:
-        """The glimpses' exact evidence for a few copies, sorted int64 (k,)."""
-        retrieval = self.retrieval
-        images = retrieval.bank.images[copies % len(retrieval.bank)]
-        plain = int(np.searchsorted(copies, len(retrieval.bank)))
-        parts = ((images[:plain], False), (images[plain:], True))
-        evidence = Evidence(len(copies))
-        for cell in self.cells:
-            glimpse = retrieval.glimpse(self.image, cell)
-            pixels = moved(retrieval.grid, cell, retrieval.settings.shifts)
-            evidence.add(
-                np.concatenate(
-                    [pixel_distances(part, glimpse, pixels, m) for part, m in parts], axis=1
-                )
-            )
-        return evidence
 
 
 class RetrievalKind:
@@ -189,7 +199,7 @@ class RetrievalKind:
 
     def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Retrieval:
         pca = None if path is None else Pca.load(path)
-        return Retrieval(bank, task.grid, task.annotation, pca)
+        return Retrieval(bank, task.grid, task.annotation, pca, device)
 
 
 COMPLETIONS.add("retrieval", RetrievalKind())

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nogs_bench.builders.evidence import FreeEvidence
 from nogs_bench.builders.pca import fit_pca
 from nogs_bench.builders.resampling import (
     effective_sample_size,
@@ -65,9 +66,9 @@ def test_distances_are_those_of_the_pixels():
     row, col = retrieval.grid.pixels[5]
     theirs = bank.images[:, :, row : row + 4, col : col + 4] / 255.0
     mine = image[:, row : row + 4, col : col + 4] / 255.0
-    np.testing.assert_allclose(
-        retrieval.distances(image, 5), ((theirs - mine) ** 2).sum((1, 2, 3))[None], rtol=1e-5
-    )
+    evidence = FreeEvidence(len(bank))
+    retrieval.observe(image, 5, evidence)
+    np.testing.assert_allclose(evidence.nearest(), ((theirs - mine) ** 2).sum((1, 2, 3)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("components", [0, 100])

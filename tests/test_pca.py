@@ -1,11 +1,10 @@
-"""Principal components against numpy's SVD, and what the proposal makes of them."""
+"""Principal components against numpy's SVD."""
 
 import numpy as np
 import pytest
 
 from nogs_bench.builders import pca as module
 from nogs_bench.builders.pca import Pca, fit_pca
-from nogs_bench.builders.proposal import projected_distances
 from tiny import corner_images
 
 
@@ -78,22 +77,3 @@ def test_half_precision_states_its_error(tmp_path):
     again = Pca.load(tmp_path / "pca.safetensors")
     for name, array in vars(half).items():
         np.testing.assert_array_equal(getattr(again, name), array)
-
-
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("components", [5, 60])
-def test_projected_distances_are_the_reconstructions(components, mirrored):
-    """Windows of 48 pixels, with fewer and with more components than that."""
-    images = _blobs(100)
-    pca = fit_pca(images, components)
-    seen = pca.reconstruct(images[0]).reshape(3, 16, 16)[:, 2:6, 1:5]
-    pixels = [(2, 1), (3, 0), (12, 12)]
-    theirs = (pca.mean + pca.latents @ pca.basis).reshape(-1, 3, 16, 16)
-    theirs = theirs[..., ::-1] if mirrored else theirs
-    expected = [
-        ((theirs[:, :, row : row + 4, col : col + 4] - seen) ** 2).sum((1, 2, 3))
-        for row, col in pixels
-    ]
-    np.testing.assert_allclose(
-        projected_distances(pca, seen, pixels, mirrored), expected, rtol=1e-3, atol=1e-4
-    )

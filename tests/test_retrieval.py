@@ -7,7 +7,7 @@ import pytest
 
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.bank import ShardedImages
-from nogs_bench.builders.matching import moved
+from nogs_bench.builders.matching import region
 from nogs_bench.builders.pca import fit_pca
 from nogs_bench.builders.retrieval import Retrieval
 from nogs_bench.errors import NogsError
@@ -57,9 +57,14 @@ def _frequencies(retrieval, image, cells, count=40_000):
 
 def test_moves_stay_in_the_image():
     grid = GlimpseGrid.even(6, 4, 2)
-    assert moved(grid, 0, (-1, 0, 1)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
-    assert moved(grid, 3, (-1, 0, 1)) == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    assert moved(grid, 1, (0,)) == [(0, 2)]
+
+    def moves(cell: int, shifts: tuple[int, ...]) -> list[tuple[int, int]]:
+        where = region(grid, cell, shifts, mirrored=False)
+        return [(where.row + row, where.col + col) for row, col in where.moves]
+
+    assert moves(0, (-1, 0, 1)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert moves(3, (-1, 0, 1)) == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert moves(1, (0,)) == [(0, 2)]
 
 
 @pytest.mark.parametrize("shifts", [(0,), (-1, 0, 2)])

@@ -6,7 +6,7 @@ is the sum of the Gaussian likelihoods of the windows close to the observed one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,31 +73,22 @@ def region(grid: GlimpseGrid, cell: int, shifts: Sequence[int], mirrored: bool) 
     )
 
 
-def pixel_distances(
-    images: np.ndarray,
-    glimpse: np.ndarray,
-    where: Region,
-    rows: np.ndarray | None = None,
-) -> Iterator[np.ndarray]:
-    """Squared distances of a glimpse to windows of images, float32 (moves, k) for k at a time.
+def pixel_distances(seen: np.ndarray, glimpse: np.ndarray, where: Region) -> np.ndarray:
+    """float32 (moves, n): squared distances of a glimpse to all moves' windows of regions.
 
-    `images`: uint8 (m, channels, side, side), all of them or those numbered `rows`, int64 (n,);
-    `glimpse`: uint8 (channels, size, size). Pixel values count in 0 .. 1.
+    `seen`: uint8 (n, channels, height, width), what `where` shows of n images; `glimpse`: uint8
+    (channels, size, size). Pixel values count in 0 .. 1.
     """
-    target = glimpse.astype(np.float32)
     compare = _slid if where.dense and len(where.moves) > 1 else _one_by_one
-    count = len(images) if rows is None else len(rows)
-    for start in range(0, count, ROWS_AT_ONCE):
-        chunk = slice(start, min(start + ROWS_AT_ONCE, count))
-        seen = where.of(images, chunk if rows is None else rows[chunk])
-        yield compare(seen.astype(np.float32), target, where) / np.float32(255**2)
+    distances = compare(seen.astype(np.float32), glimpse.astype(np.float32), where)
+    return distances / np.float32(255**2)
 
 
 def _one_by_one(seen: np.ndarray, target: np.ndarray, where: Region) -> np.ndarray:
     distances = np.empty((len(where.moves), len(seen)), np.float32)
     for move, (down, across) in enumerate(where.moves):
         window = seen[:, :, down : down + where.size, across : across + where.size]
-        flat = (window - target).reshape(len(seen), -1)
+        flat = (window - target).reshape(len(seen), target.size)
         distances[move] = np.einsum("np,np->n", flat, flat)
     return distances
 

@@ -9,7 +9,8 @@ distance between observed and retrieved pixels at the glimpses, pixel values in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import torch
 
 from nogs_bench.builders.completion import COMPLETIONS, Completions, Query
 from nogs_bench.builders.evidence import Evidence, FreeEvidence, ScheduledEvidence
-from nogs_bench.builders.matching import pixel_distances, region
+from nogs_bench.builders.matching import ROWS_AT_ONCE, Region, pixel_distances, region
 from nogs_bench.builders.pca import Pca, fit_pca
 from nogs_bench.builders.proposal import Proposal
 from nogs_bench.builders.resampling import (
@@ -31,6 +32,8 @@ from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import Annotation, Task
+
+REGIONS_KEPT = 2**27  # bytes
 
 
 class Retrieval:
@@ -67,6 +70,14 @@ class Retrieval:
             else Proposal(pca, grid, settings.proposal_shifts, self.reversals, device)
         )
 
+        # Small banks: what was read of all images at a cell is read again for the next image.
+        pixels = len(bank) * bank.images.shape[1] * (grid.glimpse_size + max(settings.shifts)) ** 2
+        self._regions = (
+            lru_cache(REGIONS_KEPT // pixels)(lambda where: where.of(bank.images).copy())
+            if pca is None and pixels <= REGIONS_KEPT
+            else None
+        )
+
     @property
     def support(self) -> float:
         return float(self.copies)
@@ -95,14 +106,24 @@ class Retrieval:
         evidence.begin(len(wheres[0].moves))
         start = 0
         for number, where in enumerate(wheres):
-            rows = None
-            if copies is not None:
-                first = number * len(self.bank)
+            first = number * len(self.bank)
+            if copies is None:
+                chunks = self._whole(where)
+            else:
                 edges = np.searchsorted(copies, (first, first + len(self.bank)))
-                rows = copies[slice(*edges)] - first
-            for distances in pixel_distances(self.bank.images, glimpse, where, rows):
+                chunks = iter([where.of(self.bank.images, copies[slice(*edges)] - first)])
+            for seen in chunks:
+                distances = pixel_distances(seen, glimpse, where)
                 evidence.put(start, torch.from_numpy(distances))
                 start += distances.shape[1]
+
+    def _whole(self, where: Region) -> Iterator[np.ndarray]:
+        """What a region shows of the whole bank, some images at a time."""
+        for start in range(0, len(self.bank), ROWS_AT_ONCE):
+            if self._regions is None:
+                yield where.of(self.bank.images, slice(start, start + ROWS_AT_ONCE))
+            else:
+                yield self._regions(where)[start : start + ROWS_AT_ONCE]
 
     def evidence(self, copies: int, scheduled: bool) -> Evidence:
         """None yet, of that many copies; for the sigmas of the schedule alone, if `scheduled`."""

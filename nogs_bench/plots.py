@@ -128,7 +128,7 @@ def _epe_case(folder: Path, index: int) -> _EpeCase:
         )
     row = rows[index]
     return _EpeCase(
-        grid=_grid(folder),
+        grid=recorded_grid(folder),
         image=np.asarray(row["image"].convert("RGB"), np.float32) / 255,
         label=rows.features["label"].int2str(row["label"]),
         glimpses=np.asarray(row["glimpses"]),
@@ -136,7 +136,7 @@ def _epe_case(folder: Path, index: int) -> _EpeCase:
     )
 
 
-def _grid(folder: Path) -> GlimpseGrid:
+def recorded_grid(folder: Path) -> GlimpseGrid:
     """The grid that the dataset records."""
     record = read_provenance(folder)
     try:
@@ -158,7 +158,7 @@ def _draw_image(axes: Any, image: np.ndarray, title: str) -> None:
 
 def _draw_map(axes: Any, case: _EpeCase, t: int) -> Any:
     """The map over the image's own area, each cell around the centre of its glimpse."""
-    edges = [_edges(steps, case.grid) for steps in (case.grid.cols, case.grid.rows)]
+    edges = [cell_edges(steps, case.grid) for steps in (case.grid.cols, case.grid.rows)]
     values = np.ma.masked_invalid(case.maps[t])
     mesh = axes.pcolormesh(*edges, values, cmap="viridis", rasterized=True)
     row, col = case.glimpses[t] + case.grid.glimpse_size / 2
@@ -172,7 +172,7 @@ def _draw_map(axes: Any, case: _EpeCase, t: int) -> Any:
     return mesh
 
 
-def _edges(steps: tuple[int, ...], grid: GlimpseGrid) -> np.ndarray:
+def cell_edges(steps: tuple[int, ...], grid: GlimpseGrid) -> np.ndarray:
     """Borders between cells whose glimpses begin at `steps`, pixels; the outer ones the image's."""
     centres = np.asarray(steps, float) + grid.glimpse_size / 2
     return np.concatenate([[0], (centres[1:] + centres[:-1]) / 2, [grid.image_size]])

@@ -15,6 +15,7 @@ from nogs_bench.task import Task, get_task
 
 if TYPE_CHECKING:
     from nogs_bench.builders.compare import CompletionMeasure
+    from nogs_bench.builders.publish import Published
     from nogs_bench.methods import Method
     from nogs_bench.scoring import Estimate, ScoreRow, Scores, SpeedUp
 
@@ -107,6 +108,41 @@ def completions_table(task: str, measures: Iterable[CompletionMeasure]) -> Table
             f"{each.seconds:.2g}",
         )
     return table
+
+
+def published_tables(outcomes: Sequence[Published], dry_run: bool) -> list[Table]:
+    """Where datasets went; for a dry run of one, its files and its card's fields."""
+    table = _table(
+        "Would be published" if dry_run else "Published",
+        "repository",
+        "visible to",
+        "tag",
+        "files",
+        "bytes",
+        "licence",
+    )
+    if not dry_run:
+        table.add_column("commit")
+    for each in outcomes:
+        commit = (each.commit or "")[:12] + ("" if each.changed else ", as it was")
+        table.add_row(
+            each.repo,
+            "its owner" if each.private else "everyone",
+            each.tag,
+            str(len(each.files)),
+            f"{sum(each.files.values()):,}",
+            str(each.card["license"]),
+            *([] if dry_run else [commit]),
+        )
+    if not dry_run or len(outcomes) > 1:
+        return [table]
+    files = _table("Files", "file", "bytes")
+    for name, size in outcomes[0].files.items():
+        files.add_row(name, f"{size:,}")
+    fields = _table("The card's fields", "field", "value")
+    for name, value in outcomes[0].card.items():
+        fields.add_row(name, escape(str(value)))
+    return [table, files, fields]
 
 
 def scores_tables(scores: Scores) -> list[Table]:

@@ -201,5 +201,10 @@ CLUTTERED_DIGITS = register_task(
         licence="Apache-2.0",
         images_licence="CC-BY-4.0",
         images_may_ship=True,
+        source_datasets=("extended|other-uci-optdigits",),
+        caveats=(
+            "All images are composed of 1,797 digits that 13 people wrote: the task is about "
+            "where to look, and says little about reading.",
+        ),
     )
 )

@@ -66,10 +66,16 @@ class Hub:
         self.repos: dict[str, Repo] = {}
         self.objects: dict[str, bytes] = {}
         self.requests: list[str] = []
-        self.bodies: list[bytes] = []
         self.fail: Callable[[int, Literal["before", "after"]], None] = lambda number, when: None
         self.lock = threading.RLock()
         self.url = ""
+
+    def forget(self) -> None:
+        """Be as new, at the same address."""
+        with self.lock:
+            self.repos.clear()
+            self.objects.clear()
+            self.requests.clear()
 
     def answer(self, method: str, target: str, headers: Any, body: bytes) -> Answer:
         with self.lock:
@@ -87,7 +93,8 @@ class Hub:
             match = re.fullmatch(pattern, path)
             if match and method in verbs:
                 token = headers.get("Authorization", "")
-                if method in ("POST", "DELETE") and token != f"Bearer {TOKEN}":
+                writes = method == "POST" and handler is not paths_info
+                if writes and token != f"Bearer {TOKEN}":
                     # (A PUT goes to an address that is itself the permission.)
                     # As rude as can be: the answer repeats what it was given.
                     return error(401, f"Invalid credentials: {token}")

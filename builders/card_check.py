@@ -37,18 +37,21 @@ def _fields(
     fields: Mapping[str, Any], task: Task, record: Mapping[str, Any]
 ) -> Iterator[tuple[str, bool]]:
     licence = licence_fields(record.get("licence", task.licence))
-    yield "license", fields["license"] in LICENCES and fields["license"] == licence["license"]
+    yield (
+        "license",
+        fields.get("license") in LICENCES and fields.get("license") == licence["license"],
+    )
     yield "license_name", fields.get("license_name") == licence.get("license_name")
-    yield "pretty_name", fields["pretty_name"] == pretty_name(task)
-    yield "annotations_creators", fields["annotations_creators"] == ["machine-generated"]
-    yield "task_categories", fields["task_categories"] == ["image-classification"]
-    yield "task_ids", fields["task_ids"] == ["multi-class-image-classification"]
+    yield "pretty_name", fields.get("pretty_name") == pretty_name(task)
+    yield "annotations_creators", fields.get("annotations_creators") == ["machine-generated"]
+    yield "task_categories", fields.get("task_categories") == ["image-classification"]
+    yield "task_ids", fields.get("task_ids") == ["multi-class-image-classification"]
     rows = sum(record["images"].values())
-    yield "size_categories", fields["size_categories"] == [size_category(rows)]
-    sources = fields["source_datasets"]
+    yield "size_categories", fields.get("size_categories") == [size_category(rows)]
+    sources = fields.get("source_datasets")
     yield "source_datasets", bool(sources) and sources == list(task.source_datasets)
-    yield "tags", set(TAGS) <= set(fields["tags"])
-    configs = fields["configs"]
+    yield "tags", set(TAGS) <= set(fields.get("tags") or ())
+    configs = fields.get("configs") or ()
     files = [part["path"] for config in configs for part in config["data_files"]]
     yield "configs", sorted(files) == sorted(record["files"])
     yield "configs", [config.get("default", False) for config in configs].count(True) == 1

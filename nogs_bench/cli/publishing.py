@@ -1,4 +1,4 @@
-"""To the Hub: `publish`."""
+"""Datasets for others: `publish` and `report`."""
 
 from __future__ import annotations
 
@@ -73,3 +73,25 @@ def publish(
         from nogs_bench.tables import print_tables, published_tables
 
         print_tables(*published_tables(outcomes, dry_run))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A dataset folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page [default: report.html in the folder].")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the task's images, if the dataset has none.")
+    ] = None,
+    join_images: Annotated[
+        bool, typer.Option("--join-images", help="As --images, of a task that needs no folder.")
+    ] = False,
+    task: Annotated[
+        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
+    ] = None,
+) -> None:
+    """Write one HTML page about a dataset: its sequences, quality, calibration and cost."""
+    from nogs_bench.builders.report import report as run
+
+    typer.echo(f"{run(folder, out, images or join_images, task)} is ready")

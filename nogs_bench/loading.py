@@ -122,8 +122,6 @@ def _local(folder: Path, revision: str | None) -> Path:
 
 def _download(name: str, config: str | None, revision: str | None, streaming: bool) -> Path:
     """A folder of the Hub's cache that holds card, provenance and, unless streaming, the rows."""
-    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-
     if name.count("/") != 1 or name.startswith((".", "/")):
         raise NogsError(
             f"no dataset {name!r}: there is no such folder or task, and it is not a name on the "
@@ -131,6 +129,8 @@ def _download(name: str, config: str | None, revision: str | None, streaming: bo
         )
     if not is_offline():
         require_hub(f"no dataset {name!r} here")
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+
     with hub_errors(f"{name} cannot be loaded"):
         card = hf_hub_download(name, CARD, repo_type="dataset", revision=revision)
         commit = Path(card).parent.name

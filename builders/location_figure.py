@@ -7,7 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.drawing import drawing
+from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.loading import load
+from nogs_bench.plots import recorded_grid
+
+
+def plot_locations(folder: str | Path, out: str | Path) -> Path:
+    """As `draw_locations`, of the annotated images of a dataset folder; returns `out`.
+
+    Raises `NogsError` if the folder is not whole or holds no sequence.
+    """
+    rows = load(folder, "annotations", split="train").with_format("numpy")
+    annotated = np.flatnonzero(rows["annotated"][:])
+    if not len(annotated):
+        raise NogsError(f"{folder} holds no sequence: there is nothing to draw")
+    return draw_locations(rows["glimpses"][:][annotated], recorded_grid(Path(folder)), out)
 
 
 def draw_locations(glimpses: np.ndarray, grid: GlimpseGrid, out: str | Path) -> Path:

@@ -77,8 +77,8 @@ for axes in panels.flat:
 print(f"this is a {row['label']}")
 ```""",
     """\
-Before the first glimpse nothing has been seen, so its map is the same for all images. Afterwards each
-image has its own. Where do the 1,500 sequences look, step by step?""",
+Before the first glimpse nothing has been seen, so its map is the same for all images. Afterwards
+each image has its own. Where do the 1,500 sequences look, step by step?""",
     """\
 ```python
 annotated = nogs_bench.load("cluttered-digits", split="train[:1500]").with_format("numpy")
@@ -114,8 +114,8 @@ plt.ylabel("validation accuracy, %")
 plt.legend(frameon=False);
 ```""",
     """\
-One seed proves nothing: `nogs-bench evaluate` runs three of the task's whole length, and gives every
-number with its interval.
+One seed proves nothing: `nogs-bench evaluate` runs three of the task's whole length, and gives
+every number with its interval.
 
 ## To think about
 
@@ -134,7 +134,8 @@ def make_notebook() -> nbformat.NotebookNode:
     for number, text in enumerate(CELLS):
         code = text.removeprefix("```python\n").removesuffix("\n```")
         cell = new_markdown_cell(text) if code == text else new_code_cell(code)
-        cells.append(cell | {"id": f"cell-{number}"})
+        cell["id"] = f"cell-{number}"
+        cells.append(cell)
     return new_notebook(cells=cells, metadata={"kernelspec": KERNEL})
 
 
@@ -145,7 +146,11 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.Note
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # the times of day
         if cell.cell_type == "code":  # progress bars
-            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            cell.outputs = [
+                o
+                for o in cell.outputs
+                if o.get("name") != "stderr" and "text/html" not in o.get("data", {})
+            ]
     notebook.metadata.pop("widgets", None)
     return notebook
 

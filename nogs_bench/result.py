@@ -181,8 +181,9 @@ def load_result(path: Path) -> RunResult:
     return result
 
 
-def load_results(folder: Path) -> list[RunResult]:
+def load_results(folder: Path | str) -> list[RunResult]:
     """All results in `folder`, by file name. Raises `NogsError` if there is none or one is bad."""
+    folder = Path(folder)
     if not folder.is_dir():
         raise NogsError(
             f"no results folder {folder}; `nogs-bench evaluate --out {folder}` makes one"

@@ -25,7 +25,7 @@ PAGES = sorted(
     if path.is_file()
 )
 BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
-SNIPPET = re.compile(r'^--8<-- "(.+)"$', re.M)
+NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
 # Run whole, in order, in a directory of their own. tests/test_docs.py does own-task.md.
 RUN = ("index", "datasets", "own-model", "build-at-scale", "result-format")
 # Python that is run by itself; the README's takes minutes, and is its other blocks' and tests'.
@@ -34,9 +34,13 @@ TOOLS = ("python", "python3", "pip", "jupyter", "pytest", ".ci/run", "source", "
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
-    found = BLOCK.findall(page.read_text(encoding="utf-8"))
-    whole = lambda m: (ROOT / m[1]).read_text(encoding="utf-8")  # noqa: E731
-    return [(language, SNIPPET.sub(whole, text)) for language, text in found]
+    """Language and text of each block; Python that follows Python goes on where that ended."""
+    found: list[tuple[str, str]] = []
+    for language, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if found and language == found[-1][0] == "python" and not NAMED.match(found[-1][1]):
+            text = f"{found.pop()[1]}\n{text}"
+        found.append((language, text))
+    return found
 
 
 def commands(text: str) -> list[list[str]]:
@@ -88,7 +92,7 @@ def test_python_that_needs_little_runs(page: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", RUN)
 def test_a_page_s_blocks_run_in_their_order(page: str, tmp_path: Path) -> None:
     for language, text in blocks(ROOT / "docs" / f"{page}.md"):
-        named = re.match(r"# (\w+\.py)\n", text)
+        named = NAMED.match(text)
         if named:
             (tmp_path / named[1]).write_text(text, encoding="utf-8")
         elif language == "python":
@@ -103,6 +107,11 @@ def run(command: list[str], cwd: Path) -> str:
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_the_page_on_own_models_shows_the_example() -> None:
+    example = (ROOT / "examples" / "custom_model.py").read_text(encoding="utf-8")
+    assert f"```python\n# my_model.py\n{example}```" in (ROOT / "docs/own-model.md").read_text()
 
 
 class Addresses(HTMLParser):

@@ -74,7 +74,8 @@ class Sampler(Protocol):
     ) -> LabelledImages:
         """Images `start .. start + count - 1` of the independent stream called `stream`.
 
-        `data` is the folder the user named, if any. An image depends on its stream and number alone, not on the range it is asked for in.
+        `data` is the folder the user named, if any. An image depends on its stream and number
+        alone, not on the range it is asked for in.
         """
         ...
 

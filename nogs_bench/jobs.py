@@ -175,7 +175,7 @@ def do_run(job: Job, report: Report) -> None:
     metrics = measure(model, classify, test, config.hyperparameters.rollouts)
     result = RunResult(
         **dict(config),
-        format_version=1,
+        format_version=2,
         curve=curve,
         test=metrics,
         wall_time_s=round(seconds, 3),

@@ -44,7 +44,7 @@ def _set(path: str, value: object):
         (_set("hyperparameters.iterations", 1000), "to hyperparameters.iterations"),
         (_set("seed", "0"), "seed: .*valid integer"),
         (_set("seed", True), "seed: .*valid integer"),
-        (_set("format_version", 2), "format_version: Input should be 1"),
+        (_set("format_version", 3), "format_version: Input should be 2"),
         (_set("model.source_digest", "abc"), "model.source_digest: "),
         (_set("method", "../up"), "method: "),
         (_set("seed", 1), "holds the run .*seed1; name it"),
@@ -64,7 +64,7 @@ def test_a_faulty_field_is_named_in_one_line(tmp_path, change, message):
 def test_a_file_cut_in_half_is_refused(tmp_path):
     path = save_result(run_result(), tmp_path)
     path.write_text(path.read_text()[:400])
-    with pytest.raises(NogsError, match="is no valid result: Invalid JSON"):
+    with pytest.raises(NogsError, match=r"is no valid result: environment\.device: Invalid JSON"):
         load_results(tmp_path)
 
 

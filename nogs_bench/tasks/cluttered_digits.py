@@ -64,9 +64,7 @@ class ClutteredDigits:
             np.concatenate([part.labels for part in parts]),
         )
 
-    def sample(
-        self, stream: str, start: int, count: int, data: object = None
-    ) -> LabelledImages:
+    def sample(self, stream: str, start: int, count: int, data: object = None) -> LabelledImages:
         """Images of the stream, from the pool of digits that models may learn from."""
         return compose(stream, "model", start, count)
 
@@ -96,7 +94,7 @@ def compose(stream: str, pool: str, start: int, count: int) -> LabelledImages:
 def _draw(
     stream: str, pool: str, start: int, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uint8 (count, 28, 28) images, int64 (count,) labels, int64 (count, 2) corners of the digits."""
+    """uint8 (count, 28, 28) images, int64 (count,) labels, int64 (count, 2) digits' corners."""
     return draw_range(partial(_block, stream, pool), start, count)
 
 

@@ -25,7 +25,7 @@ from nogs_bench.metrics import measure, policy_classifier
 from nogs_bench.model import load_model
 from nogs_bench.pretrain import GLIMPSES, load_pretrained, pretrain
 from nogs_bench.randomness import derive
-from nogs_bench.result import Environment, RunConfig, RunResult, save_result
+from nogs_bench.result import FORMAT_VERSION, Environment, RunConfig, RunResult, save_result
 from nogs_bench.task import TASKS, Pretraining, Task, get_task
 from nogs_bench.trainer import Report, Run, train
 
@@ -175,7 +175,7 @@ def do_run(job: Job, report: Report) -> None:
     metrics = measure(model, classify, test, config.hyperparameters.rollouts)
     result = RunResult(
         **dict(config),
-        format_version=2,
+        format_version=FORMAT_VERSION,
         curve=curve,
         test=metrics,
         wall_time_s=round(seconds, 3),

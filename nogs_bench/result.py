@@ -180,7 +180,7 @@ class RunResult(RunConfig):
     counted (`step_locations` makes it). `build_cost`: of `dataset`, if it was declared.
     """
 
-    format_version: Literal[2]
+    format_version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)]
     curve: Annotated[tuple[Point, ...], Field(min_length=2)]
     test: TestMetrics
     wall_time_s: NonNegative

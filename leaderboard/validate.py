@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.checks import SEEDS, Fault, joint_faults, task_faults
 from nogs_bench.result import MAX_BYTES, RunResult, faults, parse_result
+from nogs_bench.scoring import Scores, score_runs
 from nogs_bench.strictjson import MalformedJson
 
 
@@ -54,6 +55,18 @@ def validate(results: str | Path, seeds: int = SEEDS) -> Report:
         if run is not None and not own:
             runs[file] = run
     return Report(runs, (*found, *joint_faults(runs, seeds)))
+
+
+def load_board(results: str | Path) -> Scores:
+    """Scores of all results in a folder and below, however many seeds an entry has.
+
+    Raises `NogsError` with the first fault if one may not stand on the leaderboard.
+    """
+    report = validate(results, seeds=1)
+    if not report.valid:
+        more = f" (and {len(report.faults) - 1} more faults)" if len(report.faults) > 1 else ""
+        raise NogsError(f"{results}: {report.faults[0]}{more}")
+    return score_runs(list(report.runs.values()))
 
 
 def _files(folder: Path) -> Iterator[Path]:

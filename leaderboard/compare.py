@@ -8,7 +8,7 @@ from typing import Any
 
 from nogs_bench.intervals import Estimate, SpeedUp, estimate
 from nogs_bench.leaderboard.paper import TABLE_1, PaperFigure, paper_figures
-from nogs_bench.scoring import BASELINE, ScoreRow, Scores
+from nogs_bench.scoring import ScoreRow, Scores
 from nogs_bench.tasks.celeba_hq import ATTRIBUTES, task_name
 
 NOT_RUN = "not run"
@@ -22,7 +22,10 @@ class Comparison:
     - `paper`: its figure as text, "" where it has none for this.
     - `ours`: mean, or None: not run, or not known; `low`, `high`: 95 % over seeds. `bound`: ">" or
       "<" where a run ended before it got there, so that ours is only a bound.
-    - `note`: what keeps the two from being the same thing.
+    - `note`: why there is none of ours.
+
+    The paper's speed-up is of convergence by its own criterion; beside time to a target it is the
+    same question under a stricter rule.
     """
 
     what: str
@@ -55,27 +58,23 @@ def compare(scores: Scores) -> tuple[Comparison, ...]:
 
 
 def _headline(scores: Scores) -> Iterator[Comparison]:
-    """Of every task, protocol and model that has RAM beside another method."""
+    """PS-NOGS, fading or not, over RAM: of every task, protocol and model that has both."""
     speed, gain = (_said("ps-nogs", name) for name in ("convergence speed-up", "test accuracy"))
+    paper = f"{speed.value}"
     for row in scores.rows:
-        if row.method == BASELINE or row.speed_up is None:
+        if not row.method.startswith("ps-nogs") or row.test_gain is None:
             continue
-        nogs = row.method.startswith("ps-nogs")
         where = f"{row.task}, {row.protocol}, {row.model}"
-        paper = f"{speed.value}" if nogs else ""
-        source = speed.source if nogs else ""
-        for what, found, note in (
-            ("speed-up to the target", row.speed_up, "the paper's is of convergence"),
-            ("speed-up to the target, of means", row.speed_up_of_means, ""),
-            ("speed-up to convergence, of means", row.convergence_speed_up, ""),
+        for what, found in (
+            ("speed-up to convergence, of means", row.convergence_speed_up),
+            ("speed-up to the target, of means", row.speed_up_of_means),
+            ("speed-up to the target, paired", row.speed_up),
         ):
-            ours: dict[str, Any] = {"note": note if nogs else ""} | _of_speed_up(found)
-            yield Comparison(what, where, row.method, paper, source, **ours)
-        assert row.test_gain is not None
-        paper = f"{100 * float(gain.value or 0):+.1f}" if nogs else ""
-        source = gain.source if nogs else ""
-        what = "test accuracy over RAM's, points"
-        yield Comparison(what, where, row.method, paper, source, **_of(row.test_gain, 100))
+            ours = _of_speed_up(found)
+            yield Comparison(what, where, row.method, paper, speed.source, **ours)
+        paper_gain = f"{100 * float(gain.value or 0):+.1f}"
+        what, ours = "test accuracy over RAM's, points", _of(row.test_gain, 100)
+        yield Comparison(what, where, row.method, paper_gain, gain.source, **ours)
 
 
 def _said(method: str, quantity: str) -> PaperFigure:

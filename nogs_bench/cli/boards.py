@@ -102,3 +102,19 @@ def compare(results: Results, as_json: Json = False) -> None:
         from nogs_bench.tables import print_tables
 
         print_tables(comparison_table(rows))
+
+
+@leaderboard.command()
+def build(
+    results: Results,
+    out: Annotated[Path, typer.Option(help="Folder to write index.html into.")] = Path("site"),
+    sequences: Annotated[
+        list[Path] | None, typer.Option(help="Dataset folder for the gallery; may be repeated.")
+    ] = None,
+    data: Data = None,
+    seeds: Seeds = 5,
+) -> None:
+    """Write the leaderboard as one static page that needs nothing else."""
+    from nogs_bench.leaderboard.page import build as run
+
+    typer.echo(f"{run(results, out, sequences or (), data, seeds)} is written")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
@@ -51,17 +52,20 @@ def submit(
         raise NogsError(f"no results folder {folder}; give the folder of the result files")
     files = sorted(path for path in folder.rglob("*.json") if not path.name.startswith("."))
     runs = [_declared(load_result(path), build_cost) for path in files]
+    if len({run.name for run in runs}) < len(runs):
+        raise NogsError(
+            f"{folder} holds a run twice; see `nogs-bench leaderboard validate {folder}`"
+        )
+    with TemporaryDirectory(prefix="nogs-bench-") as temporary:
+        for run in runs:
+            save_result(run, Path(temporary))
+        faults = validate(temporary, seeds).faults
+    if faults:
+        raise NogsError(
+            f"not fit for the leaderboard ({len(faults)} faults): {faults[0]}; RULES.md says more"
+        )
     for run in runs:
         save_result(run, out / "results")
-    report = validate(out / "results", seeds)
-    if len(report.runs) < len(files) or not report.valid:
-        for path in (out / "results").iterdir():
-            path.unlink()
-        fault = report.faults[0] if report.faults else f"two of {folder} have one name"
-        raise NogsError(
-            f"not fit for the leaderboard ({len(report.faults)} faults): {fault}; see "
-            f"`nogs-bench leaderboard validate {folder}` and RULES.md"
-        )
     rows = score_runs(runs).rows
     write_text(out / MESSAGE, message(rows, runs, author, url))
     if dataset_id is not None:

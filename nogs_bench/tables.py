@@ -130,6 +130,7 @@ def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]
         title,
         "method",
         "seeds",
+        "rank",
         "iterations to convergence",
         f"iterations to {100 * first.target_accuracy:.0f} %",
         "speed-up over ram",
@@ -144,6 +145,7 @@ def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]
         table.add_row(
             row.method,
             str(len(row.seeds)),
+            rank_text(row.rank),
             estimate_text(row.convergence, _iterations),
             estimate_text(row.time_to_target, _iterations),
             speed_up_text(row.speed_up),
@@ -160,6 +162,13 @@ def estimate_text(estimate: Estimate, form: Callable[[float], str]) -> str:
     if len(estimate.values) in (1, estimate.censored):
         return f"{bound}{form(estimate.mean)}"
     return escape(f"{bound}{form(estimate.mean)} [{form(estimate.low)}, {form(estimate.high)}]")
+
+
+def rank_text(rank: tuple[int, int] | None) -> str:
+    """`2`, or `2 to 4` where seeds do not separate methods."""
+    if rank is None:
+        return ""
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]} to {rank[1]}"
 
 
 def speed_up_text(speed_up: SpeedUp | None) -> str:

@@ -200,7 +200,8 @@ def test_claims_that_cannot_be_repeated_say_so(trained: tuple[Task, Path], tmp_p
     assert "TheirNet is not registered; give --model" in verify(file, task=task).notes[0]
     with pytest.raises(NogsError, match="give --model"):
         verify(file, rerun=True, task=task)
-    bad = other.model_copy(update={"test": run.test.model_copy(update={"images": 8})})
+    test = run.test.model_copy(update={"images": 8})
+    bad = other.model_copy(update={"test": test, "locations": None})
     file = save_result(bad, tmp_path / "bad")
     with pytest.raises(NogsError, match=r"test\.images"):
         verify(file, task=task)

@@ -72,8 +72,8 @@ def _from_sampler(
     count = task.avp.images
     return Roles(
         annotated=train[:images],
-        bank=source.sample(f"bank-{seed}", 0, task.annotation.bank_images),
-        avp=lambda epoch: source.sample(f"avp-{seed}", epoch * count, count),
+        bank=source.sample(f"bank-{seed}", 0, task.annotation.bank_images, data),
+        avp=lambda epoch: source.sample(f"avp-{seed}", epoch * count, count, data),
         avp_validation=source.load("avp_validation", data),
         record={
             "annotated": f"train 0..{images - 1}",

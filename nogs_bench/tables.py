@@ -113,7 +113,7 @@ def completions_table(task: str, measures: Iterable[CompletionMeasure]) -> Table
 
 def published_tables(outcomes: Sequence[Published], dry_run: bool) -> list[Table]:
     """Where datasets went; for a dry run of one, its files and its card's fields."""
-    table = _table(
+    table = empty_table(
         "Would be published" if dry_run else "Published",
         "repository",
         "visible to",
@@ -137,10 +137,10 @@ def published_tables(outcomes: Sequence[Published], dry_run: bool) -> list[Table
         )
     if not dry_run or len(outcomes) > 1:
         return [table]
-    files = _table("Files", "file", "bytes")
+    files = empty_table("Files", "file", "bytes")
     for name, size in outcomes[0].files.items():
         files.add_row(name, f"{size:,}")
-    fields = _table("The card's fields", "field", "value")
+    fields = empty_table("The card's fields", "field", "value")
     for name, value in outcomes[0].card.items():
         fields.add_row(name, escape(str(value)))
     return [table, files, fields]

@@ -66,6 +66,11 @@ class Avp(nn.Module):
         """See `Posterior.log_posterior`."""
         return self(images, cells)[self.target].log_softmax(dim=1)
 
+    @torch.inference_mode()
+    def log_posteriors(self, images: Tensor, cells: Tensor) -> list[Tensor]:
+        """The same for every label of the family, from one pass."""
+        return [logits.log_softmax(dim=1) for logits in self(images, cells)]
+
 
 def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str) -> dict[str, Any]:
     """Train the family's AVP; the epoch with the least validation cross-entropy is kept.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.builders.posterior import Posterior, candidate_log_posterior
+from nogs_bench.builders.posterior import Posterior, prepare
 from nogs_bench.errors import NogsError
 from nogs_bench.registry import Registry
 
@@ -66,5 +66,10 @@ class EpeEstimator:
     def values(self, candidates: np.ndarray, start: int, stop: int) -> np.ndarray:
         """float64 (k, stop - start): nats after each candidate cell, for some completions."""
         cells = torch.from_numpy(candidates).to(self.images.device)
-        log = candidate_log_posterior(self.posterior, self.images[start:stop], self.prefix, cells)
+        prefix = self.prefix.expand(self.samples, -1)
+        prepared = prepare(self.posterior, self.images, prefix)
+        rows = torch.arange(start, stop, device=cells.device)
+        pairs = zip(rows.repeat(len(cells)).split(512), cells.repeat_interleave(len(rows)).split(512))
+        log = torch.cat([prepared.log_posterior(*pair) for pair in pairs])
+        log = log.view(len(cells), len(rows), -1)
         return self.criterion(log, self.labels[start:stop]).cpu().numpy().astype(np.float64)

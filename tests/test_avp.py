@@ -7,7 +7,7 @@ import torch
 from nogs_bench.builders import avp as avp_module
 from nogs_bench.builders.avp import Avp, train_avp
 from nogs_bench.builders.fusion import fused
-from nogs_bench.builders.posterior import candidate_log_posterior
+from nogs_bench.builders.posterior import prepare
 from nogs_bench.builders.roles import assign_roles
 from tiny import corner_images, corner_task
 
@@ -34,14 +34,17 @@ def test_t_counts_the_glimpses_that_are_seen():
     assert not torch.equal(one, avp(images, cells)[0])
 
 
-def test_candidates_are_the_rows_one_by_one():
+def test_prepared_pairs_are_the_rows_one_by_one():
+    """Completions of two images with other prefixes, in any order, with repeats."""
     avp = Avp(corner_task()).eval()
     images = torch.from_numpy(corner_images(0, 5).images)
-    prefix, candidates = torch.tensor([4]), torch.tensor([0, 7, 8])
-    together = candidate_log_posterior(avp, images, prefix, candidates)
-    for k, cell in enumerate(candidates):
-        cells = torch.stack([prefix[0], cell]).expand(5, -1)
-        torch.testing.assert_close(together[k], avp.log_posterior(images, cells))
+    prefix = torch.tensor([[4], [4], [4], [2], [2]])
+    rows, cells = torch.tensor([3, 0, 0, 4, 1]), torch.tensor([0, 7, 8, 2, 7])
+    with torch.inference_mode():
+        together = prepare(avp, images, prefix).log_posterior(rows, cells)
+    for log, row, cell in zip(together, rows, cells, strict=True):
+        taken = torch.stack([prefix[row, 0], cell])[None]
+        torch.testing.assert_close(log[None], avp.log_posterior(images[row][None], taken))
 
 
 def train(tmp_path, task, name):

@@ -19,7 +19,9 @@ from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.posteriors import POSTERIORS
 from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.search import Found
+from nogs_bench.builders.shards import Work
 from nogs_bench.images import LabelledImages
+from nogs_bench.task import Task
 
 
 @dataclass(frozen=True)
@@ -35,22 +37,32 @@ class Stages:
     files: dict[str, Path]
     records: dict[str, dict[str, Any]]
 
-    def load(self) -> tuple[Annotator, LabelledImages, Found]:
+    def load(self) -> Work:
         """What annotates: the annotator, the images to annotate, the shared first step."""
-        first = load_file(self.files["first-step"])
-        found = Found(int(first["cell"][0]), first["epe"], 0)
-        return self.annotator(), self._images("annotated"), found
+        first, bank = load_file(self.files["first-step"]), load_file(self.files["bank"])
+        found = [Found(int(c), e) for c, e in zip(first["cell"], first["epe"], strict=True)]
+        return Work(self.annotator(), bank["annotated_images"], bank["annotated_numbers"], found)
 
-    def posterior(self) -> Posterior:
+    def posterior(self, task: Task | None = None) -> Posterior:
+        """The family's posterior, for the build's first task or another one of its tasks."""
         plan = self.plan
-        return POSTERIORS[plan.posterior].load(self.files["posterior"], plan.task, plan.device)
+        kind = POSTERIORS[plan.posterior]
+        return kind.load(self.files["posterior"], task or plan.task, plan.device)
 
     def annotator(self) -> Annotator:
         plan, task = self.plan, self.plan.task
         kind = load_completions()[task.annotation.completion]
         fitted = self.files.get(kind.stage)
         completion = kind.open(fitted, task, self._images("bank"), plan.device)
-        return Annotator(task, self.posterior(), completion, plan.seed, plan.device)
+        return Annotator(
+            task,
+            self.posterior(),
+            completion,
+            plan.seed,
+            plan.device,
+            plan.precision,
+            plan.targets,
+        )
 
     def _images(self, role: str) -> LabelledImages:
         if f"generated-{role}" in self.files:
@@ -85,6 +97,7 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
             parts = {"bank": roles.bank, **parts}
         arrays = {f"{name}_images": part.images for name, part in parts.items()}
         arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
+        arrays["annotated_numbers"] = roles.numbers
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     def write_completion(path: Path) -> None:
@@ -95,7 +108,8 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
 
     def write_first_step(path: Path) -> None:
         found = stages.annotator().first_step()
-        save_file({"cell": np.array([found.cell]), "epe": found.epe}, path)
+        cells = np.array([step.cell for step in found])
+        save_file({"cell": cells, "epe": np.stack([step.epe for step in found])}, path)
 
     images = {
         "task": task.name,
@@ -121,6 +135,7 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
     config = {**kind.config(task, plan.threads, plan.device), **trained_on}
     stage("posterior", config, (), write_posterior, kind.stage)
     annotation = asdict(task.annotation)
+    annotation |= {"targets": list(plan.targets), "precision": plan.precision}
     stage("first-step", annotation, parents, write_first_step)
     stage("sequences", annotation, (*parents, "first-step"), None)
     return stages

@@ -17,7 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nogs_bench.builders.avp_networks import make_network
+from nogs_bench.builders.glimpse_networks import (
+    PreparedLogits,
+    make_glimpse_network,
+    visible,
+)
 from nogs_bench.builders.posterior import along
 from nogs_bench.builders.roles import Roles
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
@@ -35,16 +39,13 @@ class Avp(nn.Module):
     With `weights` the network starts from those that the task names, if any.
     """
 
-    masks: Tensor
-
     def __init__(self, task: Task, weights: bool = False):
         super().__init__()
         self.classes = [len(label.classes) for label in task.labels]
         self.target = task.target
-        self.network = make_network(
-            task.avp.network, task.channels, task.image_size, sum(self.classes), weights
-        ).to(memory_format=torch.channels_last)
-        self.register_buffer("masks", torch.from_numpy(task.grid.masks), persistent=False)
+        self.network = make_glimpse_network(
+            task.avp.network, task.grid, task.channels, sum(self.classes), weights
+        )
 
     def forward(self, images: Tensor, cells: Tensor, t: Tensor | None = None) -> list[Tensor]:
         """Logits (n, classes) of every label of the family.
@@ -52,19 +53,58 @@ class Avp(nn.Module):
         `images`: uint8 (n, channels, image_size, image_size); `cells`: int64 (n, T); `t`: int64
         (n,), how many of an image's cells count (default: all).
         """
-        visible = self.masks[cells[:, 0]].clone()
-        for step in range(1, cells.shape[1]):
-            mask = self.masks[cells[:, step]]
-            visible |= mask if t is None else mask & (step < t)[:, None, None]
-        seen = visible[:, None].float()
-        masked = torch.cat([images.float().mul_(seen).div_(255), seen], dim=1)
-        logits = self.network(masked.contiguous(memory_format=torch.channels_last))
-        return list(logits.split(self.classes, dim=1))
+        return list(self.network(images, cells, t).split(self.classes, dim=1))
 
     @torch.inference_mode()
     def log_posterior(self, images: Tensor, cells: Tensor) -> Tensor:
         """See `Posterior.log_posterior`."""
         return self(images, cells)[self.target].log_softmax(dim=1)
+
+    @torch.inference_mode()
+    def prepare(
+        self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
+    ) -> PreparedAvp:
+        """Completions whose candidates are to be asked about, what they share computed once.
+
+        `images`: uint8 (n, channels, image_size, image_size); `prefix`: int64 (n, t - 1), the cells
+        taken so far; `observed`: like `images`, the pixels at those cells if not their own.
+        """
+        if observed is not None:
+            seen = visible(self.masks, prefix)[:, None]
+            images = torch.where(seen, observed, images)
+        return PreparedAvp(self, self.network.prepare(images, prefix))
+
+    def freeze(self) -> Avp:
+        """Only predictions from now on, and those quicker: equal up to rounding. Returns self."""
+        self.eval().requires_grad_(False)
+        self.network.freeze()
+        return self
+
+    @property
+    def masks(self) -> Tensor:
+        """bool (cells, image_size, image_size), of the grid."""
+        return self.network.masks
+
+
+class PreparedAvp:
+    """A step's completions: `Prepared`, for the target and for all labels of the family."""
+
+    def __init__(self, avp: Avp, prepared: PreparedLogits):
+        self.avp, self.prepared = avp, prepared
+
+    @torch.inference_mode()
+    def log_posterior(self, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, classes), nats: of completion `rows[i]`, int64, after its prefix and one more
+        glimpse at `cells[i]`, int64."""
+        return self._logits(rows, cells)[self.avp.target].log_softmax(dim=1)
+
+    @torch.inference_mode()
+    def log_posteriors(self, rows: Tensor, cells: Tensor) -> list[Tensor]:
+        """The same for each label of the family, of one pass."""
+        return [logits.log_softmax(dim=1) for logits in self._logits(rows, cells)]
+
+    def _logits(self, rows: Tensor, cells: Tensor) -> tuple[Tensor, ...]:
+        return self.prepared.logits(rows, cells).split(self.avp.classes, dim=1)
 
 
 def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str) -> dict[str, Any]:

@@ -55,6 +55,38 @@ def conv(channels: int, image_size: int, outputs: int, argument: str = "") -> nn
     )
 
 
+@AVP_NETWORKS.register("local")
+def local(channels: int, image_size: int, outputs: int, argument: str = "") -> nn.Module:
+    """Two strided convolutions and a hidden layer of all their features, as cheap as it is local.
+
+    What a glimpse changes stays a small window of each layer, so that `Windows` makes candidates
+    many times cheaper than the whole network. `local:32-48-256` gives the channels of the
+    convolutions and the hidden units.
+    """
+    first, second, hidden = _widths(argument or "32-48-256")
+    side = image_size
+    for kernel in (4, 3):
+        side = (side + 2 - kernel) // 2 + 1
+    return nn.Sequential(
+        *_convolution(channels + 1, first, kernel=4),
+        *_convolution(first, second, kernel=3),
+        nn.Flatten(),
+        nn.Linear(second * side * side, hidden, bias=False),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Dropout(0.2),
+        nn.Linear(hidden, outputs),
+    )
+
+
+def _widths(argument: str) -> list[int]:
+    """The three numbers of `local:FIRST-SECOND-HIDDEN`."""
+    widths = [int(part) if part.isdecimal() else 0 for part in argument.split("-")]
+    if len(widths) != 3 or min(widths) < 1:
+        raise NogsError(f"local:{argument}: write two channels and the hidden units, as 32-48-256")
+    return widths
+
+
 def _convolution(inputs: int, outputs: int, kernel: int) -> tuple[nn.Module, ...]:
     """Stride 2, batch norm, ReLU."""
     layer = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=1, bias=False)

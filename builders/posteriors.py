@@ -11,7 +11,6 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from nogs_bench.builders.avp import Avp, train_avp
-from nogs_bench.builders.fusion import fused
 from nogs_bench.builders.oracle import BankPosterior, fit_bank_posterior
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.roles import Roles
@@ -76,8 +75,7 @@ class TrainedAvp:
     def load(self, path: Path, task: Task, device: str) -> Posterior:
         avp = Avp(task)
         avp.load_state_dict(load_checkpoint(path)["weights"])
-        avp.network = fused(avp.network)
-        return avp.to(device).eval()
+        return avp.to(device).freeze()
 
 
 class FittedBank:

@@ -1,15 +1,14 @@
 """A convolutional posterior's candidates at the cost of what a glimpse changes.
 
 A network that begins with convolutions and a linear map of all their features sees one more glimpse
-only in a small window of each layer. The rest is the same for all candidates of a completion: it is
-computed once, and what the window adds to the linear map is all that a candidate costs. Equal to
-the whole network up to rounding.
+only in a small window of each layer. What the prefix shows is put through the network once a
+completion; a candidate then changes the windows, layer by layer, and the change of the last one is
+added to the linear map. Equal to the whole network up to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,34 +16,44 @@ from torch import Tensor, nn
 
 from nogs_bench.geometry import GlimpseGrid
 
-WINDOWS_AT_ONCE = 256
+ROWS_AT_ONCE = 2048
 
 
-@dataclass(frozen=True)
-class Level:
-    """A layer's input as a zone of cells sees it: `start` (row, col) of its window, may be
-    negative, `length` pixels, and `inside`, float (length, length), 0 beyond the map."""
+class Change(nn.Module):
+    """The linear map from the change of one layer's window to that of the next's, for each cell.
 
-    start: tuple[int, int]
-    length: int
-    inside: Tensor | None
-
-
-@dataclass(frozen=True)
-class Zone:
-    """Cells whose glimpses change the same window of the last convolution's output.
-
-    - `origin`: (row, col) of the window there.
-    - `levels`: the windows of the convolutions' inputs, the first of the image.
-    - `weight`: float (features of the window, hidden), the linear map's part.
-    - `glimpses`: bool (cells, length, length): the pixels of the image's window that each cell of
-      the grid shows (others' rows are not used).
+    - `corner`: int64 (cells, 2), (row, col) where a cell's window begins in the layer's output.
+    - `window`: its side there.
+    - `number`: int64 (cells,), which of `matrices`, float (k, inputs, outputs), is a cell's.
     """
 
-    origin: tuple[int, int]
-    levels: tuple[Level, ...]
-    weight: Tensor
-    glimpses: Tensor
+    corner: Tensor
+    number: Tensor
+    matrices: Tensor
+
+    def __init__(self, corner: Tensor, window: int, number: Tensor, matrices: Tensor):
+        super().__init__()
+        self.window = window
+        self.register_buffer("corner", corner, persistent=False)
+        self.register_buffer("number", number, persistent=False)
+        self.register_buffer("matrices", matrices, persistent=False)
+
+    def forward(self, change: Tensor, cells: Tensor) -> Tensor:
+        """float (m, outputs) of a change, float (m, inputs), at cells, int64 (m,)."""
+        if len(self.matrices) == 1:
+            return change @ self.matrices[0]
+        numbers, order = self.number[cells].sort(stable=True)
+        made = change.new_empty(len(change), self.matrices.shape[2])
+        sizes = torch.bincount(numbers, minlength=len(self.matrices)).tolist()
+        for part, matrix in zip(order.split(sizes), self.matrices, strict=True):
+            if len(part):
+                made.index_copy_(0, part, change[part] @ matrix)
+        return made
+
+    def cut(self, windows: Tensor, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, channels * window * window) of `all_windows` of the layer's output."""
+        corner = self.corner[cells]
+        return windows[rows, corner[:, 0], corner[:, 1]].flatten(1)
 
 
 class Windows(nn.Module):
@@ -56,42 +65,36 @@ class Windows(nn.Module):
     - `grid`: whose cells the candidates are.
     """
 
-    zone: Tensor
+    pixels: Tensor
 
     def __init__(self, network: nn.Sequential, grid: GlimpseGrid):
         super().__init__()
         layers = list(network)
         flat = next(i for i, layer in enumerate(layers) if isinstance(layer, nn.Flatten))
-        self.features = network[:flat]
+        self.convolutions = nn.ModuleList(layers[0:flat:2])
         self.linear: nn.Linear = layers[flat + 1]
         self.rest = network[flat + 2 :]
-        self.convolutions: list[Any] = [x for x in self.features if isinstance(x, nn.Conv2d)]
-        sides = _sides(grid.image_size, self.convolutions)
-        axes = [_spans(steps, grid, sides, self.convolutions) for steps in (grid.rows, grid.cols)]
-        self.window = max(high - low + 1 for spans in axes for low, high in spans)
-        furthest = sides[-1] - self.window
-        first = [[min(low, furthest) for low, _ in spans] for spans in axes]
-        origins = sorted({(row, col) for row in first[0] for col in first[1]})
-        of_cell = [origins.index((row, col)) for row in first[0] for col in first[1]]
-        self.register_buffer("zone", torch.tensor(of_cell), persistent=False)
-        masks = torch.from_numpy(grid.masks)
-        self.margin = 0
-        levels = [_levels(origin, self.window, sides, self.convolutions) for origin in origins]
-        for below in levels:
-            start, length = below[0].start, below[0].length
-            self.margin = max(self.margin, -min(start), max(start) + length - sides[0])
-        padded = nn.functional.pad(masks, (self.margin,) * 4)
-        device = self.linear.weight.device
-        weight = self.linear.weight.unflatten(1, (-1, sides[-1], sides[-1]))
-        self.zones = [
-            Zone(
-                origin,
-                tuple(_on(level, device) for level in below),
-                _cut(weight, origin, self.window).flatten(1).t().contiguous(),
-                self._pixels(padded, below[0]).to(device),
-            )
-            for origin, below in zip(origins, levels, strict=True)
+        self.glimpse_size, side = grid.glimpse_size, grid.image_size
+        self.register_buffer("pixels", torch.from_numpy(grid.pixels), persistent=False)
+        corner, window = self.pixels, grid.glimpse_size
+        changes: list[Change] = []
+        for layer in layers[0:flat:2]:
+            side, below, before = _output(layer, side), corner, window
+            corner, window = _changed(layer, below, before, side)
+            # How far a window's first input lies from the window below it tells the matrix.
+            shift = corner * layer.stride[0] - layer.padding[0] - below
+            kinds, number = shift.unique(dim=0, return_inverse=True)
+            matrices = [
+                _matrix(layer.weight, layer.stride[0], kind, before, window) for kind in kinds
+            ]
+            changes.append(Change(corner, window, number, torch.stack(matrices)))
+        kinds, number = corner.unique(dim=0, return_inverse=True)
+        weight = self.linear.weight.unflatten(1, (-1, side, side))
+        matrices = [
+            weight[..., row : row + window, col : col + window].flatten(1).t() for row, col in kinds
         ]
+        self.changes = nn.ModuleList(changes)
+        self.last = Change(corner, window, number, torch.stack(matrices))
 
     @staticmethod
     def fits(network: nn.Module) -> bool:
@@ -107,11 +110,6 @@ class Windows(nn.Module):
             and all(_is_plain(layer) for layer in convolutions)
         )
 
-    def _pixels(self, padded: Tensor, level: Level) -> Tensor:
-        """The image's window of a map padded by `margin`."""
-        row, col = (start + self.margin for start in level.start)
-        return _cut(padded, (row, col), level.length)
-
     def prepare(self, shown: Tensor, seen: Tensor) -> PreparedWindows:
         """See `PreparedWindows`; `shown` float (n, channels, s, s) in 0 .. 1, `seen` bool (n, s, s):
         the pixels there are, and those that the glimpses so far have shown."""
@@ -119,55 +117,38 @@ class Windows(nn.Module):
 
 
 class PreparedWindows:
-    """A step's completions, with the prefix's features; answers for candidates."""
+    """A step's completions, with what every layer makes of their prefix; answers for candidates."""
 
     def __init__(self, windows: Windows, shown: Tensor, seen: Tensor):
         self.windows = windows
-        masked = torch.cat([shown * seen[:, None], seen[:, None].to(shown.dtype)], dim=1)
-        self.features = windows.features(masked)
-        self.whole = windows.linear(self.features.flatten(1))
-        self.shown = nn.functional.pad(shown, (windows.margin,) * 4)
-        self.seen = nn.functional.pad(seen, (windows.margin,) * 4)
-        self._others: dict[int, Tensor] = {}
+        pixels = torch.cat([shown, torch.ones_like(shown[:, :1])], dim=1)
+        maps = pixels * seen[:, None]
+        self.unseen = all_windows(pixels * ~seen[:, None], windows.glimpse_size)
+        self.before = []
+        for layer, change in zip(windows.convolutions, windows.changes, strict=True):
+            maps = layer(maps)
+            self.before.append(all_windows(maps, change.window))
+            maps = maps.relu()
+        self.whole = windows.linear(maps.flatten(1))
 
     def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
         """float (m, outputs) of completions `rows` after one more glimpse at `cells`."""
-        windows = self.windows
-        numbers, order = windows.zone[cells].sort(stable=True)
-        hidden = torch.empty(len(rows), windows.linear.out_features, device=rows.device)
-        counts = torch.bincount(numbers, minlength=len(windows.zones)).tolist()
-        rows, cells, start = rows[order], cells[order], 0
-        for number, count in enumerate(counts):
-            zone = windows.zones[number]
-            for part in _parts(start, start + count):
-                features = self._window(zone, rows[part], cells[part])
-                hidden[part] = torch.addmm(
-                    self._other(number)[rows[part]], features.flatten(1), zone.weight
-                )
-            start += count
-        logits = windows.rest(hidden)
-        return torch.empty_like(logits).index_copy_(0, order, logits)
+        parts = zip(rows.split(ROWS_AT_ONCE), cells.split(ROWS_AT_ONCE), strict=True)
+        return torch.cat([self._logits(*part) for part in parts])
 
-    def _other(self, number: int) -> Tensor:
-        """float (n, hidden): the linear map's output, less what the zone's window gives to it."""
-        if number not in self._others:
-            zone = self.windows.zones[number]
-            window = _cut(self.features, zone.origin, self.windows.window)
-            self._others[number] = self.whole - window.flatten(1) @ zone.weight
-        return self._others[number]
+    def _logits(self, rows: Tensor, cells: Tensor) -> Tensor:
+        windows, pixel = self.windows, self.windows.pixels[cells]
+        change = self.unseen[rows, pixel[:, 0], pixel[:, 1]].flatten(1)
+        for layer, before in zip(windows.changes, self.before, strict=True):
+            old = layer.cut(before, rows, cells)
+            new = layer(change, cells).add_(old)
+            change = new.relu_().sub_(old.relu_())
+        return windows.rest(windows.last(change, cells).add_(self.whole[rows]))
 
-    def _window(self, zone: Zone, rows: Tensor, cells: Tensor) -> Tensor:
-        """float (m, features, window, window): the last convolution's output in the zone."""
-        windows, level = self.windows, zone.levels[0]
-        visible = windows._pixels(self.seen, level)[rows] | zone.glimpses[cells]
-        mask = visible[:, None].to(self.shown.dtype)
-        maps = torch.cat([windows._pixels(self.shown, level)[rows] * mask, mask], dim=1)
-        for number, layer in enumerate(windows.convolutions):
-            maps = nn.functional.conv2d(maps, layer.weight, layer.bias, layer.stride).relu_()
-            above = zone.levels[number + 1 : number + 2]
-            if above and above[0].inside is not None:
-                maps *= above[0].inside
-        return maps
+
+def all_windows(maps: Tensor, side: int) -> Tensor:
+    """float (n, rows, cols, channels, side, side), a view: every window of (n, channels, h, w)."""
+    return maps.unfold(2, side, 1).unfold(3, side, 1).movedim(1, 3)
 
 
 def _is_plain(layer: nn.Conv2d) -> bool:
@@ -177,56 +158,37 @@ def _is_plain(layer: nn.Conv2d) -> bool:
     return square and ordinary and layer.padding_mode == "zeros"
 
 
-def _sides(image_size: int, convolutions: Sequence[Any]) -> list[int]:
-    """Sides of the image and of every convolution's output, pixels."""
-    sides = [image_size]
-    for layer in convolutions:
-        kernel, stride, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
-        sides.append((sides[-1] + 2 * padding - kernel) // stride + 1)
-    return sides
+def _output(layer: Any, side: int) -> int:
+    """Side of a convolution's output, pixels."""
+    return int((side + 2 * layer.padding[0] - layer.kernel_size[0]) // layer.stride[0] + 1)
 
 
-def _spans(
-    steps: Sequence[int], grid: GlimpseGrid, sides: Sequence[int], convolutions: Sequence[Any]
-) -> list[tuple[int, int]]:
-    """First and last row (or column) of the last output that a glimpse at each step changes."""
-    spans = []
-    for step in steps:
-        low, high = step, step + grid.glimpse_size - 1
-        for side, layer in zip(sides[1:], convolutions, strict=True):
-            kernel, stride, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
-            low = max(0, -((kernel - 1 - padding - low) // stride))
-            high = min(side - 1, (high + padding) // stride)
-        spans.append((low, high))
-    return spans
+def _changed(layer: Any, corner: Tensor, window: int, side: int) -> tuple[Tensor, int]:
+    """Corners, int64 (cells, 2), and side of the windows of a convolution's output, of `side`, that
+    hold all that windows of its input change; all inside the output and equally large."""
+    kernel, stride, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
+    first = -((kernel - 1 - padding - corner) // stride)
+    last = (corner + window - 1 + padding) // stride
+    first, last = first.clamp(0, side - 1), last.clamp(0, side - 1)
+    size = int((last - first).max()) + 1
+    return first.clamp(max=side - size), size
 
 
-def _levels(
-    origin: tuple[int, int], window: int, sides: Sequence[int], convolutions: Sequence[Any]
-) -> tuple[Level, ...]:
-    """The windows of the convolutions' inputs, the first of the image, for one of the output."""
-    levels: list[Level] = []
-    start, length = origin, window
-    for side, layer in zip(sides[-2::-1], convolutions[::-1], strict=True):
-        kernel, stride, padding = layer.kernel_size[0], layer.stride[0], layer.padding[0]
-        start = (start[0] * stride - padding, start[1] * stride - padding)
-        length = (length - 1) * stride + kernel
-        line = torch.arange(length)
-        rows, cols = ((at + line >= 0) & (at + line < side) for at in start)
-        inside = (rows[:, None] & cols[None]).float()
-        levels.append(Level(start, length, None if inside.all() else inside))
-    return tuple(levels[::-1])
+def _matrix(weight: Tensor, stride: int, shift: Tensor, before: int, after: int) -> Tensor:
+    """float (inputs * before ** 2, outputs * after ** 2): a convolution between two windows.
 
-
-def _on(level: Level, device: torch.device) -> Level:
-    inside = level.inside
-    return Level(level.start, level.length, inside if inside is None else inside.to(device))
-
-
-def _cut(maps: Tensor, start: tuple[int, int], length: int) -> Tensor:
-    return maps[..., start[0] : start[0] + length, start[1] : start[1] + length]
-
-
-def _parts(start: int, stop: int) -> Iterator[slice]:
-    for first in range(start, stop, WINDOWS_AT_ONCE):
-        yield slice(first, min(first + WINDOWS_AT_ONCE, stop))
+    `shift`: int64 (2,), what must be added to (row, col) in the input's window to find where the
+    first output's kernel begins.
+    """
+    outputs, inputs, kernel, _ = weight.shape
+    matrix = weight.new_zeros(inputs, before, before, outputs, after, after)
+    starts = [
+        shift + stride * torch.tensor([row, col]) for row in range(after) for col in range(after)
+    ]
+    for at, start in enumerate(starts):
+        for tap in range(kernel * kernel):
+            row, col = int(start[0]) + tap // kernel, int(start[1]) + tap % kernel
+            if 0 <= row < before and 0 <= col < before:
+                part = weight[:, :, tap // kernel, tap % kernel].t()
+                matrix[:, row, col, :, at // after, at % after] = part
+    return matrix.flatten(3).flatten(0, 2)

@@ -39,7 +39,9 @@ NETWORKS = ["conv", "local", "local:8-6-16", "timm:test_resnet"]
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-@pytest.mark.parametrize("grid", [OVERLAPPING, UNEVEN, APART], ids=["overlapping", "uneven", "apart"])
+@pytest.mark.parametrize(
+    "grid", [OVERLAPPING, UNEVEN, APART], ids=["overlapping", "uneven", "apart"]
+)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_candidates_are_the_whole_sequences(network, grid, frozen):
     """At every cell, after none, one and four glimpses that may repeat and overlap."""
@@ -66,7 +68,7 @@ def test_observed_pixels_stand_at_the_prefix_and_nowhere_else(network):
     seen = torch.from_numpy(grid.masks)[prefix].any(1)[:, None]
     pasted = torch.where(seen, observed, images)
     expected = avp.log_posterior(pasted, torch.cat([prefix, cells], 1))
-    found = avp.freeze().prepare(images, prefix, observed).log_posterior(
-        torch.arange(20), cells[:, 0]
+    found = (
+        avp.freeze().prepare(images, prefix, observed).log_posterior(torch.arange(20), cells[:, 0])
     )
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)

@@ -61,6 +61,11 @@ class Avp(nn.Module):
         return self(images, cells)[self.target].log_softmax(dim=1)
 
     @torch.inference_mode()
+    def log_posteriors(self, images: Tensor, cells: Tensor) -> list[Tensor]:
+        """The same for every label of the family, from one pass."""
+        return [logits.log_softmax(dim=1) for logits in self(images, cells)]
+
+    @torch.inference_mode()
     def prepare(
         self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
     ) -> PreparedAvp:

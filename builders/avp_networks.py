@@ -60,10 +60,10 @@ def local(channels: int, image_size: int, outputs: int, argument: str = "") -> n
     """Two strided convolutions and a hidden layer of all their features, as cheap as it is local.
 
     What a glimpse changes stays a small window of each layer, so that `Windows` makes candidates
-    many times cheaper than the whole network. `local:32-48-256` gives the channels of the
+    many times cheaper than the whole network. `local:16-32-256` gives the channels of the
     convolutions and the hidden units.
     """
-    first, second, hidden = _widths(argument or "32-48-256")
+    first, second, hidden = _widths(argument or "16-32-256")
     side = image_size
     for kernel in (4, 3):
         side = (side + 2 - kernel) // 2 + 1
@@ -74,7 +74,7 @@ def local(channels: int, image_size: int, outputs: int, argument: str = "") -> n
         nn.Linear(second * side * side, hidden, bias=False),
         nn.BatchNorm1d(hidden),
         nn.ReLU(),
-        nn.Dropout(0.2),
+        nn.Dropout(0.1),
         nn.Linear(hidden, outputs),
     )
 
@@ -83,7 +83,7 @@ def _widths(argument: str) -> list[int]:
     """The three numbers of `local:FIRST-SECOND-HIDDEN`."""
     widths = [int(part) if part.isdecimal() else 0 for part in argument.split("-")]
     if len(widths) != 3 or min(widths) < 1:
-        raise NogsError(f"local:{argument}: write two channels and the hidden units, as 32-48-256")
+        raise NogsError(f"local:{argument}: write two channels and the hidden units, as 16-32-256")
     return widths
 
 

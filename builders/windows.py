@@ -8,7 +8,6 @@ added to the linear map. Equal to the whole network up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -69,9 +68,9 @@ class Windows(nn.Module):
 
     def __init__(self, network: nn.Sequential, grid: GlimpseGrid):
         super().__init__()
-        layers = list(network)
+        layers: list[Any] = list(network)
         flat = next(i for i, layer in enumerate(layers) if isinstance(layer, nn.Flatten))
-        self.convolutions = nn.ModuleList(layers[0:flat:2])
+        self.convolutions: Any = nn.ModuleList(layers[0:flat:2])
         self.linear: nn.Linear = layers[flat + 1]
         self.rest = network[flat + 2 :]
         self.glimpse_size, side = grid.glimpse_size, grid.image_size
@@ -93,7 +92,7 @@ class Windows(nn.Module):
         matrices = [
             weight[..., row : row + window, col : col + window].flatten(1).t() for row, col in kinds
         ]
-        self.changes = nn.ModuleList(changes)
+        self.changes: Any = nn.ModuleList(changes)
         self.last = Change(corner, window, number, torch.stack(matrices))
 
     @staticmethod
@@ -111,8 +110,8 @@ class Windows(nn.Module):
         )
 
     def prepare(self, shown: Tensor, seen: Tensor) -> PreparedWindows:
-        """See `PreparedWindows`; `shown` float (n, channels, s, s) in 0 .. 1, `seen` bool (n, s, s):
-        the pixels there are, and those that the glimpses so far have shown."""
+        """The pixels there are, float (n, channels, s, s) in 0 .. 1, and whether the glimpses so
+        far have shown them, bool (n, s, s)."""
         return PreparedWindows(self, shown, seen)
 
 

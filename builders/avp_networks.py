@@ -112,14 +112,10 @@ class TimmNetwork(nn.Module):
         super().__init__()
         name, _, weights = argument.partition("@")
         self.size = max(LEAST_SIDE, image_size)
-        self.backbone = _backbone(name, weights, channels, self.size, outputs)
+        self.backbone = timm_backbone(name, weights, channels, self.size, outputs)
         _add_mask_channel(self.backbone, name)
-        config = self.backbone.pretrained_cfg
-        for statistic in ("mean", "std"):
-            colours = torch.tensor(config[statistic])
-            # Greys, and images of other kinds, are normalised by the mean over colours.
-            values = colours if channels == len(colours) else colours.mean().expand(channels)
-            self.register_buffer(statistic, values.clone()[:, None, None], persistent=False)
+        for statistic, values in normalisation(self.backbone, channels).items():
+            self.register_buffer(statistic, values, persistent=False)
 
     def forward(self, masked: Tensor) -> Tensor:
         pixels, seen = masked[:, :-1], masked[:, -1:]
@@ -129,15 +125,29 @@ class TimmNetwork(nn.Module):
         return self.backbone(inputs)
 
 
-def _backbone(name: str, weights: str, channels: int, size: int, outputs: int) -> Any:
-    """timm's model for images of `channels`, with the weights that `weights` names."""
+def normalisation(backbone: nn.Module, channels: int) -> dict[str, Tensor]:
+    """`mean` and `std` that a backbone's weights expect, float (channels, 1, 1)."""
+    config, values = cast(Any, backbone).pretrained_cfg, {}
+    for statistic in ("mean", "std"):
+        colours = torch.tensor(config[statistic])
+        # Greys, and images of other kinds, are normalised by the mean over colours.
+        each = colours if channels == len(colours) else colours.mean().expand(channels)
+        values[statistic] = each.clone()[:, None, None]
+    return values
+
+
+def timm_backbone(name: str, weights: str, channels: int, size: int | None, outputs: int) -> Any:
+    """timm's model for images of `channels`, with the weights that `weights` names.
+
+    `size`: side of the images, pixels; None for what the model was made for.
+    """
     import timm
 
     if not timm.is_model(name):
         raise NogsError(f"timm has no model {name!r}; timm.list_models() lists them")
     options: dict[str, Any] = {"in_chans": channels, "num_classes": outputs}
     config = timm.models.get_pretrained_cfg(name)
-    if config and config.fixed_input_size:
+    if size and config and config.fixed_input_size:
         options["img_size"] = size
     if weights:
         options["pretrained"] = True

@@ -50,14 +50,22 @@ GLIMPSE_NETWORKS: Registry[Callable[[GlimpseGrid, int, int, str], nn.Module]] = 
 )
 
 
+def load_glimpse_networks() -> Registry[Callable[[GlimpseGrid, int, int, str], nn.Module]]:
+    """`GLIMPSE_NETWORKS`, with those of this package registered."""
+    import nogs_bench.builders.token_network  # noqa: F401  (registers tokens)
+
+    return GLIMPSE_NETWORKS
+
+
 def make_glimpse_network(
     spec: str, grid: GlimpseGrid, channels: int, outputs: int, weights: bool = True
 ) -> Any:
     """The `GlimpseNetwork` that `spec` names, in `GLIMPSE_NETWORKS` or else `AVP_NETWORKS`."""
     name, _, argument = spec.partition(":")
-    if name in GLIMPSE_NETWORKS.names():
+    registry = load_glimpse_networks()
+    if name in registry.names():
         argument = argument if weights else argument.partition("@")[0]
-        return GLIMPSE_NETWORKS[name](grid, channels, outputs, argument)
+        return registry[name](grid, channels, outputs, argument)
     network = make_network(spec, channels, grid.image_size, outputs, weights)
     return MaskedImage(network, grid)
 

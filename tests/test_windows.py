@@ -35,7 +35,7 @@ def drawn(seed: int, grid: GlimpseGrid, channels: int, t: int, n: int = 20):
     return torch.from_numpy(images), torch.from_numpy(rng.integers(grid.cells, size=(n, t)))
 
 
-NETWORKS = ["conv", "local", "local:8-6-16", "timm:test_resnet"]
+NETWORKS = ["conv", "local", "local:8-6-16", "timm:test_resnet", "tokens:test_vit"]
 
 
 @pytest.mark.parametrize("frozen", [False, True])
@@ -59,7 +59,7 @@ def test_candidates_are_the_whole_sequences(network, grid, frozen):
         torch.testing.assert_close(again, expected[some], rtol=1e-4, atol=2e-5)
 
 
-@pytest.mark.parametrize("network", ["conv", "local"])
+@pytest.mark.parametrize("network", ["conv", "local", "tokens:test_vit"])
 def test_observed_pixels_stand_at_the_prefix_and_nowhere_else(network):
     grid = OVERLAPPING
     avp = posterior(network, grid)

@@ -8,6 +8,7 @@ pixel was observed; the others are in 0 .. 1, and 0 where it was not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,7 @@ from nogs_bench.registry import Registry
 Factory = Callable[[int, int, int, str], nn.Module]
 AVP_NETWORKS: Registry[Factory] = Registry("AVP network", group="nogs_bench.avp_networks")
 LEAST_SIDE = 32
+_CONVOLUTION = re.compile(r"(\d{1,5})k(\d{1,3})s(\d{1,3})(?:p(\d{1,3}))?")
 
 
 def make_network(
@@ -57,39 +59,45 @@ def conv(channels: int, image_size: int, outputs: int, argument: str = "") -> nn
 
 @AVP_NETWORKS.register("local")
 def local(channels: int, image_size: int, outputs: int, argument: str = "") -> nn.Module:
-    """Two strided convolutions and a hidden layer of all their features, as cheap as it is local.
+    """Few small convolutions and a hidden layer of all their features, as cheap as it is local.
 
     What a glimpse changes stays a small window of each layer, so that `Windows` makes candidates
-    many times cheaper than the whole network. `local:16-32-256` gives the channels of the
-    convolutions and the hidden units.
+    many times cheaper than the whole network. `local:16k4s2p1-32k3s2p1-256`, which is the default,
+    says for each convolution its channels, kernel, stride and padding (0 if left out), then the
+    hidden units. Strides that divide the grid's steps keep windows small and their content alike.
     """
-    first, second, hidden = _widths(argument or "16-32-256")
-    side = image_size
-    for kernel in (4, 3):
-        side = (side + 2 - kernel) // 2 + 1
+    *convolutions, hidden = (argument or "16k4s2p1-32k3s2p1-256").split("-")
+    shapes = [_CONVOLUTION.fullmatch(part) for part in convolutions]
+    layers: list[nn.Module] = []
+    side, inputs = image_size, channels + 1
+    for shape in shapes:
+        width, kernel, stride, padding = (int(x or 0) for x in shape.groups()) if shape else [0] * 4
+        side = (side + 2 * padding - kernel) // stride + 1 if stride and width and kernel else 0
+        if side < 1:
+            break
+        layers += _convolution(inputs, width, kernel, stride, padding)
+        inputs = width
+    if not layers or side < 1 or not hidden.isdecimal() or not int(hidden):
+        raise NogsError(
+            f"local:{argument}: no network for {image_size} pixels; write its convolutions and "
+            "hidden units as local:16k4s2p1-32k3s2p1-256"
+        )
     return nn.Sequential(
-        *_convolution(channels + 1, first, kernel=4),
-        *_convolution(first, second, kernel=3),
+        *layers,
         nn.Flatten(),
-        nn.Linear(second * side * side, hidden, bias=False),
-        nn.BatchNorm1d(hidden),
+        nn.Linear(inputs * side * side, int(hidden), bias=False),
+        nn.BatchNorm1d(int(hidden)),
         nn.ReLU(),
         nn.Dropout(0.1),
-        nn.Linear(hidden, outputs),
+        nn.Linear(int(hidden), outputs),
     )
 
 
-def _widths(argument: str) -> list[int]:
-    """The three numbers of `local:FIRST-SECOND-HIDDEN`."""
-    widths = [int(part) if part.isdecimal() else 0 for part in argument.split("-")]
-    if len(widths) != 3 or min(widths) < 1:
-        raise NogsError(f"local:{argument}: write two channels and the hidden units, as 16-32-256")
-    return widths
-
-
-def _convolution(inputs: int, outputs: int, kernel: int) -> tuple[nn.Module, ...]:
-    """Stride 2, batch norm, ReLU."""
-    layer = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=1, bias=False)
+def _convolution(
+    inputs: int, outputs: int, kernel: int, stride: int = 2, padding: int = 1
+) -> tuple[nn.Module, ...]:
+    """Convolution, batch norm, ReLU."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
     return layer, nn.BatchNorm2d(outputs), nn.ReLU()
 
 

@@ -35,7 +35,7 @@ def drawn(seed: int, grid: GlimpseGrid, channels: int, t: int, n: int = 20):
     return torch.from_numpy(images), torch.from_numpy(rng.integers(grid.cells, size=(n, t)))
 
 
-NETWORKS = ["conv", "local", "local:8-6-16", "timm:test_resnet", "tokens:test_vit"]
+NETWORKS = ["conv", "local", "local:8k3s3-6k3s1p1-16", "timm:test_resnet", "tokens:test_vit"]
 
 
 @pytest.mark.parametrize("frozen", [False, True])

@@ -11,7 +11,6 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from nogs_bench.builders.avp import Avp, train_avp
-from nogs_bench.builders.fusion import fused
 from nogs_bench.builders.oracle import BankPosterior, fit_bank_posterior
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.roles import Roles
@@ -68,16 +67,18 @@ class TrainedAvp:
                 f"{found} images are left to train the AVP of {task.name}, fewer than a batch of "
                 f"{needed}; give it more images, a smaller bank (--bank-images) or smaller batches"
             )
-        # The temporary path differs in every attempt; the checkpoint must not.
-        checkpoint = path.with_name(f".{path.name.split('.')[1]}.checkpoint.safetensors")
+        checkpoint = self.checkpoint(path)
         save_checkpoint(path, train_avp(task, roles, seed, checkpoint, device))
         checkpoint.unlink()
 
-    def load(self, path: Path, task: Task, device: str) -> Posterior:
+    def checkpoint(self, path: Path) -> Path:
+        """Where the training of a temporary `path` goes on: every attempt has another path."""
+        return path.with_name(f".{path.name.split('.')[1]}.checkpoint.safetensors")
+
+    def load(self, path: Path, task: Task, device: str) -> Avp:
         avp = Avp(task)
         avp.load_state_dict(load_checkpoint(path)["weights"])
-        avp.network = fused(avp.network)
-        return avp.to(device).eval()
+        return avp.to(device).freeze()
 
 
 class FittedBank:

@@ -6,7 +6,6 @@ import torch
 
 from nogs_bench.builders import avp as avp_module
 from nogs_bench.builders.avp import Avp, train_avp
-from nogs_bench.builders.fusion import fused
 from nogs_bench.builders.posterior import prepare
 from nogs_bench.builders.roles import assign_roles
 from tiny import corner_images, corner_task
@@ -95,6 +94,6 @@ def test_folding_batch_norm_changes_nothing(tmp_path):
     avp.eval()
     images, cells = torch.from_numpy(corner_images(3, 50).images), torch.full((50, 1), 8)
     before = avp.log_posterior(images, cells)
-    avp.network = fused(avp.network)
-    assert not any("BatchNorm" in type(layer).__name__ for layer in avp.network)
+    avp.freeze()
+    assert not any("BatchNorm" in type(layer).__name__ for layer in avp.modules())
     torch.testing.assert_close(avp.log_posterior(images, cells), before, rtol=1e-4, atol=1e-5)

@@ -9,7 +9,6 @@ and locations uniform on the grid, equation (7); in the task's warm-up epochs on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from nogs_bench.builders.chosen import Chosen
 from nogs_bench.builders.glimpse_networks import (
     PreparedLogits,
     make_glimpse_network,
@@ -27,7 +27,6 @@ from nogs_bench.builders.glimpse_networks import (
 from nogs_bench.builders.posterior import along
 from nogs_bench.builders.roles import Roles
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
-from nogs_bench.images import LabelledImages
 from nogs_bench.progress import progress_bars
 from nogs_bench.task import Task
 
@@ -114,14 +113,6 @@ class PreparedAvp:
 
     def _logits(self, rows: Tensor, cells: Tensor) -> tuple[Tensor, ...]:
         return self.prepared.logits(rows, cells).split(self.avp.classes, dim=1)
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Training images and the sequences that an AVP chose for them, int64 (n, T) cells."""
-
-    images: LabelledImages
-    cells: np.ndarray
 
 
 def train_avp(
@@ -264,10 +255,8 @@ def _batches(
         if chosen is not None:
             count = round(task.avp.chosen_share * size)
             picked = rng.integers(len(chosen.cells), size=count)
-            images[:count], labels[:count] = (
-                chosen.images.images[picked],
-                chosen.images.labels[picked],
-            )
+            seen = chosen.images[chosen.rows[picked]]
+            images[:count], labels[:count] = seen.images, seen.labels
             t[:count] = rng.integers(1, task.T + 1, size=count)
             last = cells[np.arange(count), t[:count] - 1]
             cells[:count, : task.T] = chosen.cells[picked]

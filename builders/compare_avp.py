@@ -15,7 +15,7 @@ import torch
 from nogs_bench.artefact import Provenance, write_json
 from nogs_bench.builders.avp import Avp, seconds_per_epoch, validate_avp
 from nogs_bench.builders.calibration import calibration, fixed_cells
-from nogs_bench.builders.posteriors import TrainedAvp
+from nogs_bench.builders.posteriors import TrainedAvp, check_images
 from nogs_bench.builders.roles import Roles, assign_roles
 from nogs_bench.builders.stage import Workspace
 from nogs_bench.device import choose_device
@@ -90,6 +90,7 @@ def compare_avp(
             for name, each, avp in zip(names, tasks, untrained, strict=True)
         ]
     roles = assign_roles(task, task.annotation.images, seed, data_folder(data))
+    check_images(task, roles)
     folder = Path(out) if out else Path("nogs") / "compare-avp" / task.name.replace(":", "-")
     return [_measure(each, roles, seconds, folder, seed, threads, device) for each in tasks]
 

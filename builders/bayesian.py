@@ -33,7 +33,7 @@ def bayesian(problem: Problem) -> Steps:
     new = lattice(problem.shape, START)
     budget = max(len(new), round(SHARE * problem.cells))
     while True:
-        values = yield Ask(new, 0, problem.samples)
+        values = yield Ask(new, np.arange(problem.samples))
         means[new] = values.mean(1)
         errors[new] = values.std(1) / np.sqrt(problem.samples)
         known = np.flatnonzero(np.isfinite(means))

@@ -24,6 +24,7 @@ def coarse_to_fine(problem: Problem) -> Steps:
     coarse = lattice(problem.shape, LATTICE**2)
     race = Race(problem)
     count = min(COARSE, problem.samples)
+    yield from race.sort()
     yield from race.show(coarse, count)
     epe = np.full(problem.cells, np.nan)
     epe[coarse] = race.values[coarse, :count].mean(1)

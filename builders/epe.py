@@ -80,7 +80,7 @@ class StepEpe:
         """int64 (m,) each: the distinct completions and cells asked for and not known yet."""
         wanted = np.zeros(self._nats.shape[1:], bool)
         for ask in asks:
-            wanted[np.ix_(ask.cells, self._distinct[ask.start : ask.stop])] = True
+            wanted[np.ix_(ask.cells, self._distinct[ask.completions])] = True
         cells, completions = np.nonzero(wanted & np.isnan(self._nats[0]))
         return completions, cells
 
@@ -89,6 +89,6 @@ class StepEpe:
         self._nats[:, cells, completions] = nats
 
     def answer(self, target: int, ask: Ask) -> np.ndarray:
-        """float64 (k, stop - start): what a search for a target asked for."""
+        """float64 (k, m): what a search for a target asked for."""
         nats = self._nats[self.targets.index(target)]
-        return nats[np.ix_(ask.cells, self._distinct[ask.start : ask.stop])].astype(np.float64)
+        return nats[np.ix_(ask.cells, self._distinct[ask.completions])].astype(np.float64)

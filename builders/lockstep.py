@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from torch import Tensor
 from nogs_bench.builders.epe import Criterion, StepEpe
 from nogs_bench.builders.posterior import Posterior, Prepared, prepare
 from nogs_bench.builders.search import Ask, Found, Problem, Search, Steps
-from nogs_bench.errors import NogsError
 from nogs_bench.registry import Registry
 
 PAIRS_AT_ONCE = 512
@@ -56,7 +56,7 @@ class Evaluator:
             for number, step in enumerate(steps):
                 for target in step.targets:
                     key = number, target
-                    running[key] = search(Problem(shape, step.samples))
+                    running[key] = search(Problem(shape, step.samples, tuple(step.prefix.tolist())))
                     asks[key] = next(running[key])
             while asks:
                 batch.answer(
@@ -141,13 +141,8 @@ class _Batch:
     def _logs(self, rows: Tensor, cells: Tensor) -> list[Tensor]:
         if self._targets == [self.evaluator.target]:
             return [self.prepared.log_posterior(rows, cells)]
-        every = getattr(self.prepared, "log_posteriors", None)
-        if every is None:
-            raise NogsError(
-                "this posterior knows one label alone; annotate the tasks one by one, or use "
-                "--posterior avp"
-            )
-        logs = every(rows, cells)
+        prepared: Any = self.prepared
+        logs = prepared.log_posteriors(rows, cells)
         return [logs[target] for target in self._targets]
 
     @property

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nogs_bench.errors import NogsError
+
 ALONG_ROWS = 500
 
 
@@ -35,8 +37,9 @@ class Posterior(Protocol):
 class Prepared(Protocol):
     """A step's completions, with all that their candidates share computed once.
 
-    May also have `log_posteriors`, with the same arguments, which returns such a tensor for every
-    label of the family, all from one pass.
+    Where several labels are annotated for, also has `log_posteriors`, with the same arguments, which
+    returns such a tensor for every label of the family, all from one pass. May have
+    `pairs_at_once`, how many pairs it is best asked for at a time.
     """
 
     def log_posterior(self, rows: Tensor, cells: Tensor) -> Tensor:
@@ -78,10 +81,13 @@ class _Spelled:
         return self.posterior.log_posterior(*self._inputs(rows, cells))
 
     def log_posteriors(self, rows: Tensor, cells: Tensor) -> list[Tensor]:
-        every: list[Tensor] = self.posterior.log_posteriors(  # type: ignore[attr-defined]
-            *self._inputs(rows, cells)
-        )
-        return every
+        every: Any = getattr(self.posterior, "log_posteriors", None)
+        if every is None:
+            raise NogsError(
+                "this posterior knows one label alone; annotate the tasks one by one, or use "
+                "--posterior avp"
+            )
+        return list(every(*self._inputs(rows, cells)))
 
     def _inputs(self, rows: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
         return self.images[rows], torch.cat([self.prefix[rows], cells[:, None]], dim=1)

@@ -26,10 +26,12 @@ class Problem:
     - `shape`: rows and columns of the grid of cells, which are numbered row by row.
     - `samples`: N, the number of completions, in random order, the same for every cell (common
       random numbers).
+    - `taken`: cells taken so far; a glimpse there again shows nothing new.
     """
 
     shape: tuple[int, int]
     samples: int
+    taken: tuple[int, ...] = ()
 
     @property
     def cells(self) -> int:
@@ -38,14 +40,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ask:
-    """Wanted: the nats of completions `start .. stop - 1` at `cells`, int64 (k,).
-
-    The answer is float64 (k, stop - start).
-    """
+    """Wanted: the nats of `completions`, int64 (m,), at `cells`, int64 (k,); float64 (k, m)."""
 
     cells: np.ndarray
-    start: int
-    stop: int
+    completions: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -71,14 +69,14 @@ SEARCHES: Registry[Search] = Registry("search", group="nogs_bench.searches")
 
 
 def run_search(
-    search: Search, problem: Problem, values: Callable[[np.ndarray, int, int], np.ndarray]
+    search: Search, problem: Problem, values: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> Found:
-    """One search alone; `values(cells, start, stop)` answers what it asks."""
+    """One search alone; `values(cells, completions)` answers what it asks."""
     steps = search(problem)
     try:
         ask = next(steps)
         while True:
-            ask = steps.send(values(ask.cells, ask.start, ask.stop))
+            ask = steps.send(values(ask.cells, ask.completions))
     except StopIteration as end:
         found: Found = end.value
         return found
@@ -96,7 +94,7 @@ def load_searches() -> Registry[Search]:
 @SEARCHES.register("exhaustive")
 def exhaustive(problem: Problem) -> Steps:
     """Every completion at every cell, as algorithm 1."""
-    values = yield Ask(np.arange(problem.cells), 0, problem.samples)
+    values = yield Ask(np.arange(problem.cells), np.arange(problem.samples))
     epe = values.mean(1)
     return Found(int(epe.argmin()), epe)
 
@@ -115,7 +113,7 @@ def halving(problem: Problem) -> Steps:
     target = max(1, min(round(samples * FIRST_SHARE), samples))
     after: dict[int, np.ndarray] = {}
     while True:
-        values = yield Ask(alive, used, target)
+        values = yield Ask(alive, np.arange(used, target))
         totals[alive] += values.sum(1)
         counts[alive] = target
         after[target] = totals / target

@@ -70,7 +70,7 @@ def _values(bank: LabelledImages, criterion: str, rows: np.ndarray) -> np.ndarra
     seen = []
 
     def everything(problem: Problem) -> Steps:
-        seen.append((yield Ask(np.arange(4), 0, problem.samples)))
+        seen.append((yield Ask(np.arange(4), np.arange(problem.samples))))
         return Found(0, seen[0].mean(1))
 
     evaluator = Evaluator(BankPosterior(bank, GRID, 2), CRITERIA[criterion], 0)

@@ -102,7 +102,7 @@ def lattice(problem: Problem) -> Steps:
     """Every fifth row and column of 50 x 50 cells, by all completions."""
     chosen = np.arange(problem.cells).reshape(50, 50)[::5, ::5].ravel()
     epe = np.full(problem.cells, np.nan)
-    epe[chosen] = (yield Ask(chosen, 0, problem.samples)).mean(1)
+    epe[chosen] = (yield Ask(chosen, np.arange(problem.samples))).mean(1)
     return Found(int(np.nanargmin(epe)), epe)
 
 

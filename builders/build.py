@@ -49,6 +49,7 @@ def build(
     observed: str | None = None,
     precision: str = "float32",
     folds: int = 1,
+    samples: int | None = None,
 ) -> Path:
     """Annotate a task's first `images` training images and write the dataset folder `out`.
 
@@ -60,7 +61,7 @@ def build(
     - `images`: how many to annotate (default: the task's `annotation.images`).
     - `data`: folder of the task's images, where they need one.
     - `posterior`: `"avp"` trains one; `"bank"` computes it from labelled images.
-    - `criterion`, `search`, `observed`: override the task's `annotation`.
+    - `criterion`, `search`, `samples`, `observed`: override the task's `annotation`.
     - `workers`: annotating processes (default: one a core; one if on a GPU). Changes no byte.
     - `threads`: threads that train the AVP. Sums are added in another order with another number,
       so it is part of what made the AVP; one makes the same bytes on any number of cores.
@@ -92,6 +93,7 @@ def build(
         bank_images=bank_images,
         completion=completion,
         observed=observed,
+        samples=samples,
         precision=precision,
     )
     if folds < 1:

@@ -8,6 +8,7 @@ from nogs_bench.builders.racing import FIRST, Race, interpolated
 from nogs_bench.builders.search import SEARCHES, Problem, Steps
 
 LATTICE = 7
+SPACING = 4
 COARSE = 2 * FIRST
 SHARE = 0.15
 FEWEST = 12
@@ -21,7 +22,8 @@ def coarse_to_fine(problem: Problem) -> Steps:
     `epe` is interpolated where cells never ran, and `bound` is infinite: it would have to cover
     those too.
     """
-    coarse = lattice(problem.shape, LATTICE**2)
+    side = max(LATTICE, round(max(problem.shape) / SPACING))
+    coarse = lattice(problem.shape, side**2)
     race = Race(problem)
     count = min(COARSE, problem.samples)
     yield from race.sort()

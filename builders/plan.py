@@ -36,6 +36,7 @@ class BuildPlan:
     bank_images: int | None = None
     completion: str | None = None
     observed: str | None = None
+    samples: int | None = None
     precision: str = "float32"
     fold: Fold = WHOLE
 
@@ -87,6 +88,7 @@ class BuildPlan:
             bank_images=self.bank_images,
             completion=self.completion,
             observed=self.observed,
+            samples=self.samples,
         )
         return replace(task, annotation=annotation)
 

@@ -37,8 +37,8 @@ class Posterior(Protocol):
 class Prepared(Protocol):
     """A step's completions, with all that their candidates share computed once.
 
-    Where several labels are annotated for, also has `log_posteriors`, with the same arguments, which
-    returns such a tensor for every label of the family, all from one pass. May have
+    Where several labels are annotated for, also has `log_posteriors`, with the same arguments,
+    which returns such a tensor for every label of the family, all from one pass. May have
     `pairs_at_once`, how many pairs it is best asked for at a time.
     """
 

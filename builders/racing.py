@@ -36,7 +36,7 @@ class Race:
     """One race over the completions of a problem, joined by more cells if need be.
 
     In each round all cells in it have seen the same first completions, twice as many as in the
-    round before. A cell stays if its mean difference to the leader is less than the upper `RISK`
+    round before. A cell stays if its mean difference to the leader is less than the upper `risk`
     quantile of Student's t allows, less a tolerance of 0.002 nats. The errors are of what the mean
     over all N completions will be, so they vanish as n goes to N; a cell's variance, uncertain
     after few completions, is averaged with the median of all.
@@ -53,8 +53,8 @@ class Race:
     the rounds (a union bound), and takes the completions for independent draws.
     """
 
-    def __init__(self, problem: Problem):
-        self.problem = problem
+    def __init__(self, problem: Problem, risk: float = RISK):
+        self.problem, self.risk = problem, risk
         self.values = np.full((problem.cells, problem.samples), np.nan)
         self.seen = np.zeros(problem.cells, np.int64)
         self.order = np.arange(problem.samples)
@@ -93,7 +93,7 @@ class Race:
         if count == self.problem.samples:
             return differences.mean(1) <= 0
         error = self._errors(differences) * np.sqrt(1 - count / self.problem.samples)
-        most = student.isf(RISK, count - 1) * error - TOLERANCE
+        most = student.isf(self.risk, count - 1) * error - TOLERANCE
         return differences.mean(1) <= np.maximum(most, 0)
 
     @staticmethod

@@ -63,6 +63,7 @@ def build(
     workers: Annotated[int | None, typer.Option(min=1, help="Annotating processes.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
+    samples: Annotated[int | None, typer.Option(min=1, help="Completions an estimate.")] = None,
     observed: Annotated[
         str | None, typer.Option(help="At earlier glimpses: sample's or pasted pixels.")
     ] = None,
@@ -96,6 +97,7 @@ def build(
             device=device,
             with_images=not without_images,
             observed=observed,
+            samples=samples,
             precision=precision,
             folds=folds,
         )

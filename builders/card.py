@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nogs_bench.builders.parquet import Annotations
+from nogs_bench.builders.card_fields import UNKNOWN, card_fields, pretty_name
 from nogs_bench.task import Task
 
 PAPER = "Near-Optimal Glimpse Sequences for Improved Hard Attention Neural Network Training"
@@ -27,14 +27,19 @@ PRIVATE = (
     "**For your own use: do not publish or pass on this folder.** It holds images that may not be "
     "redistributed ({licence})."
 )
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (10**6, "100K<n<1M"))
+NO_LICENCE = (
+    "**The sequences' licence is unknown**: their origin names none. Ask its authors before you "
+    "pass them on."
+)
 
 
 def dataset_card(
     task: Task,
     record: Mapping[str, Any],
     configs: Mapping[str, Mapping[str, Any]],
-    annotations: Annotations,
+    epe: np.ndarray | None,
+    where: str = "PATH or OWNER/NAME",
+    figure: str | None = None,
 ) -> str:
     """The text of `README.md`: YAML for the Hub, then Markdown for people.
 
@@ -42,15 +47,20 @@ def dataset_card(
 
     - `record`: what `provenance.json` holds.
     - `configs`: for each config its `features` and YAML `metadata`, the default one first.
+    - `epe`: float32 (n, T), of the annotated images, nats; None where it is not known.
+    - `where`: the dataset's name, as `load` takes it.
+    - `figure`: name of a drawing of the locations beside the card.
     """
+    licence = record.get("licence", task.licence)
     body = [
-        f"# Near-optimal glimpse sequences: {task.name}",
+        f"# {pretty_name(task)}",
         *([] if record["publishable"] else [PRIVATE.format(licence=task.images_licence)]),
         f"{task.description}. {record['annotated']:,} of {record['images']['train']:,} training "
         f"images carry a sequence of {task.T} glimpse locations, chosen one after the other to "
         "leave the least expected uncertainty about the label. They supervise, in part, the "
         f"training of a hard-attention network ([{PAPER}](https://arxiv.org/abs/1906.05462)).",
-        '```python\nfrom nogs_bench import load\n\nrows = load("PATH or OWNER/NAME")["train"]\n```',
+        f'```python\nfrom nogs_bench import load\n\nrows = load("{where}")["train"]\n```',
+        *([f"![Where the glimpses of each step lie]({figure})"] if figure else []),
         "## Columns",
         _columns(task, configs),
         _splits(record["images"]),
@@ -58,46 +68,24 @@ def dataset_card(
         f"Sequences: {record['origin']}. Locations lie on a grid of {task.grid.shape[0]} x "
         f"{task.grid.shape[1]} cells of a {task.image_size} x {task.image_size} image; a glimpse "
         f"is {task.glimpse_size} x {task.glimpse_size} pixels. Images: {task.source.summary}.",
-        "```json\n" + json.dumps(record["made_by"], indent=1, sort_keys=True) + "\n```",
+        *_cost(record),
+        "<details><summary>Configuration and digests</summary>\n\n```json\n"
+        + json.dumps(record["made_by"], indent=1, sort_keys=True)
+        + "\n```\n\n</details>",
         f"Content digest (sha256): `{record['digest']}`",
+        _files(record["files"]),
         "## Quality",
         *_quality(record["quality"], record["calibration"]),
-        *_epe(annotations.epe),
-        "## Limits",
-        LIMITS,
+        *_epe(epe),
+        "## Limits and biases",
+        "\n".join([LIMITS, *(f"- {caveat}" for caveat in task.caveats)]),
         "## Licence",
-        f"Sequences: {task.licence}. Images: {task.images_licence}.",
+        *([NO_LICENCE] if licence == UNKNOWN else []),
+        f"Sequences: {licence}. Images: {task.images_licence}.",
         "## Citation",
         f"```bibtex\n{CITATION}\n```",
     ]
-    return f"---\n{_metadata(task, record, configs)}\n---\n\n" + "\n\n".join(body) + "\n"
-
-
-def _metadata(
-    task: Task, record: Mapping[str, Any], configs: Mapping[str, Mapping[str, Any]]
-) -> str:
-    from datasets import DatasetInfo
-    from datasets.info import DatasetInfosDict
-    from datasets.utils.metadata import MetadataConfigs
-    from huggingface_hub import DatasetCardData
-
-    rows = sum(record["images"].values())
-    size = next((name for limit, name in _SIZES if rows < limit), "n>1M")
-    data = DatasetCardData(
-        license=task.licence.lower(),
-        pretty_name=f"Near-optimal glimpse sequences: {task.name}",
-        task_categories=["image-classification"],
-        size_categories=[size],
-        tags=["hard-attention", "glimpses", "bayesian-optimal-experimental-design", "nogs-bench"],
-    )
-    infos = {
-        name: DatasetInfo(features=config["features"], config_name=name)
-        for name, config in configs.items()
-    }
-    DatasetInfosDict(infos).to_dataset_card_data(data)
-    metadata = {name: dict(config["metadata"]) for name, config in configs.items()}
-    MetadataConfigs(metadata).to_dataset_card_data(data)
-    return data.to_yaml()
+    return f"---\n{card_fields(task, record, configs)}\n---\n\n" + "\n\n".join(body) + "\n"
 
 
 def _columns(task: Task, configs: Mapping[str, Any]) -> str:
@@ -140,6 +128,28 @@ def _columns(task: Task, configs: Mapping[str, Any]) -> str:
 def _splits(images: Mapping[str, int]) -> str:
     rows = [(name, f"{count:,}") for name, count in images.items()]
     return _table(("split", "images"), rows)
+
+
+def _cost(record: Mapping[str, Any]) -> list[str]:
+    """What the search took, where sequences were built rather than imported."""
+    made_by, count = record["made_by"], record["annotated"]
+    if "evaluations" not in made_by or not count:
+        return []
+    posteriors = made_by["evaluations"]
+    text = (
+        f"The search computed {posteriors:,} posteriors, {posteriors / count:,.0f} for each image "
+        "(the first step, which all share, not counted)."
+    )
+    sizes = made_by.get("effective_samples")
+    if not sizes:
+        return [text]
+    header = ("", *(f"t = {t}" for t in range(1, len(sizes) + 1)))
+    row = ("effective samples, mean", *(f"{size:,.1f}" for size in sizes))
+    return [text, _table(header, [row])]
+
+
+def _files(files: Mapping[str, str]) -> str:
+    return _table(("file", "sha256"), [(f"`{n}`", f"`{d}`") for n, d in files.items()])
 
 
 def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] | None) -> list[str]:

@@ -84,6 +84,7 @@ def write_dataset(
             "digest": digest,
             "nogs_bench": package_version(),
             "origin": origin,
+            "licence": task.licence,
             "annotated": len(annotations.index),
             "images": {name: len(rows) for name, rows in splits.items()},
             "files": {
@@ -96,7 +97,7 @@ def write_dataset(
             "made_by": dict(provenance),
         }
         write_json(folder / PROVENANCE, record)
-        write_text(folder / CARD, dataset_card(task, record, configs, annotations))
+        write_text(folder / CARD, dataset_card(task, record, configs, annotations.epe))
     return out
 
 
@@ -129,6 +130,16 @@ def _write_configs(
         files["maps"] = {"train": "maps/train.parquet"}
         columns = {"index": annotations.index, "epe_map": annotations.maps.astype(np.float16)}
         write_parquet(folder / "maps/train.parquet", columns, types["maps"])
+    return describe_configs(types, files, digest)
+
+
+def describe_configs(
+    types: Mapping[str, Any], files: Mapping[str, Mapping[str, str]], digest: str
+) -> dict[str, dict[str, Any]]:
+    """For each config the `features` and YAML `metadata` that the card gives; the first is default.
+
+    `files` names each config's file of each split, `digest` is that of the content.
+    """
     first = next(iter(types))
     return {
         config: {

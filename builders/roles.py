@@ -104,8 +104,8 @@ def _from_sampler(
     return Roles(
         annotated=train[:images],
         numbers=np.arange(images),
-        bank=source.sample(f"bank-{seed}", 0, task.annotation.bank_images),
-        avp=lambda epoch: source.sample(f"avp-{seed}", epoch * count, count),
+        bank=source.sample(f"bank-{seed}", 0, task.annotation.bank_images, data),
+        avp=lambda epoch: source.sample(f"avp-{seed}", epoch * count, count, data),
         avp_validation=source.load("avp_validation", data),
         record={
             "annotated": f"train 0..{images - 1}",

@@ -124,6 +124,7 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         "roles": roles.record,
         "bank": roles.bank.digest(),
         "annotated": roles.annotated.digest(),
+        "fold": asdict(plan.fold),
     }
     before: tuple[str, ...] = ()
     if roles.generated:

@@ -69,10 +69,13 @@ class ImageSource(Protocol):
 class Sampler(Protocol):
     """A source that can also draw from p(image, label) without end."""
 
-    def sample(self, stream: str, start: int, count: int) -> LabelledImages:
+    def sample(
+        self, stream: str, start: int, count: int, data: Path | None = None
+    ) -> LabelledImages:
         """Images `start .. start + count - 1` of the independent stream called `stream`.
 
-        An image depends on its stream and number alone, not on the range it is asked for in.
+        `data` is the folder the user named, if any. An image depends on its stream and number
+        alone, not on the range it is asked for in.
         """
         ...
 

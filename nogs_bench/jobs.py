@@ -25,7 +25,14 @@ from nogs_bench.metrics import measure, policy_classifier
 from nogs_bench.model import load_model
 from nogs_bench.pretrain import GLIMPSES, load_pretrained, pretrain
 from nogs_bench.randomness import derive
-from nogs_bench.result import Environment, RunConfig, RunResult, save_result
+from nogs_bench.result import (
+    FORMAT_VERSION,
+    Environment,
+    RunConfig,
+    RunResult,
+    save_result,
+    step_locations,
+)
 from nogs_bench.task import TASKS, Pretraining, Task, get_task
 from nogs_bench.trainer import Report, Run, train
 
@@ -170,16 +177,18 @@ def do_run(job: Job, report: Report) -> None:
         report,
     )
     report(job.steps, "testing")
-    classify = policy_classifier(model, task, Fovea(task.grid, device))
+    looks = torch.zeros(task.T, task.grid.cells, dtype=torch.int64, device=device)
+    classify = policy_classifier(model, task, Fovea(task.grid, device), looks)
     test = _images(job.place, "test", task, device)
     metrics = measure(model, classify, test, config.hyperparameters.rollouts)
     result = RunResult(
         **dict(config),
-        format_version=1,
+        format_version=FORMAT_VERSION,
         curve=curve,
         test=metrics,
         wall_time_s=round(seconds, 3),
         environment=environment(device),
+        locations=step_locations(looks.tolist()),
     )
     save_result(result, Path(job.place.out))
     job.checkpoint.unlink(missing_ok=True)

@@ -14,30 +14,42 @@ from nogs_bench.images import ImageSource, LabelledImages, data_folder
 from nogs_bench.task import Task
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
     from PIL.Image import Image
 
 
-def join_images(rows: DatasetDict, task: Task, images: Path | None) -> DatasetDict:
+def join_images(rows: Any, task: Task, images: Path | None, format: str | None = None) -> Any:
     """`rows` whose items also have an `image`, read from the task's source when asked for.
 
     **Arguments**
 
-    - `rows`: splits of the config `annotations` of `task`.
+    - `rows`: of the config `annotations` of `task`: a dict of splits, or one, streaming or not.
     - `images`: the folder that the task's source reads; None where it needs none.
+    - `format`: as `load` has it.
 
-    Raises `NogsError` if the images are missing, are fewer than the rows say, or have other labels.
+    Raises `NogsError` if the images are missing, are fewer than the rows say, or have other labels;
+    where rows stream, when it comes to them.
     """
-    for split, part in rows.items():
-        folder = data_folder(images)
-        _check(part, task.source.load(split, folder), f"{task.name}, {split}", task.target)
-        rows[split] = part.with_transform(_AddImage(task.source, split, folder))
-    return rows
+    if isinstance(rows, dict):
+        for split, part in rows.items():
+            rows[split] = join_images(part, task, images, format)
+        return rows
+    from datasets import IterableDataset
 
-
-def _check(rows: Dataset, source: LabelledImages, where: str, target: int) -> None:
+    split = str(rows.split)
+    if not split.split("[")[0].isidentifier():
+        raise NogsError(f"images are joined to one split, not to {split!r}")
+    add = _AddImage(task, split.split("[")[0], data_folder(images), format)
+    if isinstance(rows, IterableDataset):
+        return rows.map(add, batched=True)
     plain = rows.with_format("numpy")
-    index, label = plain["index"][:], plain["label"][:]
+    check_rows(plain["index"][:], plain["label"][:], add.rows, f"{task.name}, {split}", task.target)
+    return rows.with_transform(add)
+
+
+def check_rows(
+    index: np.ndarray, label: np.ndarray, source: LabelledImages, where: str, target: int
+) -> None:
+    """Raise `NogsError` unless image `index` of `source` has the label `label`, where both know."""
     if len(index) and index.max() >= len(source):
         raise NogsError(f"{where}: row {index.max()} has no image, there are {len(source)}")
     labels = source.labels[index, target]
@@ -56,22 +68,46 @@ class _AddImage:
     Pickled and digested (as `datasets` does) without the images, which are read again.
     """
 
-    source: ImageSource
+    task: Task
     split: str
     folder: Path | None
+    format: str | None
+
+    @property
+    def source(self) -> ImageSource:
+        return self.task.source
 
     @cached_property
-    def images(self) -> np.ndarray:
-        """uint8 (n, channels, size, size)."""
-        return self.source.load(self.split, self.folder).images
+    def rows(self) -> LabelledImages:
+        return self.source.load(self.split, self.folder)
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         if "index" not in batch:
+            return self._formatted(batch)
+        index = np.asarray(batch["index"])
+        if "label" in batch:
+            where = f"{self.task.name}, {self.split}"
+            check_rows(index, np.asarray(batch["label"]), self.rows, where, self.task.target)
+        images = self.rows.images[index]
+        if self.format is None:
+            return {"image": [picture(image) for image in images], **batch}
+        return self._formatted({"image": images, **batch})
+
+    def _formatted(self, batch: dict[str, Any]) -> dict[str, Any]:
+        if self.format is None:
             return batch
-        return {"image": [picture(self.images[row]) for row in batch["index"]], **batch}
+        arrays = {name: np.asarray(values) for name, values in batch.items()}
+        for name, array in arrays.items():
+            if array.dtype == np.float64:
+                arrays[name] = array.astype(np.float32)
+        if self.format == "numpy":
+            return arrays
+        import torch
+
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def picture(pixels: np.ndarray) -> Image:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import Any
 
-from nogs_bench.artefact import read_provenance
+from nogs_bench.artefact import PROVENANCE, digest_file, read_provenance
 from nogs_bench.errors import NogsError
+from nogs_bench.hub import hub_errors, is_offline, require_hub
 from nogs_bench.task import TASKS, Task, get_task
 
-if TYPE_CHECKING:
-    from datasets import DatasetDict
-
-HUB_TIMEOUT = 5.0
+OWNER = "nogs"
+CARD = "README.md"
+FORMATS = (None, "numpy", "torch", "tensors")
 
 
 def load(
@@ -22,80 +21,191 @@ def load(
     config: str | None = None,
     images: str | Path | bool | None = None,
     task: str | Task | None = None,
-) -> DatasetDict:
-    """The dataset in a folder, or of a name on the Hub, as a `datasets.DatasetDict`.
+    *,
+    split: str | None = None,
+    revision: str | None = None,
+    streaming: bool = False,
+    format: str | None = None,
+) -> Any:
+    """The dataset in a folder, of a task, or of a name on the Hub.
 
     **Arguments**
 
-    - `name`: a folder that `nogs-bench build` wrote, or `OWNER/NAME` on the Hugging Face Hub. A
-      folder that exists wins.
+    - `name`: a folder that `nogs-bench build` wrote; `OWNER/NAME` on the Hugging Face Hub; or a
+      task: the sequences that the package ships, those in `nogs/TASK`, or the Hub's `nogs/TASK`.
+      A folder that exists wins.
     - `config`: `"default"` (with images), `"annotations"` (without) or `"maps"` (the expected
       posterior entropy of every location); None takes the dataset's default.
     - `images`: joins images to the config `annotations`: the folder that the task's source reads
       (what `nogs-bench prepare` wrote, for images that may not be redistributed), or True where it
       needs none. Each row then has an `image`, read when the row is (`select` rows rather than
-      `filter` them: that reads every image). Another format, such as `"torch"`, takes it off.
+      `filter` them: that reads every image).
     - `task`: a registered name, `FILE.py:NAME`, or a `Task`, whose images are joined; None: the
-      one that the folder names, or that the name on the Hub ends in.
+      one that the dataset names.
+    - `split`: `"train"`, `"validation"` or `"test"`, also as `"train[:100]"`; None: all.
+    - `revision`: of a dataset on the Hub: a tag, such as `publish` sets, a branch or a commit.
+    - `streaming`: read rows as they are asked for; nothing of the Hub's parquet is kept.
+    - `format`: None gives Python values, and images as PIL's; `"numpy"` and `"torch"` give arrays,
+      images as uint8 (channels, height, width), integers as int64 and `epe_map` as float32: such
+      rows are what `torch.utils.data.DataLoader` takes. `"tensors"` reads all at once: a dict of
+      one tensor a column, images (n, channels, height, width).
 
-    Raises `NogsError` if there is no such dataset, it is not whole, it lacks the config, or the
-    images are missing or others.
+    **Returns** a `datasets.DatasetDict`, with `split` a `Dataset`; streaming, an
+    `IterableDatasetDict` or `IterableDataset`; for `"tensors"`, a dict of columns or of splits.
+
+    Raises `NogsError` if there is no such dataset, the Hub is out of reach, a file is not the one
+    whose sha256 its `provenance.json` records, the config is missing, or the images are missing or
+    others.
     """
-    if images is None or images is False:
-        return _load(name, config)
-    if config not in (None, "annotations"):
+    joins = images is not None and images is not False
+    if joins and config not in (None, "annotations"):
         raise NogsError(f"images are joined to the config 'annotations', not {config!r}")
-    from nogs_bench.joining import join_images
+    if format not in FORMATS or (format == "tensors" and streaming):
+        known = ", ".join(repr(each) for each in FORMATS)
+        raise NogsError(
+            f"format {format!r}: there are {known}; 'tensors' are of the whole and cannot stream"
+        )
+    config = "annotations" if joins else config
+    where = _find(name)
+    if isinstance(where, Path):
+        folder = _local(where, revision)
+        _check_digests(folder, config)
+    else:
+        folder = _download(where, config, revision, streaming)
+    rows = _read(folder, where, config, split, streaming)
+    if joins:
+        from nogs_bench.joining import join_images
 
-    rows = _load(name, "annotations")
-    folder = None if images is True else Path(images)
-    return join_images(rows, get_task(task or _task_name(name)), folder)
+        data = None if images is True else Path(str(images))
+        rows = join_images(rows, get_task(task or _task_name(folder)), data, format)
+    elif format is not None:
+        rows = rows.with_format("torch" if format == "tensors" else format)
+    if format != "tensors":
+        return rows
+    return rows[:] if split else {name: part[:] for name, part in rows.items()}
 
 
-def _task_name(name: str | Path) -> str:
-    """The task of a dataset. Never `FILE.py:NAME`: no dataset may have a file run."""
-    if not Path(name).is_dir():
-        return str(name).rpartition("/")[2]
+def _find(name: str | Path) -> Path | str:
+    """The folder, or the name on the Hub."""
     import nogs_bench.tasks  # noqa: F401  (fills the registry)
 
-    known = str(read_provenance(Path(name)).get("task"))
+    if Path(name).is_dir():
+        return Path(name)
+    if str(name) not in TASKS.names():
+        return str(name)
+    from nogs_bench.annotations import SHIPPED
+
+    folders = (SHIPPED / name, Path(OWNER) / name)
+    return next((folder for folder in folders if folder.is_dir()), f"{OWNER}/{name}")
+
+
+def _task_name(folder: Path) -> str:
+    """The task of a dataset. Never `FILE.py:NAME`: no dataset may have a file run."""
+    known = str(read_provenance(folder).get("task"))
     if known not in TASKS.names():
         raise NogsError(
-            f"{name} is about the task {known}, which is not registered: name it (task=...)"
+            f"{folder} is about the task {known}, which is not registered: name it (task=...)"
         )
     return known
 
 
-def _load(name: str | Path, config: str | None) -> DatasetDict:
+def _local(folder: Path, revision: str | None) -> Path:
+    if revision is not None:
+        raise NogsError(
+            f"{folder} is a folder here, which has no revision {revision!r}; leave it out, or load "
+            "from the Hub in another working directory"
+        )
+    if not (folder / CARD).is_file():
+        raise NogsError(f"{folder} holds no whole dataset (no {CARD}); build it again")
+    return folder
+
+
+def _download(name: str, config: str | None, revision: str | None, streaming: bool) -> Path:
+    """A folder of the Hub's cache that holds card, provenance and, unless streaming, the rows."""
+    if name.count("/") != 1 or name.startswith((".", "/")):
+        raise NogsError(
+            f"no dataset {name!r}: there is no such folder or task, and it is not a name on the "
+            "Hub (OWNER/NAME)"
+        )
+    if not is_offline():
+        require_hub(f"no dataset {name!r} here")
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+
+    with hub_errors(f"{name} cannot be loaded"):
+        card = hf_hub_download(name, CARD, repo_type="dataset", revision=revision)
+        commit = Path(card).parent.name
+        files = _files(Path(card), config)
+        wanted = [CARD, PROVENANCE, *([] if streaming else files)]
+        folder = Path(
+            snapshot_download(name, repo_type="dataset", revision=commit, allow_patterns=wanted)
+        )
+        if not streaming:
+            _check_digests(folder, config)
+        elif (folder / PROVENANCE).is_file():
+            recorded = read_provenance(folder)["files"]
+            found = HfApi().get_paths_info(name, files, repo_type="dataset", revision=commit)
+            for file in found:
+                digest = getattr(getattr(file, "lfs", None), "sha256", None)
+                _require_digest(f"{name}/{file.path}", digest, recorded.get(file.path, digest))
+    return folder
+
+
+def _files(card: Path, config: str | None) -> list[str]:
+    """Paths of a config's files, as the card gives them; of all configs for None."""
+    from huggingface_hub import DatasetCard
+
+    configs = DatasetCard.load(card).data.to_dict().get("configs", [])
+    default = next((c for c in configs if c.get("default")), None)
+    chosen = [
+        c for c in configs if config == c["config_name"] or (config is None and c == default)
+    ] or configs
+    parts = [part for c in chosen for part in c["data_files"]]
+    return [path for part in parts for path in _as_list(part["path"])]
+
+
+def _as_list(value: str | list[str]) -> Iterable[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _check_digests(folder: Path, config: str | None) -> None:
+    """Whether the files of a config are those that the folder's provenance records, if it has one.
+
+    `datasets` would notice nothing: rows that changed under the same card come from its cache.
+    """
+    if not (folder / PROVENANCE).is_file():
+        return
+    recorded = read_provenance(folder).get("files", {})
+    for name in _files(folder / CARD, config):
+        path = folder / name
+        if name in recorded and path.is_file():
+            _require_digest(str(path), digest_file(path), recorded[name])
+        elif name in recorded:
+            raise NogsError(f"{path} is missing; build or download the dataset again")
+
+
+def _require_digest(what: str, found: str | None, recorded: str | None) -> None:
+    if found != recorded:
+        raise NogsError(
+            f"{what} cannot be loaded: it is not the file whose sha256 {PROVENANCE} records; build "
+            "or download the dataset again"
+        )
+
+
+def _read(
+    folder: Path, where: Path | str, config: str | None, split: str | None, streaming: bool
+) -> Any:
     from datasets import get_dataset_config_names, load_dataset
     from datasets.exceptions import DatasetsError
 
-    folder = Path(name)
-    if folder.is_dir() and not (folder / "README.md").is_file():
-        raise NogsError(f"{folder} holds no whole dataset (no README.md); build it again")
-    if not folder.is_dir():
-        _require_hub(str(name))
+    # Streaming from the Hub there are no rows in the folder, only the commit that it is of.
+    remote = streaming and isinstance(where, str)
+    source, revision = (str(where), folder.name) if remote else (str(folder), None)
     try:
-        configs = get_dataset_config_names(str(name))
+        configs = get_dataset_config_names(source, revision=revision)
         if config is not None and config not in configs:
-            raise NogsError(f"{name} has no config {config!r}; it has {', '.join(configs)}")
-        return load_dataset(str(name), config)
+            raise NogsError(f"{where} has no config {config!r}; it has {', '.join(configs)}")
+        return load_dataset(source, config, split=split, revision=revision, streaming=streaming)
     except (OSError, ValueError, DatasetsError) as error:
         cause = error.__cause__ or error
         line = (str(cause).splitlines() or [type(cause).__name__])[0]
-        raise NogsError(f"{name} cannot be loaded: {line}") from error
-
-
-def _require_hub(name: str) -> None:
-    """Raise at once where the Hub cannot help: its client retries for half a minute."""
-    from datasets import config
-
-    what = f"no dataset {name!r}: there is no such folder"
-    if config.HF_HUB_OFFLINE:
-        return
-    if name.count("/") != 1 or name.startswith((".", "/")):
-        raise NogsError(f"{what}, and it is not a name on the Hub (OWNER/NAME)")
-    try:
-        urlopen(config.HF_ENDPOINT, timeout=HUB_TIMEOUT).close()
-    except URLError as error:
-        raise NogsError(f"{what}, and {config.HF_ENDPOINT} is out of reach") from error
+        raise NogsError(f"{where} cannot be loaded: {line}") from error

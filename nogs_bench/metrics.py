@@ -42,13 +42,21 @@ def complexity(model: Any, task: Task) -> dict[str, int]:
     }
 
 
-def policy_classifier(model: Any, task: Task, fovea: Fovea) -> Classifier:
-    """Class logits after one rollout of the model's own policy."""
+def policy_classifier(
+    model: Any, task: Task, fovea: Fovea, counts: Tensor | None = None
+) -> Classifier:
+    """Class logits after one rollout of the model's own policy.
+
+    `counts`: int64 (T, cells), to which the locations of every rollout are added.
+    """
 
     def classify(images: Tensor, generator: torch.Generator) -> Tensor:
         shape = (task.T, len(images))
         uniform = torch.rand(shape, generator=generator, device=images.device)
-        return roll_out(model, fovea, images, uniform).class_logits
+        rollout = roll_out(model, fovea, images, uniform)
+        if counts is not None:
+            counts.scatter_add_(-1, rollout.cells, torch.ones_like(rollout.cells))
+        return rollout.class_logits
 
     return classify
 

@@ -38,18 +38,27 @@ def plot_epe(folder: str | Path, index: int, out: str | Path) -> Path:
 
     Raises `NogsError` if the folder has no images or no maps, or the image is not annotated.
     """
-    case = _epe_case(Path(folder), index)
+    return draw_epe(_epe_case(Path(folder), index), f"image {index}", out)
+
+
+def draw_epe(case: EpeCase, name: str, out: str | Path) -> Path:
+    """As `plot_epe`, of a case that has maps, an image, or both; returns `out`."""
     steps = len(case.glimpses)
-    with drawing(Path(out), (1.5 * (steps + 1), 3.6)) as figure:
+    heights = [*([1, 0.05] if case.maps is not None else []), *([] if case.image is None else [1])]
+    with drawing(Path(out), (1.5 * (steps + 1), 1.76 * sum(heights))) as figure:
         grid = figure.add_gridspec(
-            3, steps + 1, height_ratios=(1, 0.05, 1), hspace=0.14, wspace=0.1
+            len(heights), steps + 1, height_ratios=heights, hspace=0.14, wspace=0.1
         )
         for t in range(steps):
-            mesh = _draw_map(figure.add_subplot(grid[0, t + 1]), case, t)
-            _draw_bar(figure, figure.add_subplot(grid[1, t + 1]), mesh)
-            _draw_seen(figure.add_subplot(grid[2, t + 1]), case, t)
-        _draw_note(figure.add_subplot(grid[0, 0]), "expected\nposterior\nentropy,\nnats")
-        _draw_image(figure.add_subplot(grid[2, 0]), case.image, f"image {index}: {case.label}")
+            if case.maps is not None:
+                mesh = _draw_map(figure.add_subplot(grid[0, t + 1]), case, case.maps[t], t)
+                _draw_bar(figure, figure.add_subplot(grid[1, t + 1]), mesh)
+            if case.image is not None:
+                _draw_seen(figure.add_subplot(grid[-1, t + 1]), case, case.image, t)
+        if case.maps is not None:
+            _draw_note(figure.add_subplot(grid[0, 0]), "expected\nposterior\nentropy,\nnats")
+        if case.image is not None:
+            _draw_image(figure.add_subplot(grid[-1, 0]), case.image, f"{name}: {case.label}")
     return Path(out)
 
 
@@ -106,17 +115,20 @@ def _draw_curves(
 
 
 @dataclass(frozen=True)
-class _EpeCase:
-    """One annotated image: pixels 0..1 (size, size, 3), glimpses (T, 2), maps (T, rows, cols)."""
+class EpeCase:
+    """One annotated image: pixels 0..1 (size, size, 3), glimpses (T, 2), maps (T, rows, cols).
+
+    None stands for an image or for maps that the dataset has not.
+    """
 
     grid: GlimpseGrid
-    image: np.ndarray
+    image: np.ndarray | None
     label: str
     glimpses: np.ndarray
-    maps: np.ndarray
+    maps: np.ndarray | None
 
 
-def _epe_case(folder: Path, index: int) -> _EpeCase:
+def _epe_case(folder: Path, index: int) -> EpeCase:
     rows, maps = load(folder, "default")["train"], load(folder, "maps")["train"]
     if not 0 <= index < len(rows):
         raise NogsError(f"--index {index}: {folder} has training images 0..{len(rows) - 1}")
@@ -127,8 +139,8 @@ def _epe_case(folder: Path, index: int) -> _EpeCase:
             f"--index {index}: image is not annotated in {folder}; the first is {first}"
         )
     row = rows[index]
-    return _EpeCase(
-        grid=_grid(folder),
+    return EpeCase(
+        grid=recorded_grid(folder),
         image=np.asarray(row["image"].convert("RGB"), np.float32) / 255,
         label=rows.features["label"].int2str(row["label"]),
         glimpses=np.asarray(row["glimpses"]),
@@ -136,7 +148,7 @@ def _epe_case(folder: Path, index: int) -> _EpeCase:
     )
 
 
-def _grid(folder: Path) -> GlimpseGrid:
+def recorded_grid(folder: Path) -> GlimpseGrid:
     """The grid that the dataset records."""
     record = read_provenance(folder)
     try:
@@ -156,10 +168,10 @@ def _draw_image(axes: Any, image: np.ndarray, title: str) -> None:
         spine.set(visible=True, color="0.75", linewidth=0.8)
 
 
-def _draw_map(axes: Any, case: _EpeCase, t: int) -> Any:
+def _draw_map(axes: Any, case: EpeCase, epe: np.ndarray, t: int) -> Any:
     """The map over the image's own area, each cell around the centre of its glimpse."""
-    edges = [_edges(steps, case.grid) for steps in (case.grid.cols, case.grid.rows)]
-    values = np.ma.masked_invalid(case.maps[t])
+    edges = [cell_edges(steps, case.grid) for steps in (case.grid.cols, case.grid.rows)]
+    values = np.ma.masked_invalid(epe)
     mesh = axes.pcolormesh(*edges, values, cmap="viridis", rasterized=True)
     row, col = case.glimpses[t] + case.grid.glimpse_size / 2
     axes.plot(col, row, "x", color="white", markersize=9, markeredgewidth=3.6)
@@ -172,18 +184,18 @@ def _draw_map(axes: Any, case: _EpeCase, t: int) -> Any:
     return mesh
 
 
-def _edges(steps: tuple[int, ...], grid: GlimpseGrid) -> np.ndarray:
+def cell_edges(steps: tuple[int, ...], grid: GlimpseGrid) -> np.ndarray:
     """Borders between cells whose glimpses begin at `steps`, pixels; the outer ones the image's."""
     centres = np.asarray(steps, float) + grid.glimpse_size / 2
     return np.concatenate([[0], (centres[1:] + centres[:-1]) / 2, [grid.image_size]])
 
 
-def _draw_seen(axes: Any, case: _EpeCase, t: int) -> None:
+def _draw_seen(axes: Any, case: EpeCase, image: np.ndarray, t: int) -> None:
     from matplotlib.patches import Rectangle
 
     taken = case.grid.pixel_to_index(case.glimpses[: t + 1])
     seen = case.grid.masks[taken].any(0)
-    _draw_image(axes, np.where(seen[..., None], case.image, UNSEEN), "")
+    _draw_image(axes, np.where(seen[..., None], image, UNSEEN), "")
     for step, (row, col) in enumerate(case.glimpses[: t + 1]):
         colour, width = (CHOSEN, 1.6) if step == t else ("0.45", 0.7)
         side = case.grid.glimpse_size

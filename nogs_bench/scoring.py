@@ -1,80 +1,31 @@
-"""Curves to numbers: everything a score says is recomputed here from the raw results.
-
-Times are in training iterations and known to the evaluation period. A time that a run did not
-reach is censored: it is kept as "more than the run's length", never dropped.
-"""
+"""Curves to numbers: everything a score says is recomputed here from the raw results."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from nogs_bench.curves import (
+    Curve,
+    Time,
+    area_under_curve,
+    iterations_to_accuracy,
+    iterations_to_cross_entropy,
+    time_to_target,
+)
 from nogs_bench.errors import NogsError
-from nogs_bench.result import Point, RunResult, load_results
+from nogs_bench.intervals import Estimate, SpeedUp, estimate, speed_up, speed_up_of_means
+from nogs_bench.ranking import Profile, performance_profiles, rank_ranges
+from nogs_bench.result import RunResult, load_results
 from nogs_bench.task import Convergence, Task, get_task
 
 BASELINE = "ram"
-RESAMPLES, LEVEL = 2000, 0.95
-
-Curve = Sequence[Point]
-Statistic = Callable[[np.ndarray], float]
-
-
-@dataclass(frozen=True)
-class Time:
-    """An iteration count that is known to lie in `low .. high`.
-
-    Reached at iteration i > 0: (i, i). Reached before training: (0, evaluation period), for what
-    it is compared with. Not reached: (length of the run, infinity).
-    """
-
-    low: float
-    high: float
-
-    @property
-    def censored(self) -> bool:
-        return math.isinf(self.high)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds with its percentile bootstrap interval.
-
-    - `values`: one for each seed, in the order of `ScoreRow.seeds`.
-    - `censored`: how many of them are only known to be greater; if any, mean and interval are
-      lower bounds.
-    """
-
-    mean: float
-    low: float
-    high: float
-    values: tuple[float, ...]
-    censored: int = 0
-
-
-@dataclass(frozen=True)
-class SpeedUp:
-    """How many times sooner than the baseline, over the seeds that both have (geometric mean).
-
-    The truth lies in `at_least .. at_most` (equal unless a time is censored; `at_most` is None
-    where nothing bounds it). `low`, `high` (None: unbounded): percentile bootstrap interval.
-    """
-
-    at_least: float
-    at_most: float | None
-    low: float
-    high: float | None
-    seeds: tuple[int, ...]
-
-    @property
-    def exact(self) -> bool:
-        return self.at_least == self.at_most
 
 
 @dataclass(frozen=True)
@@ -84,10 +35,16 @@ class ScoreRow:
     - `convergence`: the task's own criterion of the two that follow.
     - `convergence_cross_entropy`: `iterations_to_cross_entropy` (figure 5).
     - `convergence_accuracy`: `iterations_to_accuracy` (Table 1, CUB).
-    - `time_to_target`: `time_to_target` at the protocol's `target_accuracy`.
+    - `time_to_target`: `time_to_target` at the protocol's `target_accuracy`; `time_bounds`: the
+      low and high of each seed, high None where the run never got there.
     - `test_accuracy`: of single rollouts; `test_accuracy_averaged`: of M rollouts' mean.
     - `best_accuracy`: highest validation accuracy of the curve.
-    - `speed_up`: over RAM in time to target; None without RAM runs of the same seeds.
+    - `area_under_curve`: mean validation accuracy over the run.
+    - `speed_up`: over RAM in time to target, the geometric mean over seeds; `speed_up_of_means`:
+      the ratio of mean times; `convergence_speed_up`: the same of `convergence`; `test_gain`: of
+      test accuracy. Paired by seed; None without RAM runs of the same seeds.
+    - `rank`: the best and the worst that it can have by time to target among all methods and
+      models of the task and protocol; None where these ran for different lengths.
     """
 
     task: str
@@ -101,11 +58,22 @@ class ScoreRow:
     convergence_cross_entropy: Estimate
     convergence_accuracy: Estimate
     time_to_target: Estimate
+    time_bounds: tuple[tuple[float, float | None], ...]
     best_accuracy: Estimate
     test_accuracy: Estimate
     test_accuracy_averaged: Estimate
     test_cross_entropy: Estimate
+    area_under_curve: Estimate
     speed_up: SpeedUp | None
+    speed_up_of_means: SpeedUp | None
+    convergence_speed_up: SpeedUp | None
+    test_gain: Estimate | None
+    rank: tuple[int, int] | None = None
+
+    @property
+    def times(self) -> list[float]:
+        """Time to target of each seed, infinite where it never got there."""
+        return [math.inf if high is None else high for _, high in self.time_bounds]
 
 
 @dataclass(frozen=True)
@@ -118,79 +86,16 @@ class Scores:
         """The rows as plain JSON values."""
         return [asdict(row) for row in self.rows]
 
+    def profiles(self) -> dict[tuple[str, str], Profile]:
+        """(method, model) to its performance profile; the workloads are tasks and protocols.
 
-def iterations_to_cross_entropy(curve: Curve, tolerance: float) -> int:
-    """First iteration with CE(i) <= min CE + `tolerance` nats (figure 5)."""
-    limit = min(point.cross_entropy for point in curve) + tolerance
-    return next(point.iteration for point in curve if point.cross_entropy <= limit)
-
-
-def iterations_to_accuracy(curve: Curve, tolerance: float) -> int:
-    """First iteration with accuracy(i) >= max accuracy - `tolerance` (Table 1, CUB)."""
-    limit = max(point.accuracy for point in curve) - tolerance
-    return next(point.iteration for point in curve if point.accuracy >= limit)
-
-
-def time_to_target(curve: Curve, target: float) -> Time:
-    """First iteration with accuracy(i) >= `target`; censored if there is none."""
-    for point in curve:
-        if point.accuracy >= target:
-            return Time(point.iteration, point.iteration or curve[1].iteration)
-    return Time(curve[-1].iteration, math.inf)
-
-
-def speed_up(
-    baseline: Sequence[Time], method: Sequence[Time], seeds: Sequence[int]
-) -> SpeedUp | None:
-    """Geometric mean over paired runs of baseline time / method time, with what is known of it.
-
-    For a pair the ratio lies in baseline.low / method.high .. baseline.high / method.low.
-    """
-    if not seeds:
-        return None
-    pairs = list(zip(baseline, method, strict=True))
-    least = np.array([own.low / other.high for own, other in pairs])
-    most = np.array([own.high / other.low if other.low else math.inf for own, other in pairs])
-    at_most = geometric_mean(most)
-    low = bootstrap(least, geometric_mean)[0]
-    high = bootstrap(most, geometric_mean)[1]
-    return SpeedUp(
-        at_least=geometric_mean(least),
-        at_most=_finite(at_most),
-        low=low,
-        high=_finite(high),
-        seeds=tuple(seeds),
-    )
-
-
-def geometric_mean(values: np.ndarray) -> float:
-    """exp(mean(log values)); 0 if any is 0, unless one is infinite (then infinite)."""
-    if np.isinf(values).any():
-        return math.inf
-    return float(np.exp(np.log(values).mean())) if (values > 0).all() else 0.0
-
-
-def bootstrap(values: np.ndarray, statistic: Statistic) -> tuple[float, float]:
-    """Percentile bootstrap interval at 95 % of `statistic` over the seeds' values (n,).
-
-    2,000 resamples with replacement, drawn from a fixed seed. With one value, the interval is that
-    value: it says nothing of the spread.
-    """
-    rng = np.random.default_rng(0)
-    draws = values[rng.integers(len(values), size=(RESAMPLES, len(values)))]
-    statistics = np.sort([statistic(draw) for draw in draws])
-    tail = (1 - LEVEL) / 2
-    # Order statistics rather than interpolation, which infinities would turn into NaN.
-    at = [math.floor(tail * (RESAMPLES - 1)), math.ceil((1 - tail) * (RESAMPLES - 1))]
-    return float(statistics[at[0]]), float(statistics[at[1]])
-
-
-def estimate(values: Sequence[float], censored: int = 0) -> Estimate:
-    """Mean and interval of one value for each seed."""
-    array = np.asarray(values, dtype=np.float64)
-    mean = float(array.mean())
-    low, high = bootstrap(array, lambda draw: float(draw.mean()))
-    return Estimate(mean, low, high, tuple(float(value) for value in values), censored)
+        The time of a workload is the median over seeds, infinite where that is censored.
+        """
+        times: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
+        for row in self.rows:
+            workload = row.task, row.protocol
+            times.setdefault((row.method, row.model), {})[workload] = statistics.median(row.times)
+        return performance_profiles(times)
 
 
 def score(results: str | Path, task: str | Task | None = None) -> Scores:
@@ -217,7 +122,7 @@ def score_runs(runs: Sequence[RunResult]) -> Scores:
         baseline = {run.seed: run for run in same_setting if run.method == BASELINE}
         for _, own in groupby(same_setting, key=group):
             rows.append(_row(list(own), baseline))
-    return Scores(tuple(rows))
+    return Scores(tuple(_ranked(rows)))
 
 
 def _row(runs: list[RunResult], baseline: dict[int, RunResult]) -> ScoreRow:
@@ -236,9 +141,9 @@ def _row(runs: list[RunResult], baseline: dict[int, RunResult]) -> ScoreRow:
                 f"{first.hyperparameters.iterations}; keep results of one length in a folder"
             )
     curves = [run.curve for run in runs]
-    convergence = _convergence(task.convergence, curves)
+    settled = [_settled(task.convergence, curve) for curve in curves]
+    convergence = {name: estimate([each[name] for each in settled]) for name in settled[0]}
     times = [time_to_target(curve, target) for curve in curves]
-    paired = [run for run in runs if run.seed in baseline]
     return ScoreRow(
         task=first.task,
         protocol=first.protocol,
@@ -251,30 +156,56 @@ def _row(runs: list[RunResult], baseline: dict[int, RunResult]) -> ScoreRow:
         convergence_cross_entropy=convergence["cross-entropy"],
         convergence_accuracy=convergence["accuracy"],
         time_to_target=estimate([t.low for t in times], sum(t.censored for t in times)),
+        time_bounds=tuple((t.low, None if t.censored else t.high) for t in times),
         best_accuracy=estimate([max(point.accuracy for point in curve) for curve in curves]),
+        area_under_curve=estimate([area_under_curve(curve) for curve in curves]),
         test_accuracy=estimate([run.test.accuracy for run in runs]),
         test_accuracy_averaged=estimate([run.test.averaged_accuracy for run in runs]),
         test_cross_entropy=estimate([run.test.cross_entropy for run in runs]),
-        speed_up=None
-        if first.method == BASELINE
-        else speed_up(
-            [time_to_target(baseline[run.seed].curve, target) for run in paired],
-            [time_to_target(run.curve, target) for run in paired],
-            [run.seed for run in paired],
-        ),
+        **_over_baseline(task, target, runs, baseline),
     )
 
 
-def _convergence(criteria: Convergence, curves: Sequence[Curve]) -> dict[str, Estimate]:
-    by_cross_entropy = criteria.cross_entropy_tolerance
-    by_accuracy = criteria.accuracy_tolerance
+def _over_baseline(
+    task: Task, target: float, runs: list[RunResult], baseline: dict[int, RunResult]
+) -> dict[str, Any]:
+    """What is said in comparison with RAM, over the seeds that both have."""
+    own = [run for run in runs if run.method != BASELINE and run.seed in baseline]
+    other = [baseline[run.seed] for run in own]
+    seeds = [run.seed for run in own]
+    fast, slow = ([time_to_target(run.curve, target) for run in each] for each in (own, other))
+    criteria = task.convergence
+    soon, late = ([_convergence_time(criteria, run.curve) for run in each] for each in (own, other))
+    gains = [a.test.accuracy - b.test.accuracy for a, b in zip(own, other, strict=True)]
     return {
-        "cross-entropy": estimate(
-            [iterations_to_cross_entropy(curve, by_cross_entropy) for curve in curves]
-        ),
-        "accuracy": estimate([iterations_to_accuracy(curve, by_accuracy) for curve in curves]),
+        "speed_up": speed_up(slow, fast, seeds),
+        "speed_up_of_means": speed_up_of_means(slow, fast, seeds),
+        "convergence_speed_up": speed_up_of_means(late, soon, seeds),
+        "test_gain": estimate(gains) if gains else None,
     }
 
 
-def _finite(value: float) -> float | None:
-    return None if math.isinf(value) else value
+def _ranked(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
+    """The rows, in their order, each with its rank among those of its task and protocol."""
+    ranks: dict[int, tuple[int, int]] = {}
+    by_board = defaultdict(list)
+    for number, row in enumerate(rows):
+        by_board[row.task, row.protocol].append(number)
+    for board in by_board.values():
+        if len({rows[number].iterations for number in board}) == 1:
+            found = rank_ranges([rows[number].times for number in board])
+            ranks |= dict(zip(board, found, strict=True))
+    return [replace(row, rank=ranks.get(number)) for number, row in enumerate(rows)]
+
+
+def _settled(criteria: Convergence, curve: Curve) -> dict[str, int]:
+    """Iterations to convergence by each of the paper's criteria."""
+    return {
+        "cross-entropy": iterations_to_cross_entropy(curve, criteria.cross_entropy_tolerance),
+        "accuracy": iterations_to_accuracy(curve, criteria.accuracy_tolerance),
+    }
+
+
+def _convergence_time(criteria: Convergence, curve: Curve) -> Time:
+    at = _settled(criteria, curve)[criteria.criterion]
+    return Time(at, at or curve[1].iteration)

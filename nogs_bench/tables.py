@@ -16,6 +16,7 @@ from nogs_bench.task import Task, get_task
 if TYPE_CHECKING:
     from nogs_bench.builders.compare import CompletionMeasure
     from nogs_bench.builders.compare_avp import AvpMeasure
+    from nogs_bench.builders.publish import Published
     from nogs_bench.methods import Method
     from nogs_bench.scoring import Estimate, ScoreRow, Scores, SpeedUp
 
@@ -33,11 +34,13 @@ def print_tables(*tables: Table) -> None:
 
 def tasks_tables(tasks: Sequence[Task]) -> list[Table]:
     """The tasks, one a row, and the image families that they are about."""
-    shape = _table("Tasks", "task", "images", "image", "glimpse", "cells", "T", "classes")
+    shape = empty_table("Tasks", "task", "images", "image", "glimpse", "cells", "T", "classes")
     for column in ("train", "validation", "test"):
         shape.add_column(column, justify="right")
     shape.add_column("protocols")
-    families = _table("Images", "images", "where they come from", "licence", "of the sequences")
+    families = empty_table(
+        "Images", "images", "where they come from", "licence", "of the sequences"
+    )
     for task in tasks:
         shape.add_row(
             task.name,
@@ -52,14 +55,13 @@ def tasks_tables(tasks: Sequence[Task]) -> list[Table]:
             ", ".join(protocol.name for protocol in task.protocols),
         )
     for family, task in {task.family: task for task in tasks}.items():
-        about = family, escape(task.source.summary), task.images_licence, task.licence
-        families.add_row(*about)
+        families.add_row(family, escape(task.source.summary), task.images_licence, task.licence)
     return [shape, families]
 
 
 def methods_table(methods: Iterable[Method]) -> Table:
     """One row for each method."""
-    table = _table("Methods", "method", "what it does", "from")
+    table = empty_table("Methods", "method", "what it does", "from")
     for method in methods:
         table.add_row(method.name, escape(method.description), escape(method.reference))
     return table
@@ -76,7 +78,7 @@ def quality_table(record: Mapping[str, Any]) -> Table:
     if errors:
         quality = {**quality, "uniform": {"expected_calibration_error": errors}}
     steps = range(1, 1 + max((len(v) for q in quality.values() for v in q.values()), default=0))
-    table = _table(title, "sequences", "quantity", *(f"t = {t}" for t in steps))
+    table = empty_table(title, "sequences", "quantity", *(f"t = {t}" for t in steps))
     for name, quantities in quality.items():
         for quantity, values in quantities.items():
             cells = [f"{value:.3f}" for value in values]
@@ -86,7 +88,7 @@ def quality_table(record: Mapping[str, Any]) -> Table:
 
 def completions_table(task: str, measures: Iterable[CompletionMeasure]) -> Table:
     """One row for each completion; distances are root mean squares, pixel values in 0 .. 1."""
-    table = _table(
+    table = empty_table(
         f"Completions of {task}: samples beside the images that they complete",
         "completion",
         "off at the glimpses",
@@ -112,7 +114,7 @@ def completions_table(task: str, measures: Iterable[CompletionMeasure]) -> Table
 
 def avp_table(task: str, measures: Iterable[AvpMeasure]) -> Table:
     """One row for each network of the posterior; lists are over t = 1 .. T."""
-    table = _table(
+    table = empty_table(
         f"Posteriors of {task}, on held-out images at random glimpses",
         "network",
         "cross-entropy, nats",
@@ -135,6 +137,41 @@ def avp_table(task: str, measures: Iterable[AvpMeasure]) -> Table:
     return table
 
 
+def published_tables(outcomes: Sequence[Published], dry_run: bool) -> list[Table]:
+    """Where datasets went; for a dry run of one, its files and its card's fields."""
+    table = empty_table(
+        "Would be published" if dry_run else "Published",
+        "repository",
+        "visible to",
+        "tag",
+        "files",
+        "bytes",
+        "licence",
+    )
+    if not dry_run:
+        table.add_column("commit")
+    for each in outcomes:
+        commit = (each.commit or "")[:12] + ("" if each.changed else ", as it was")
+        table.add_row(
+            each.repo,
+            "its owner" if each.private else "everyone",
+            each.tag,
+            str(len(each.files)),
+            f"{sum(each.files.values()):,}",
+            str(each.card["license"]),
+            *([] if dry_run else [commit]),
+        )
+    if not dry_run or len(outcomes) > 1:
+        return [table]
+    files = empty_table("Files", "file", "bytes")
+    for name, size in outcomes[0].files.items():
+        files.add_row(name, f"{size:,}")
+    fields = empty_table("The card's fields", "field", "value")
+    for name, value in outcomes[0].card.items():
+        fields.add_row(name, escape(str(value)))
+    return [table, files, fields]
+
+
 def scores_tables(scores: Scores) -> list[Table]:
     """One table for each task, protocol and model; one row for each method.
 
@@ -151,10 +188,11 @@ def scores_tables(scores: Scores) -> list[Table]:
 def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]) -> Table:
     first, reference = rows[0], get_task(task).reference
     title = f"{task}, {protocol}, {model}: {first.iterations:,} iterations"
-    table = _table(
+    table = empty_table(
         title,
         "method",
         "seeds",
+        "rank",
         "iterations to convergence",
         f"iterations to {100 * first.target_accuracy:.0f} %",
         "speed-up over ram",
@@ -169,6 +207,7 @@ def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]
         table.add_row(
             row.method,
             str(len(row.seeds)),
+            rank_text(row.rank),
             estimate_text(row.convergence, _iterations),
             estimate_text(row.time_to_target, _iterations),
             speed_up_text(row.speed_up),
@@ -185,6 +224,13 @@ def estimate_text(estimate: Estimate, form: Callable[[float], str]) -> str:
     if len(estimate.values) in (1, estimate.censored):
         return f"{bound}{form(estimate.mean)}"
     return escape(f"{bound}{form(estimate.mean)} [{form(estimate.low)}, {form(estimate.high)}]")
+
+
+def rank_text(rank: tuple[int, int] | None) -> str:
+    """`2`, or `2 to 4` where seeds do not separate methods."""
+    if rank is None:
+        return ""
+    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]} to {rank[1]}"
 
 
 def speed_up_text(speed_up: SpeedUp | None) -> str:
@@ -216,7 +262,8 @@ def _percent(value: float) -> str:
     return f"{100 * value:.1f}"
 
 
-def _table(title: str, *columns: str) -> Table:
+def empty_table(title: str, *columns: str) -> Table:
+    """An empty table in the style of all."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, overflow="fold")

@@ -215,6 +215,9 @@ class Task:
     - `protocols`: the first is the default.
     - `reference`: published figures, `{method: {quantity: value}}`, with their `"source"`.
     - `images_licence`, `images_may_ship`: whether images may go into a published dataset.
+    - `source_datasets`: where the images come from, as the Hub's cards say it: `"original"`, or
+      `"extended|NAME"`, with `other-` before a name that is not on the Hub.
+    - `caveats`: limits and biases of images and labels, a sentence each, for the card.
     """
 
     name: str
@@ -236,6 +239,8 @@ class Task:
     images_may_ship: bool
     target: int = 0
     convergence: Convergence = Convergence()
+    source_datasets: tuple[str, ...] = ("original",)
+    caveats: tuple[str, ...] = ()
     reference: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -57,7 +57,7 @@ def run_result(
             rollouts=5,
             pretraining=None,
         ),
-        format_version=1,
+        format_version=2,
         curve=curve,
         test=TestMetrics(
             images=4000,

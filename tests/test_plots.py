@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from nogs_bench.errors import NogsError
-from nogs_bench.plots import _edges, plot_curves, plot_epe
+from nogs_bench.plots import cell_edges, plot_curves, plot_epe
 from nogs_bench.result import save_result
 from nogs_bench.task import get_task
 from results import run_result
@@ -31,11 +31,11 @@ def test_figure_2_is_drawn_in_both_formats_and_is_reproducible(tmp_path: Path) -
 
 
 def test_a_cell_of_the_map_surrounds_the_centre_of_its_glimpse() -> None:
-    edges = _edges(TASK.grid.rows, TASK.grid)
+    edges = cell_edges(TASK.grid.rows, TASK.grid)
     assert edges.tolist() == [0, 4, 8, 12]
     celeba = get_task("celeba-hq-male").grid
     centres = np.array(celeba.rows) + celeba.glimpse_size / 2
-    edges = _edges(celeba.rows, celeba)
+    edges = cell_edges(celeba.rows, celeba)
     assert (edges[0], edges[-1]) == (0, 224)
     assert ((edges[:-1] < centres) & (centres < edges[1:])).all()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages, Sampler, data_folder
 from nogs_bench.task import TASKS, Task, get_task, override
-from nogs_bench.tasks import cluttered_digits, fashion_mnist
+from nogs_bench.tasks import cluttered_digits, cluttered_fashion, fashion_mnist
 from nogs_bench.tasks.cluttered_digits import POOLS, compose
 from tiny import corner_task
 
@@ -122,6 +122,54 @@ def test_digit_images_hold_their_digit_among_clutter() -> None:
     known = np.bincount(load_digits().target, minlength=10) / 1797
     assert np.abs(shares - known).max() < 0.08
     assert isinstance(cluttered_digits.CLUTTERED_DIGITS.source, Sampler)
+
+
+def test_pools_of_clothes_are_disjoint() -> None:
+    parts = [(split, n) for split, *ends in cluttered_fashion.POOLS.values() for n in range(*ends)]
+    assert len(parts) == len(set(parts)) == 70_000
+
+
+@needs_debian
+def test_a_fashion_image_depends_on_stream_and_number_alone() -> None:
+    whole = cluttered_fashion.compose("s", "model", 0, 600)
+    for start, count in ((0, 1), (250, 20), (599, 1), (300, 0)):
+        part = cluttered_fashion.compose("s", "model", start, count)
+        np.testing.assert_array_equal(part.images, whole.images[start : start + count])
+        np.testing.assert_array_equal(part.labels, whole.labels[start : start + count])
+    assert not np.array_equal(whole.images, cluttered_fashion.compose("t", "model", 0, 600).images)
+    source = cluttered_fashion.CLUTTERED_FASHION.source
+    assert isinstance(source, Sampler)
+    np.testing.assert_array_equal(source.sample("s", 7, 9).images, whole.images[7:16])
+
+
+@needs_debian
+def test_a_fashion_image_holds_a_whole_piece_of_its_class() -> None:
+    size = cluttered_fashion.CANVAS
+    count, piece = 200, cluttered_fashion.PIECE
+    images = cluttered_fashion.compose("train-annotatable", "annotated", 0, count)
+    assert images.images.shape == (count, 1, size, size)
+    boxes = cluttered_fashion.piece_boxes(count)
+    assert (boxes >= 0).all()
+    assert (boxes <= size).all()
+    # The piece lies in its box, where no pixel is darker than its own: look it up by its pixels.
+    clothes = fashion_mnist.FashionMnist().load("train")[slice(0, 5_000)]
+    lit = fashion_mnist.lit_boxes(clothes.images)
+    for number in range(20):
+        top, left, bottom, right = boxes[number]
+        seen = images.images[number, 0, top:bottom, left:right]
+        shape = lit[:, 2:] - lit[:, :2]
+        same = (shape == (bottom - top, right - left)).all(1)
+        same &= clothes.labels[:, 0] == images.labels[number, 0]
+        found = [
+            (seen >= clothes.images[row, 0][slice(*lit[row, ::2]), slice(*lit[row, 1::2])]).all()
+            for row in np.flatnonzero(same)
+        ]
+        assert any(found)
+    # All else is scraps.
+    free = (images.images[:, 0] > 0).sum((1, 2)).max()
+    assert free <= piece**2 + cluttered_fashion.SCRAPS * cluttered_fashion.SCRAP**2
+    points = cluttered_fashion.CLUTTERED_FASHION.source.keypoints(images, np.arange(count), None)
+    np.testing.assert_allclose(points[:, 0], (boxes[:, :2] + boxes[:, 2:]) / 2)
 
 
 @needs_debian

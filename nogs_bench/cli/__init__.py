@@ -3,10 +3,20 @@
 Everything heavy is imported inside the command that needs it, so that `--help` is quick.
 """
 
-from nogs_bench.cli import comparisons, datasets, figures, lists, runs
+from nogs_bench.cli import boards, comparisons, datasets, figures, lists, publishing, runs
 from nogs_bench.cli.app import app
 
-__all__ = ["app", "comparisons", "datasets", "figures", "lists", "main", "runs"]
+__all__ = [
+    "app",
+    "boards",
+    "comparisons",
+    "datasets",
+    "figures",
+    "lists",
+    "main",
+    "publishing",
+    "runs",
+]
 
 
 def main() -> None:

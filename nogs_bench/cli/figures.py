@@ -1,4 +1,4 @@
-"""Figures: `plot epe`, `plot curves` and `plot reliability`."""
+"""Figures: `plot epe`, `plot locations`, `plot curves` and `plot reliability`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ def plot_epe(
     from nogs_bench.plots import plot_epe as run
 
     run(folder, index, out)
+
+
+@plot.command("locations")
+def plot_locations(
+    folder: Annotated[Path, typer.Argument(help="A dataset folder.")], out: Figure
+) -> None:
+    """Draw how often each pixel is seen at each step (the paper's figure 4)."""
+    from nogs_bench.builders.location_figure import plot_locations as run
+
+    run(folder, out)
 
 
 @plot.command("curves")

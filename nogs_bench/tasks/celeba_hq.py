@@ -77,6 +77,16 @@ PIXEL_SCALE = 0.226
 SIGMA = tuple(PIXEL_SCALE * sqrt(5 * 2**t / 2) for t in range(2, 6))
 CODE_SIGMA = tuple(PIXEL_SCALE * sqrt(5 * 2 ** (t - 2) / 2) for t in range(2, 6))
 
+CAVEATS = (
+    "Faces of celebrities, collected from the web without their consent, mostly young and "
+    "light-skinned: no sample of any population. What holds here need not hold for other people.",
+    "Attributes are annotators' yes-or-no impressions of photographs, some of them of gender or "
+    "beauty. They are no facts about the persons shown, and must not be used to judge or identify "
+    "anyone.",
+    "Attributes are unbalanced and correlated: accuracies mean little without the share of the "
+    "commoner answer, and a glimpse chosen for one may be informative through another.",
+)
+
 REFERENCE = {
     "ram": {"iterations": 24_000, "test_accuracy": 0.867},
     "ps-nogs": {"iterations": 3_500, "test_accuracy": 0.871},
@@ -163,6 +173,8 @@ def _task(target: int, attribute: str, positives: int) -> Task:
         licence="Apache-2.0",
         images_licence="CelebA's terms: non-commercial research, no redistribution",
         images_may_ship=False,
+        source_datasets=(f"extended|other-{FAMILY}",),
+        caveats=CAVEATS,
     )
 
 

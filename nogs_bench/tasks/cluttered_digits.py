@@ -8,13 +8,13 @@ that is evaluated or annotated shares a digit with one that trains.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 
+from nogs_bench.clutter import BLOCK, block_rng, draw_range, paint, window
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.handcrafted import box_keypoints
 from nogs_bench.images import LabelledImages
@@ -31,7 +31,6 @@ from nogs_bench.task import (
 )
 
 CANVAS, DIGIT, SCRAP, SCRAPS = 28, 16, 4, 3
-BLOCK = 256
 SPLITS = Splits(train=60_000, validation=2_000, test=4_000, avp_validation=2_000)
 ANNOTATABLE = 1_500
 
@@ -65,7 +64,7 @@ class ClutteredDigits:
             np.concatenate([part.labels for part in parts]),
         )
 
-    def sample(self, stream: str, start: int, count: int) -> LabelledImages:
+    def sample(self, stream: str, start: int, count: int, data: object = None) -> LabelledImages:
         """Images of the stream, from the pool of digits that models may learn from."""
         return compose(stream, "model", start, count)
 
@@ -95,44 +94,23 @@ def compose(stream: str, pool: str, start: int, count: int) -> LabelledImages:
 def _draw(
     stream: str, pool: str, start: int, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uint8 (count, 28, 28) images, int64 (count,) labels, int64 (count, 2) corners of the digits.
-
-    Whole blocks of 256 are drawn and cut to the range: any range gives the same images.
-    """
-    blocks = range(start // BLOCK, max(-(-(start + count) // BLOCK), start // BLOCK + 1))
-    parts = [_block(stream, pool, block) for block in blocks]
-    rows = slice(start % BLOCK, start % BLOCK + count)
-    images, labels, corners = (np.concatenate(part)[rows] for part in zip(*parts, strict=True))
-    return images, labels, corners
+    """uint8 (count, 28, 28) images, int64 (count,) labels, int64 (count, 2) digits' corners."""
+    return draw_range(partial(_block, stream, pool), start, count)
 
 
 def _block(stream: str, pool: str, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    key = hashlib.sha256(f"{stream}/{pool}/{block}".encode()).digest()
-    rng = np.random.default_rng(np.frombuffer(key, np.uint32))
+    rng = block_rng(stream, pool, block)
     digits, labels = _pool(pool)
     canvas = np.zeros((BLOCK, CANVAS, CANVAS), np.uint8)
     for _ in range(SCRAPS):
         source = rng.integers(len(digits), size=BLOCK)
         inside = rng.integers(DIGIT - SCRAP + 1, size=(BLOCK, 2))
-        scraps = digits[_window(source, inside, SCRAP)]
-        _paint(canvas, scraps, rng.integers(CANVAS - SCRAP + 1, size=(BLOCK, 2)))
+        scraps = digits[window(source, inside, SCRAP)]
+        paint(canvas, scraps, rng.integers(CANVAS - SCRAP + 1, size=(BLOCK, 2)))
     chosen = rng.integers(len(digits), size=BLOCK)
     corners = rng.integers(CANVAS - DIGIT + 1, size=(BLOCK, 2))
-    _paint(canvas, digits[chosen], corners)
+    paint(canvas, digits[chosen], corners)
     return canvas, labels[chosen], corners
-
-
-def _paint(canvas: np.ndarray, patches: np.ndarray, corner: np.ndarray) -> None:
-    """Lay each patch on its canvas at its corner; the brighter pixel wins."""
-    window = _window(np.arange(len(canvas)), corner, patches.shape[-1])
-    canvas[window] = np.maximum(canvas[window], patches)
-
-
-def _window(first: np.ndarray, corner: np.ndarray, size: int) -> tuple[np.ndarray, ...]:
-    line = np.arange(size)
-    rows = corner[:, 0, None, None] + line[None, :, None]
-    cols = corner[:, 1, None, None] + line[None, None, :]
-    return first[:, None, None], rows, cols
 
 
 @cache
@@ -201,5 +179,10 @@ CLUTTERED_DIGITS = register_task(
         licence="Apache-2.0",
         images_licence="CC-BY-4.0",
         images_may_ship=True,
+        source_datasets=("extended|other-uci-optdigits",),
+        caveats=(
+            "All images are composed of 1,797 digits that 13 people wrote: the task is about "
+            "where to look, and says little about reading.",
+        ),
     )
 )

@@ -216,5 +216,12 @@ CUB = register_task(
         licence="Apache-2.0",
         images_licence="Caltech's terms: non-commercial research and education, no redistribution",
         images_may_ship=False,
+        source_datasets=("extended|other-cub-200-2011",),
+        caveats=(
+            "Photographs of North American birds from the web, the bird mostly large and in the "
+            "middle; species and parts were marked by paid volunteers, with some errors.",
+            "Some of the test photographs are in ImageNet too: networks pre-trained on it have "
+            "seen them.",
+        ),
     )
 )

@@ -157,5 +157,11 @@ FASHION_MNIST = register_task(
         licence="MIT",
         images_licence="MIT",
         images_may_ship=True,
+        source_datasets=(f"extended|{HUB_DATASET}",),
+        caveats=(
+            "One shop's product pictures, centred on black: what is worth a look lies in much the "
+            "same place in all of them.",
+            "Shirts, pullovers, coats and T-shirts overlap, and some labels are wrong.",
+        ),
     )
 )

@@ -1,0 +1,211 @@
+"""What a result must agree with: its task, itself, and the results beside it (RULES.md)."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.methods import METHODS
+from nogs_bench.result import RunResult
+from nogs_bench.task import Task, get_task
+
+SEEDS = 5
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a file is refused: `field` is the path of the faulty field, "file" for the whole."""
+
+    file: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.field}: {self.message}"
+
+
+def task_faults(file: str, run: RunResult) -> list[Fault]:
+    """Where a result contradicts its task or itself."""
+    try:
+        task = get_task(run.task)
+    except NogsError as error:
+        return [Fault(file, "task", str(error))]
+    if run.task_version != task.version:
+        message = f"{run.task_version}, but {task.name} is at version {task.version}"
+        return [Fault(file, "task_version", message)]
+    try:
+        task.protocol(run.protocol)
+    except NogsError as error:
+        return [Fault(file, "protocol", str(error))]
+    parts = (_settings, _sizes, _supervision, _curve, _chances, _locations)
+    return [Fault(file, *found) for part in parts for found in part(task, run)]
+
+
+Found = Iterator[tuple[str, str]]
+
+
+def _settings(task: Task, run: RunResult) -> Found:
+    """What all entries of a protocol share, so that iterations are worth the same."""
+    plan = task.protocol(run.protocol)
+    training = plan.training or task.training
+    fixed = {
+        "iterations": plan.iterations,
+        "batch_size": training.batch_size,
+        "evaluation_period": training.evaluation_period,
+        "rollouts": training.rollouts,
+    }
+    for name, wanted in fixed.items():
+        yield from _equal(f"hyperparameters.{name}", getattr(run.hyperparameters, name), wanted)
+    stage = run.hyperparameters.pretraining
+    if (stage is None) != (plan.pretraining is None):
+        what = "no pre-training" if plan.pretraining is None else "pre-training"
+        yield "hyperparameters.pretraining", f"protocol {plan.name} has {what}"
+    elif stage is not None and plan.pretraining is not None:
+        name = "hyperparameters.pretraining.iterations"
+        yield from _equal(name, stage.iterations, plan.pretraining.iterations)
+
+
+def _sizes(task: Task, run: RunResult) -> Found:
+    yield from _equal("model.pixels_seen", run.model.pixels_seen, task.T * task.glimpse_size**2)
+    yield from _equal("test.images", run.test.images, task.splits.test)
+    for name in ("parameters", "multiply_adds"):
+        if not getattr(run.model, name):
+            yield f"model.{name}", "must be more than 0"
+
+
+def _supervision(task: Task, run: RunResult) -> Found:
+    method = METHODS[run.method] if run.method in METHODS.names() else None
+    if method is not None and method.supervised != (run.dataset is not None):
+        what = "supervised: name its sequences" if method.supervised else "not supervised"
+        yield "dataset", f"{method.name} is {what}"
+    if method is not None and method.needs_pretraining and run.hyperparameters.pretraining is None:
+        yield "method", f"{method.name} needs a protocol that pre-trains"
+    if run.dataset is None:
+        return
+    if run.dataset.supervised > task.splits.train:
+        yield "dataset.supervised", f"more than the {task.splits.train:,} training images"
+    if run.build_cost is None:
+        yield "build_cost", "declare what making the sequences cost (RULES.md)"
+
+
+def _curve(task: Task, run: RunResult) -> Found:
+    settings = run.hyperparameters
+    period, last = settings.evaluation_period, settings.iterations
+    wanted = -(-last // period) + 1
+    for number, point in enumerate(run.curve):
+        at = min(number * period, last)
+        if point.iteration != at:
+            yield f"curve.{number}.iteration", f"{point.iteration}, not {at}: every {period}"
+            return
+    yield from _equal("curve", len(run.curve), wanted, "points")
+
+
+def _chances(task: Task, run: RunResult) -> Found:
+    """Accuracies are counts; no cross-entropy is less, and no averaged one more, than can be."""
+    measured = [
+        (f"curve.{number}", point.accuracy, point.cross_entropy, task.splits.validation)
+        for number, point in enumerate(run.curve)
+    ]
+    test = run.test
+    measured.append(("test", test.accuracy, test.cross_entropy, test.images * test.rollouts))
+    averaged = ("test.averaged", test.averaged_accuracy, test.averaged_cross_entropy, test.images)
+    for path, accuracy, cross_entropy, count in [*measured, averaged]:
+        join = "_" if path.endswith("averaged") else "."
+        if abs(accuracy * count - round(accuracy * count)) > 0.02:
+            yield f"{path}{join}accuracy", f"no count of {count:,} images"
+        # A wrong answer leaves the right one at most half of the probability.
+        elif cross_entropy < (1 - accuracy) * math.log(2) - 1e-4:
+            yield f"{path}{join}cross_entropy", "less than an accuracy of so little allows"
+    if test.averaged_cross_entropy > test.cross_entropy + 1e-4:
+        yield "test.averaged_cross_entropy", "more than that of single rollouts (Jensen)"
+
+
+def _locations(task: Task, run: RunResult) -> Found:
+    if run.locations is None:
+        return
+    yield from _equal("locations", len(run.locations), task.T, "steps")
+    for number, step in enumerate(run.locations):
+        if step.cells[-1] >= task.grid.cells:
+            yield f"locations.{number}.cells", f"the grid has cells 0..{task.grid.cells - 1}"
+
+
+def _equal(field: str, found: int, wanted: int, unit: str = "") -> Found:
+    if found != wanted:
+        yield field, f"{found} {unit}, not {wanted}".replace(" ,", ",")
+
+
+def joint_faults(runs: Mapping[str, RunResult], seeds: int = SEEDS) -> list[Fault]:
+    """Where results, by file, contradict each other, repeat each other, or are too few."""
+    by_entry = _grouped(runs, lambda run: (run.task, run.protocol, run.method, run.model.name))
+    by_model = _grouped(runs, lambda run: (run.task, run.protocol, run.model.name))
+    by_rows = _grouped(
+        {file: run for file, run in runs.items() if run.dataset},
+        lambda run: (run.task, run.dataset.name, run.dataset.supervised),
+    )
+    found: list[Fault] = []
+    for files in by_entry.values():
+        found += _entry_faults(files, runs, seeds)
+    for files in by_model.values():
+        found += _differing(files, runs, "model")
+    for files in by_rows.values():
+        found += _differing(files, runs, "dataset")
+    return found + _copies(runs)
+
+
+def _grouped(runs: Mapping[str, RunResult], key: Any) -> dict[Any, list[str]]:
+    groups = defaultdict(list)
+    for file, run in runs.items():
+        groups[key(run)].append(file)
+    return groups
+
+
+def _entry_faults(files: Sequence[str], runs: Mapping[str, RunResult], seeds: int) -> list[Fault]:
+    found: list[Fault] = []
+    first: dict[int, str] = {}
+    for file in files:
+        other = first.setdefault(runs[file].seed, file)
+        if other != file:
+            found.append(Fault(file, "seed", f"{runs[file].seed} is also that of {other}"))
+    if len(first) < seeds:
+        message = f"an entry needs at least {seeds} seeds, this has {len(first)}"
+        found.append(Fault(files[0], "seed", message))
+    for part in ("hyperparameters", "dataset", "build_cost"):
+        found += _differing(files, runs, part)
+    return found
+
+
+def _differing(files: Sequence[str], runs: Mapping[str, RunResult], part: str) -> list[Fault]:
+    """Files whose `part` is not that of the first."""
+    reference = getattr(runs[files[0]], part)
+    found = []
+    for file in files[1:]:
+        own = getattr(runs[file], part)
+        if own == reference:
+            continue
+        field = _first_difference(part, reference, own)
+        found.append(Fault(file, field, f"differs from {files[0]}, which it must equal"))
+    return found
+
+
+def _first_difference(path: str, a: Any, b: Any) -> str:
+    if a is None or b is None or not hasattr(a, "model_fields_set"):
+        return path
+    for name in type(a).model_fields:
+        if getattr(a, name) != getattr(b, name):
+            return _first_difference(f"{path}.{name}", getattr(a, name), getattr(b, name))
+    return path
+
+
+def _copies(runs: Mapping[str, RunResult]) -> list[Fault]:
+    """Curves that are another run's to the last digit."""
+    found: list[Fault] = []
+    first: dict[object, str] = {}
+    for file, run in runs.items():
+        other = first.setdefault((run.task, run.protocol, run.curve[1:]), file)
+        if other != file:
+            found.append(Fault(file, "curve", f"is that of {other} to the last digit"))
+    return found

@@ -1,0 +1,144 @@
+"""Where networks look: location maps of entries, and glimpse sequences with their EPE maps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.artefact import read_provenance
+from nogs_bench.errors import NogsError
+from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.images import data_folder
+from nogs_bench.leaderboard.charts import heat_png, png
+from nogs_bench.result import RunResult
+from nogs_bench.task import Task, get_task
+
+
+@dataclass(frozen=True)
+class StepMap:
+    """One step's map as a picture: `image` a `data:` address, `label` what it shows, in words."""
+
+    image: str
+    label: str
+
+
+def location_counts(runs: Sequence[RunResult], grid: GlimpseGrid) -> np.ndarray | None:
+    """int64 (T, cells): how often the entry's test rollouts looked where; None if not counted."""
+    located = [run.locations for run in runs if run.locations]
+    if not located:
+        return None
+    counts = np.zeros((len(located[0]), grid.cells), np.int64)
+    for locations in located:
+        for t, step in enumerate(locations):
+            counts[t, list(step.cells)] += step.counts
+    return counts
+
+
+def spread(counts: np.ndarray) -> float:
+    """Entropy of where a step looks, as a share of that of looking everywhere alike: 0..1."""
+    share = counts[counts > 0] / counts.sum()
+    return max(0.0, float(-(share * np.log(share)).sum()) / math.log(len(counts)))
+
+
+def location_maps(runs: Sequence[RunResult], grid: GlimpseGrid) -> list[StepMap]:
+    """Figure 4 of the paper for an entry: a map for each step, over all its seeds' rollouts."""
+    counts = location_counts(runs, grid)
+    if counts is None:
+        return []
+    maps = []
+    for t, step in enumerate(counts):
+        row, col = grid.index_to_pixel(np.array(int(step.argmax())))
+        most = 100 * step.max() / step.sum()
+        label = (
+            f"Glimpse {t + 1}: most often, {most:.0f} %, at row {row}, column {col}; "
+            f"spread {spread(step):.2f}"
+        )
+        maps.append(StepMap(heat_png(step.reshape(grid.shape).astype(float)), label))
+    return maps
+
+
+@dataclass(frozen=True)
+class GlimpseSequence:
+    """A glimpse sequence for the gallery: the image, its glimpses, the map before each.
+
+    - `boxes`: (left, top) of each glimpse, pixels; `glimpse`, `size`: sides in pixels.
+    - `crosses`: (x, y) of the choice in each map, % of its sides.
+    """
+
+    task: str
+    label: str
+    image: str
+    size: int
+    glimpse: int
+    boxes: tuple[tuple[int, int], ...]
+    maps: tuple[StepMap, ...]
+    crosses: tuple[tuple[float, float], ...]
+
+
+def gallery(folder: Path, count: int, data: str | Path | None = None) -> list[GlimpseSequence]:
+    """The first `count` sequences of a dataset folder, of different classes as far as they go.
+
+    The images come from the task; none are shown of a task whose images may not be redistributed.
+    Raises `NogsError` if the folder is no dataset with maps, or its task or images are missing.
+    """
+    import pyarrow.parquet as pq
+
+    record = read_provenance(folder)
+    task = get_task(str(record.get("task")))
+    if not task.images_may_ship:
+        return []
+    try:
+        rows = pq.read_table(folder / "annotations" / "train.parquet")
+        maps = pq.read_table(folder / "maps" / "train.parquet").slice(0, 100)
+        rows = rows.slice(0, 100).select(["index", "glimpses"]).to_pylist()
+        found = {row["index"]: row["epe_map"] for row in maps.to_pylist()}
+    except (OSError, ValueError, KeyError) as error:
+        raise NogsError(f"{folder} is no dataset with maps ({error}); build it again") from error
+    train = task.source.load("train", data_folder(data))
+    chosen: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        if row["index"] in found:
+            chosen.setdefault(int(train.labels[row["index"], task.target]), row)
+    return [
+        _sequence(task, train.images[row["index"]], label, row, found[row["index"]])
+        for label, row in list(chosen.items())[:count]
+    ]
+
+
+def _sequence(
+    task: Task, image: np.ndarray, label: int, row: dict[str, Any], maps: Any
+) -> GlimpseSequence:
+    glimpses = np.asarray(row["glimpses"], np.int64)
+    grids = np.asarray(maps, np.float64)
+    grid = task.grid
+    cells = [np.unravel_index(int(c), grid.shape) for c in grid.pixel_to_index(glimpses)]
+    pixels = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
+    return GlimpseSequence(
+        task=task.name,
+        label=task.classes[label],
+        image=png(pixels),
+        size=grid.image_size,
+        glimpse=grid.glimpse_size,
+        boxes=tuple((int(col), int(top)) for top, col in glimpses),
+        maps=tuple(
+            StepMap(heat_png(values), _said(values, t, glimpses[t]))
+            for t, values in enumerate(grids)
+        ),
+        crosses=tuple(
+            (100 * (int(c) + 0.5) / grid.shape[1], 100 * (int(r) + 0.5) / grid.shape[0])
+            for r, c in cells
+        ),
+    )
+
+
+def _said(values: np.ndarray, t: int, glimpse: np.ndarray) -> str:
+    low, high = np.nanmin(values), np.nanmax(values)
+    return (
+        f"Expected posterior entropy before glimpse {t + 1}, {low:.2f} to {high:.2f} nats; "
+        f"least at row {glimpse[0]}, column {glimpse[1]}"
+    )

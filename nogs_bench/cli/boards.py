@@ -1,0 +1,120 @@
+"""The leaderboard: `leaderboard validate`, `submit`, `verify`, `compare` and `build`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nogs_bench.cli.app import Data, Device, Json, app, print_json
+
+leaderboard = typer.Typer(no_args_is_help=True, help="Check results, compare them, show them.")
+app.add_typer(leaderboard, name="leaderboard")
+
+Results = Annotated[Path, typer.Argument(help="A folder of results, with folders in it or not.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Seeds that an entry needs.")]
+
+
+@leaderboard.command()
+def validate(results: Results, seeds: Seeds = 5, as_json: Json = False) -> None:
+    """Say of every result whether it may stand on the leaderboard, and if not which field."""
+    from nogs_bench.leaderboard.validate import validate as run
+
+    report = run(results, seeds)
+    if as_json:
+        print_json({"valid": report.valid, "faults": [asdict(fault) for fault in report.faults]})
+    elif report.valid:
+        typer.echo(f"{len(report.runs)} results of {report.entries} entries: all valid")
+    else:
+        for fault in report.faults:
+            typer.echo(" ".join(str(fault).split()))
+    if not report.valid:
+        raise typer.Exit(1)
+
+
+@leaderboard.command()
+def submit(
+    results: Results,
+    out: Annotated[Path, typer.Option(help="Folder to write the submission into.")],
+    author: Annotated[str, typer.Option(help="Who submits.")],
+    url: Annotated[str, typer.Option(help="Where the code is that made the results.")],
+    build_seconds: Annotated[
+        float | None, typer.Option(min=0, help="What making the sequences took, AVP included.")
+    ] = None,
+    build_hardware: Annotated[str | None, typer.Option(help="On what hardware.")] = None,
+    dataset_id: Annotated[
+        str | None, typer.Option(help="The benchmark's dataset on the Hub: writes .eval_results.")
+    ] = None,
+    seeds: Seeds = 5,
+) -> None:
+    """Write result files and message for a pull request or for the Hub. Sends nothing."""
+    from nogs_bench.leaderboard.submit import build_cost
+    from nogs_bench.leaderboard.submit import submit as run
+
+    cost = build_cost(build_seconds, build_hardware)
+    folder = run(results, out, author, url, cost, dataset_id, seeds)
+    typer.echo(f"{folder} is ready: open a pull request with results/ and the text of MESSAGE.md")
+
+
+@leaderboard.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A result file, among those of its entry.")],
+    rerun: Annotated[bool, typer.Option("--rerun", help="Train again and compare.")] = False,
+    model: Annotated[str | None, typer.Option(help="FILE.py:NAME of the claim's model.")] = None,
+    task: Annotated[str | None, typer.Option(help="FILE.py:NAME of the claim's task.")] = None,
+    sequences: Annotated[str | None, typer.Option(help="Dataset folder or Hub name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to keep the new run in.")] = None,
+    data: Data = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Say whether a result's claim holds, by training it again; exits with 1 if it does not."""
+    from nogs_bench.leaderboard.verify import verify as run
+
+    found = run(file, rerun, model, task, sequences, data, out, device)
+    if as_json:
+        checks = [asdict(check) | {"holds": check.holds} for check in found.checks]
+        print_json({"holds": found.holds, "checks": checks, "notes": list(found.notes)})
+    else:
+        from nogs_bench.leaderboard.text import verification_table
+        from nogs_bench.tables import print_tables
+
+        print_tables(verification_table(found))
+        for note in found.notes:
+            typer.echo(f"note: {note}")
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+@leaderboard.command()
+def compare(results: Results, as_json: Json = False) -> None:
+    """Show the paper's figures, ours and their intervals side by side."""
+    from nogs_bench.leaderboard.compare import compare as run
+    from nogs_bench.leaderboard.validate import load_board
+
+    rows = run(load_board(results))
+    if as_json:
+        print_json([asdict(row) for row in rows])
+    else:
+        from nogs_bench.leaderboard.text import comparison_table
+        from nogs_bench.tables import print_tables
+
+        print_tables(comparison_table(rows))
+
+
+@leaderboard.command()
+def build(
+    results: Results,
+    out: Annotated[Path, typer.Option(help="Folder to write index.html into.")] = Path("site"),
+    sequences: Annotated[
+        list[Path] | None, typer.Option(help="Dataset folder for the gallery; may be repeated.")
+    ] = None,
+    data: Data = None,
+    seeds: Seeds = 5,
+) -> None:
+    """Write the leaderboard as one static page that needs nothing else."""
+    from nogs_bench.leaderboard.page import build as run
+
+    typer.echo(f"{run(results, out, sequences or (), data, seeds)} is written")

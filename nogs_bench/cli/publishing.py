@@ -1,0 +1,97 @@
+"""Datasets for others: `publish` and `report`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nogs_bench.cli.app import Json, app, print_json
+from nogs_bench.errors import NogsError
+from nogs_bench.exits import keeping
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="A dataset folder; with --all, one of those.")],
+    repo: Annotated[
+        str | None,
+        typer.Option(help="OWNER/NAME on the Hub; with --all OWNER [default: the folder's name]."),
+    ] = None,
+    all_41: Annotated[bool, typer.Option("--all", help="Publish the paper's 41 datasets.")] = False,
+    private: Annotated[bool, typer.Option("--private", help="For yourself alone.")] = False,
+    with_images: Annotated[
+        bool, typer.Option("--with-images", help="Send images too, if their licence lets them go.")
+    ] = False,
+    i_have_the_rights: Annotated[
+        bool,
+        typer.Option(
+            "--i-have-the-rights", help="Publish sequences whose origin names no licence."
+        ),
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, send nothing.")] = False,
+    task: Annotated[
+        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Push a dataset folder to the Hugging Face Hub; HF_TOKEN or `hf auth login` lets you in."""
+    from nogs_bench.builders.publish import publish as run
+    from nogs_bench.builders.publish import publish_all
+
+    with keeping("what was sent is kept on the Hub"):
+        if all_41:
+            if with_images or task:
+                raise NogsError("--all goes with neither --with-images nor --task")
+            outcomes = publish_all(
+                folder,
+                repo,
+                private=private,
+                i_have_the_rights=i_have_the_rights,
+                dry_run=dry_run,
+            )
+        else:
+            if repo is None:
+                raise NogsError("give --repo OWNER/NAME, the dataset's name on the Hub")
+            outcomes = [
+                run(
+                    folder,
+                    repo,
+                    private=private,
+                    with_images=with_images,
+                    i_have_the_rights=i_have_the_rights,
+                    dry_run=dry_run,
+                    task=task,
+                )
+            ]
+    if as_json:
+        plain = [asdict(outcome) for outcome in outcomes]
+        print_json(plain if all_41 else plain[0])
+    else:
+        from nogs_bench.tables import print_tables, published_tables
+
+        print_tables(*published_tables(outcomes, dry_run))
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A dataset folder.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The page [default: report.html in the folder].")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the task's images, if the dataset has none.")
+    ] = None,
+    join_images: Annotated[
+        bool, typer.Option("--join-images", help="As --images, of a task that needs no folder.")
+    ] = False,
+    task: Annotated[
+        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
+    ] = None,
+) -> None:
+    """Write one HTML page about a dataset: its sequences, quality, calibration and cost."""
+    from nogs_bench.builders.report import report as run
+
+    typer.echo(f"{run(folder, out, images or join_images, task)} is ready")

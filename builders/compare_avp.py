@@ -25,7 +25,7 @@ from nogs_bench.task import Task, get_task
 
 NETWORKS = ("conv", "local")
 REPEATS = 3
-FIRST_PAIRS, MOST_PAIRS = 32, 4096
+FIRST_PAIRS, MOST_PAIRS = 16, 4096
 
 
 @dataclass(frozen=True)

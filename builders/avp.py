@@ -99,6 +99,7 @@ class PreparedAvp:
 
     def __init__(self, avp: Avp, prepared: PreparedLogits):
         self.avp, self.prepared = avp, prepared
+        self.pairs_at_once = prepared.pairs_at_once
 
     @torch.inference_mode()
     def log_posterior(self, rows: Tensor, cells: Tensor) -> Tensor:

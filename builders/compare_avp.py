@@ -25,7 +25,7 @@ from nogs_bench.task import Task, get_task
 
 NETWORKS = ("conv", "local")
 REPEATS = 3
-FIRST_PAIRS = 32
+FIRST_PAIRS, MOST_PAIRS = 16, 4096
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,7 @@ def _rate(
     ask = way()
     while done < pairs and clock() - begin < seconds:
         ask(slice(done, done + size))
-        done, size = min(pairs, done + size), min(2 * size, 4096)
+        done, size = min(pairs, done + size), min(2 * size, MOST_PAIRS)
     return done / (clock() - begin)
 
 

@@ -19,9 +19,17 @@ from nogs_bench.builders.windows import Windows
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.registry import Registry
 
+PAIRS_AT_ONCE = 512
+
 
 class PreparedLogits(Protocol):
-    """A step's completions, with all that their candidates share computed once."""
+    """A step's completions, with all that their candidates share computed once.
+
+    `pairs_at_once`: how many candidates it is best asked about together.
+    """
+
+    @property
+    def pairs_at_once(self) -> int: ...
 
     def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
         """float (m, outputs): completion `rows[i]` after its prefix and one more at `cells[i]`."""
@@ -93,7 +101,8 @@ class MaskedImage(nn.Module):
     def prepare(self, images: Tensor, prefix: Tensor) -> PreparedLogits:
         shown = images.float().div_(255)
         seen = visible(self.masks, prefix)
-        if self.windows is not None:
+        # Windows are sorted by where they lie, for which an accelerator would have to wait.
+        if self.windows is not None and images.device.type == "cpu":
             return self.windows.prepare(shown, seen)
         return _PreparedImages(self, shown, seen)
 
@@ -105,6 +114,8 @@ class MaskedImage(nn.Module):
 
 class _PreparedImages:
     """Completions and what their prefixes show, for networks that are asked as a whole."""
+
+    pairs_at_once = PAIRS_AT_ONCE
 
     def __init__(self, network: MaskedImage, shown: Tensor, seen: Tensor):
         self.network, self.shown, self.seen = network, shown, seen

@@ -12,7 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nogs_bench.builders.avp_networks import normalisation, timm_backbone
-from nogs_bench.builders.glimpse_networks import GLIMPSE_NETWORKS, PreparedLogits
+from nogs_bench.builders.glimpse_networks import (
+    GLIMPSE_NETWORKS,
+    PAIRS_AT_ONCE,
+    PreparedLogits,
+)
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid, extract
 
@@ -111,6 +115,8 @@ class GlimpseTokens(nn.Module):
 
 class _PreparedTokens:
     """Completions whose prefixes are embedded once; the transformer runs for every candidate."""
+
+    pairs_at_once = PAIRS_AT_ONCE
 
     def __init__(self, network: GlimpseTokens, images: Tensor, prefix: Tensor):
         self.network, self.images, self.prefix = network, images, prefix

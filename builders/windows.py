@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from nogs_bench.geometry import GlimpseGrid
 
-ROWS_AT_ONCE = 2048
+ROWS_AT_ONCE = 4096
+PAIRS_AT_ONCE = 2**16
 
 
 class Change(nn.Module):
@@ -117,6 +118,9 @@ class Windows(nn.Module):
 
 class PreparedWindows:
     """A step's completions, with what every layer makes of their prefix; answers for candidates."""
+
+    # Many at once: candidates whose windows lie alike are computed together.
+    pairs_at_once = PAIRS_AT_ONCE
 
     def __init__(self, windows: Windows, shown: Tensor, seen: Tensor):
         self.windows = windows

@@ -129,7 +129,9 @@ class AvpTraining:
     - `rounds`: how often the AVP is trained again, with sequences that it has itself chosen among
       the random ones (not in the paper): it is asked about chosen glimpses.
     - `chosen_images`: how many of its training images it chooses sequences for in each round.
-    - `chosen_share`: share of each later batch that sees such sequences, 0 .. 1.
+    - `chosen_share`: share of each later batch that sees such sequences, 0 .. 1. Few images seen
+      often at the same cells are learned by heart: a share no larger than `chosen_images` are of
+      all training images shows them no more often than the others.
     """
 
     network: str
@@ -141,8 +143,8 @@ class AvpTraining:
     teacher: str = ""
     distillation: float = 0.5
     rounds: int = 0
-    chosen_images: int = 1000
-    chosen_share: float = 0.25
+    chosen_images: int = 1500
+    chosen_share: float = 0.05
 
     def __post_init__(self) -> None:
         for name in ("warmup", "distillation", "chosen_share"):

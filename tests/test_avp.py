@@ -13,7 +13,8 @@ from nogs_bench.builders.chosen import Chosen
 from nogs_bench.builders.posterior import prepare
 from nogs_bench.builders.roles import assign_roles
 from nogs_bench.images import LabelledImages
-from tiny import corner_images, corner_task
+from nogs_bench.task import Splits
+from tiny import Corner, corner_images, corner_task
 
 
 def test_unobserved_pixels_and_order_do_not_matter():
@@ -67,6 +68,29 @@ def test_it_learns_where_the_label_is(tmp_path):
     for cell, least, most in ((corner, 0.95, 1.0), (0, 0.1, 0.4)):
         log = avp.log_posterior(torch.from_numpy(held.images), torch.full((200, 1), cell))
         assert least <= (log.argmax(1).numpy() == held.labels[:, 0]).mean() <= most
+
+
+@pytest.mark.parametrize(
+    ("network", "rate", "epochs"),
+    [
+        ("local:8k4s4-32", 1e-2, 6),
+        pytest.param("tokens:test_vit", 1e-3, 12, marks=pytest.mark.slow),
+    ],
+)
+def test_the_posterior_is_reached_in_closed_form(network, rate, epochs, tmp_path):
+    """One of four where the corner was seen, also after another glimpse; else a quarter each."""
+    sizes = {"train": 4000, "validation": 60, "test": 80, "avp_validation": 500}
+    task = corner_task(source=Corner(sizes=tuple(sizes.items())), splits=Splits(*sizes.values()))
+    task = replace(task, avp=replace(task.avp, network=network, epochs=epochs, learning_rate=rate))
+    avp = Avp(task)
+    avp.load_state_dict(train(tmp_path, task, "avp")["weights"])
+    avp.freeze()
+    held = corner_images(9, 200)
+    images, truth = torch.from_numpy(held.images), torch.from_numpy(held.labels)
+    for cells, nats in (([8], 0.0), ([2, 8], 0.0), ([0], np.log(4)), ([4, 1], np.log(4))):
+        log = avp.log_posterior(images, torch.tensor(cells).expand(200, -1))
+        assert -log.gather(1, truth).mean().item() == pytest.approx(nats, abs=0.1)
+        assert torch.special.entr(log.exp()).sum(1).mean().item() == pytest.approx(nats, abs=0.15)
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
@@ -131,7 +155,7 @@ def test_a_student_comes_nearer_to_its_teacher(tmp_path):
 def test_chosen_sequences_are_seen_beside_random_ones():
     """A quarter of each batch: chosen images, at chosen cells but for every other one's last."""
     task = corner_task(T=3)
-    task = replace(task, avp=replace(task.avp, batch_size=40, warmup=1.0))
+    task = replace(task, avp=replace(task.avp, batch_size=40, warmup=1.0, chosen_share=0.25))
     roles = assign_roles(task, 30, seed=0, data=None)
     images = LabelledImages(np.full((2, 1, 12, 12), 7, np.uint8), np.full((2, 1), 3))
     chosen = Chosen(images, np.array([0, 1, 1]), np.tile([[8, 0, 8]], (3, 1)))

@@ -1,14 +1,15 @@
 """The attentional variational posterior (section 4, figure 3, appendix B.1).
 
-One network maps any set of glimpses to an approximation of p(label | glimpses): it sees the image
-with unobserved pixels zeroed, and the mask of observed pixels as a further channel. Trained by
-cross-entropy under t uniform on 1 .. T and locations uniform on the grid, equation (7); in the
-task's warm-up epochs on 1 .. 3T.
+One network maps any set of glimpses to an approximation of p(label | glimpses): as the paper's, it
+sees the image with unobserved pixels zeroed, and the mask of observed pixels as a further channel,
+or else the glimpses alone (`glimpse_networks`). Trained by cross-entropy under t uniform on 1 .. T
+and locations uniform on the grid, equation (7); in the task's warm-up epochs on 1 .. 3T.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nogs_bench.builders.avp_networks import make_network
+from nogs_bench.builders.chosen import Chosen
+from nogs_bench.builders.glimpse_networks import (
+    PreparedLogits,
+    make_glimpse_network,
+    visible,
+)
 from nogs_bench.builders.posterior import along
 from nogs_bench.builders.roles import Roles
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
@@ -26,6 +32,7 @@ from nogs_bench.task import Task
 
 DECAY = 0.998
 WARMUP = 3
+TIMED_BATCHES = 25
 
 
 class Avp(nn.Module):
@@ -35,16 +42,13 @@ class Avp(nn.Module):
     With `weights` the network starts from those that the task names, if any.
     """
 
-    masks: Tensor
-
     def __init__(self, task: Task, weights: bool = False):
         super().__init__()
         self.classes = [len(label.classes) for label in task.labels]
         self.target = task.target
-        self.network = make_network(
-            task.avp.network, task.channels, task.image_size, sum(self.classes), weights
-        ).to(memory_format=torch.channels_last)
-        self.register_buffer("masks", torch.from_numpy(task.grid.masks), persistent=False)
+        self.network = make_glimpse_network(
+            task.avp.network, task.grid, task.channels, sum(self.classes), weights
+        )
 
     def forward(self, images: Tensor, cells: Tensor, t: Tensor | None = None) -> list[Tensor]:
         """Logits (n, classes) of every label of the family.
@@ -52,26 +56,84 @@ class Avp(nn.Module):
         `images`: uint8 (n, channels, image_size, image_size); `cells`: int64 (n, T); `t`: int64
         (n,), how many of an image's cells count (default: all).
         """
-        visible = self.masks[cells[:, 0]].clone()
-        for step in range(1, cells.shape[1]):
-            mask = self.masks[cells[:, step]]
-            visible |= mask if t is None else mask & (step < t)[:, None, None]
-        seen = visible[:, None].float()
-        masked = torch.cat([images.float().mul_(seen).div_(255), seen], dim=1)
-        logits = self.network(masked.contiguous(memory_format=torch.channels_last))
-        return list(logits.split(self.classes, dim=1))
+        return list(self.network(images, cells, t).split(self.classes, dim=1))
 
     @torch.inference_mode()
     def log_posterior(self, images: Tensor, cells: Tensor) -> Tensor:
         """See `Posterior.log_posterior`."""
         return self(images, cells)[self.target].log_softmax(dim=1)
 
+    @torch.inference_mode()
+    def log_posteriors(self, images: Tensor, cells: Tensor) -> list[Tensor]:
+        """The same for every label of the family, from one pass."""
+        return [logits.log_softmax(dim=1) for logits in self(images, cells)]
 
-def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str) -> dict[str, Any]:
+    @torch.inference_mode()
+    def prepare(
+        self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
+    ) -> PreparedAvp:
+        """Completions whose candidates are to be asked about, what they share computed once.
+
+        `images`: uint8 (n, channels, image_size, image_size); `prefix`: int64 (n, t - 1), the cells
+        taken so far; `observed`: like `images`, the pixels at those cells if not their own.
+        """
+        if observed is not None:
+            seen = visible(self.masks, prefix)[:, None]
+            images = torch.where(seen, observed, images)
+        return PreparedAvp(self, self.network.prepare(images, prefix))
+
+    def freeze(self) -> Avp:
+        """Only predictions from now on, and those quicker: equal up to rounding. Returns self."""
+        self.eval().requires_grad_(False)
+        self.network.freeze()
+        return self
+
+    @property
+    def masks(self) -> Tensor:
+        """bool (cells, image_size, image_size), of the grid."""
+        return self.network.masks
+
+
+class PreparedAvp:
+    """A step's completions: `Prepared`, for the target and for all labels of the family."""
+
+    def __init__(self, avp: Avp, prepared: PreparedLogits):
+        self.avp, self.prepared = avp, prepared
+        self.pairs_at_once = prepared.pairs_at_once
+
+    @torch.inference_mode()
+    def log_posterior(self, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, classes), nats: of completion `rows[i]`, int64, after its prefix and one more
+        glimpse at `cells[i]`, int64."""
+        return self._logits(rows, cells)[self.avp.target].log_softmax(dim=1)
+
+    @torch.inference_mode()
+    def log_posteriors(self, rows: Tensor, cells: Tensor) -> list[Tensor]:
+        """The same for each label of the family, of one pass."""
+        return [logits.log_softmax(dim=1) for logits in self._logits(rows, cells)]
+
+    def _logits(self, rows: Tensor, cells: Tensor) -> tuple[Tensor, ...]:
+        return self.prepared.logits(rows, cells).split(self.avp.classes, dim=1)
+
+
+def train_avp(
+    task: Task,
+    roles: Roles,
+    seed: int,
+    checkpoint: Path,
+    device: str,
+    teacher: Avp | None = None,
+    chosen: Chosen | None = None,
+) -> dict[str, Any]:
     """Train the family's AVP; the epoch with the least validation cross-entropy is kept.
 
     AdamW under a one-cycle schedule with an exponential moving average of the weights, which is
     what is validated and kept. Goes on from `checkpoint` if that exists and leaves it behind.
+
+    **Arguments**
+
+    - `teacher`: its posteriors are learned beside the labels (`AvpTraining.distillation`).
+    - `chosen`: sequences that are learned from beside random ones (`AvpTraining.chosen_share`).
 
     **Returns** `{"weights": state dict, "epoch": int, "curve": [{"epoch", "cross_entropy": [nats
     for t = 1 .. T], "accuracy": [...]}, ...]}`; both measured for the task's target.
@@ -107,13 +169,10 @@ def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str
             # training is the undisturbed one.
             torch.manual_seed(int(np.random.default_rng([seed, epoch, 1]).integers(2**62)))
             avp.train()
-            for images, labels, cells, t in _batches(task, roles, seed, epoch, device):
-                logits = avp(images, cells, t)
-                loss = sum(
-                    cross_entropy(logits[label], labels[:, label]) for label in range(len(logits))
-                )
+            for batch in _batches(task, roles, seed, epoch, device, chosen):
+                loss = _loss(avp, batch, teacher, settings.distillation)
                 optimizer.zero_grad(set_to_none=True)
-                torch.as_tensor(loss).backward()
+                loss.backward()
                 optimizer.step()
                 schedule.step()
                 average.update_parameters(avp)
@@ -129,6 +188,42 @@ def train_avp(task: Task, roles: Roles, seed: int, checkpoint: Path, device: str
     return best | {"curve": curve}
 
 
+def seconds_per_epoch(
+    task: Task, roles: Roles, seed: int, device: str, clock: Callable[[], float]
+) -> float:
+    """How long an epoch of training takes by `clock`, from some batches and one validation."""
+    avp = Avp(task).to(device).train()
+    optimizer = torch.optim.AdamW(avp.parameters(), fused=True)
+    average = torch.optim.swa_utils.AveragedModel(avp, avg_fn=_moving_average, use_buffers=True)
+    times = [clock()]
+    for batch in islice(_batches(task, roles, seed, 0, device), TIMED_BATCHES):
+        optimizer.zero_grad(set_to_none=True)
+        _loss(avp, batch, None, 0).backward()
+        optimizer.step()
+        average.update_parameters(avp)
+        times.append(clock())
+    steps = np.diff(times)
+    start = clock()
+    validate_avp(avp, task, roles)
+    validation = clock() - start
+    batches = len(roles.avp(0)) // task.avp.batch_size
+    return float(np.median(steps)) * batches + validation
+
+
+def _loss(avp: Avp, batch: tuple[Tensor, ...], teacher: Avp | None, share: float) -> Tensor:
+    """Cross-entropy of the labels (equation 7), summed over the family's; with a teacher, `share`
+    of it is the cross-entropy of what the teacher says (Hinton et al. 2015)."""
+    images, labels, cells, t = batch
+    logits = avp(images, cells, t)
+    terms = [cross_entropy(each, labels[:, label]) for label, each in enumerate(logits)]
+    if teacher is not None:
+        with torch.no_grad():
+            soft = [each.softmax(dim=1) for each in teacher(images, cells, t)]
+        told = [cross_entropy(each, said) for each, said in zip(logits, soft, strict=True)]
+        terms = [(1 - share) * x + share * y for x, y in zip(terms, told, strict=True)]
+    return torch.stack(terms).sum()
+
+
 def _moving_average(average: Tensor, new: Tensor, updates: Tensor | int) -> Tensor:
     """Exponential moving average with a decay that grows from 0.1 to `DECAY`."""
     decay = min(DECAY, (1 + float(updates)) / (10 + float(updates)))
@@ -136,9 +231,18 @@ def _moving_average(average: Tensor, new: Tensor, updates: Tensor | int) -> Tens
 
 
 def _batches(
-    task: Task, roles: Roles, seed: int, epoch: int, device: str
+    task: Task,
+    roles: Roles,
+    seed: int,
+    epoch: int,
+    device: str,
+    chosen: Chosen | None = None,
 ) -> Iterator[tuple[Tensor, ...]]:
-    """Images, labels, cells and t of each batch; a function of seed and epoch alone."""
+    """Images, labels, cells and t of each batch; a function of seed and epoch alone.
+
+    The first rows of a batch are `chosen` ones, if any. Of these every other one ends with a
+    uniform cell: the search asks about all that may come after a chosen prefix.
+    """
     drawn = roles.avp(epoch)
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(drawn))
@@ -146,12 +250,19 @@ def _batches(
     most = task.T * (WARMUP if epoch < task.avp.warmup * task.avp.epochs else 1)
     for start in range(0, len(order) - size + 1, size):
         rows = order[start : start + size]
-        arrays = (
-            drawn.images[rows],
-            drawn.labels[rows],
-            rng.integers(task.grid.cells, size=(size, most)),
-            rng.integers(1, most + 1, size=size),
-        )
+        images, labels = drawn.images[rows], drawn.labels[rows]
+        cells = rng.integers(task.grid.cells, size=(size, most))
+        t = rng.integers(1, most + 1, size=size)
+        if chosen is not None:
+            count = round(task.avp.chosen_share * size)
+            picked = rng.integers(len(chosen.cells), size=count)
+            seen = chosen.images[chosen.rows[picked]]
+            images[:count], labels[:count] = seen.images, seen.labels
+            t[:count] = rng.integers(1, task.T + 1, size=count)
+            last = cells[np.arange(count), t[:count] - 1]
+            cells[:count, : task.T] = chosen.cells[picked]
+            cells[np.arange(0, count, 2), t[:count:2] - 1] = last[::2]
+        arrays = (images, labels, cells, t)
         yield tuple(torch.from_numpy(array).to(device) for array in arrays)
 
 

@@ -8,6 +8,7 @@ pixel was observed; the others are in 0 .. 1, and 0 where it was not.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -22,6 +23,7 @@ from nogs_bench.registry import Registry
 Factory = Callable[[int, int, int, str], nn.Module]
 AVP_NETWORKS: Registry[Factory] = Registry("AVP network", group="nogs_bench.avp_networks")
 LEAST_SIDE = 32
+_CONVOLUTION = re.compile(r"(\d{1,5})k(\d{1,3})s(\d{1,3})(?:p(\d{1,3}))?")
 
 
 def make_network(
@@ -55,9 +57,47 @@ def conv(channels: int, image_size: int, outputs: int, argument: str = "") -> nn
     )
 
 
-def _convolution(inputs: int, outputs: int, kernel: int) -> tuple[nn.Module, ...]:
-    """Stride 2, batch norm, ReLU."""
-    layer = nn.Conv2d(inputs, outputs, kernel, stride=2, padding=1, bias=False)
+@AVP_NETWORKS.register("local")
+def local(channels: int, image_size: int, outputs: int, argument: str = "") -> nn.Module:
+    """Few small convolutions and a hidden layer of all their features, as cheap as it is local.
+
+    What a glimpse changes stays a small window of each layer, so that `Windows` makes candidates
+    many times cheaper than the whole network. `local:16k4s2p1-32k3s2p1-256`, which is the default,
+    says for each convolution its channels, kernel, stride and padding (0 if left out), then the
+    hidden units. Strides that divide the grid's steps keep windows small and their content alike.
+    """
+    *convolutions, hidden = (argument or "16k4s2p1-32k3s2p1-256").split("-")
+    shapes = [_CONVOLUTION.fullmatch(part) for part in convolutions]
+    layers: list[nn.Module] = []
+    side, inputs = image_size, channels + 1
+    for shape in shapes:
+        width, kernel, stride, padding = (int(x or 0) for x in shape.groups()) if shape else [0] * 4
+        side = (side + 2 * padding - kernel) // stride + 1 if stride and width and kernel else 0
+        if side < 1:
+            break
+        layers += _convolution(inputs, width, kernel, stride, padding)
+        inputs = width
+    if not layers or side < 1 or not hidden.isdecimal() or not int(hidden):
+        raise NogsError(
+            f"local:{argument}: no network for {image_size} pixels; write its convolutions and "
+            "hidden units as local:16k4s2p1-32k3s2p1-256"
+        )
+    return nn.Sequential(
+        *layers,
+        nn.Flatten(),
+        nn.Linear(inputs * side * side, int(hidden), bias=False),
+        nn.BatchNorm1d(int(hidden)),
+        nn.ReLU(),
+        nn.Dropout(0.1),
+        nn.Linear(int(hidden), outputs),
+    )
+
+
+def _convolution(
+    inputs: int, outputs: int, kernel: int, stride: int = 2, padding: int = 1
+) -> tuple[nn.Module, ...]:
+    """Convolution, batch norm, ReLU."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
     return layer, nn.BatchNorm2d(outputs), nn.ReLU()
 
 
@@ -80,14 +120,10 @@ class TimmNetwork(nn.Module):
         super().__init__()
         name, _, weights = argument.partition("@")
         self.size = max(LEAST_SIDE, image_size)
-        self.backbone = _backbone(name, weights, channels, self.size, outputs)
+        self.backbone = timm_backbone(name, weights, channels, self.size, outputs)
         _add_mask_channel(self.backbone, name)
-        config = self.backbone.pretrained_cfg
-        for statistic in ("mean", "std"):
-            colours = torch.tensor(config[statistic])
-            # Greys, and images of other kinds, are normalised by the mean over colours.
-            values = colours if channels == len(colours) else colours.mean().expand(channels)
-            self.register_buffer(statistic, values.clone()[:, None, None], persistent=False)
+        for statistic, values in normalisation(self.backbone, channels).items():
+            self.register_buffer(statistic, values, persistent=False)
 
     def forward(self, masked: Tensor) -> Tensor:
         pixels, seen = masked[:, :-1], masked[:, -1:]
@@ -97,15 +133,29 @@ class TimmNetwork(nn.Module):
         return self.backbone(inputs)
 
 
-def _backbone(name: str, weights: str, channels: int, size: int, outputs: int) -> Any:
-    """timm's model for images of `channels`, with the weights that `weights` names."""
+def normalisation(backbone: nn.Module, channels: int) -> dict[str, Tensor]:
+    """`mean` and `std` that a backbone's weights expect, float (channels, 1, 1)."""
+    config, values = cast(Any, backbone).pretrained_cfg, {}
+    for statistic in ("mean", "std"):
+        colours = torch.tensor(config[statistic])
+        # Greys, and images of other kinds, are normalised by the mean over colours.
+        each = colours if channels == len(colours) else colours.mean().expand(channels)
+        values[statistic] = each.clone()[:, None, None]
+    return values
+
+
+def timm_backbone(name: str, weights: str, channels: int, size: int | None, outputs: int) -> Any:
+    """timm's model for images of `channels`, with the weights that `weights` names.
+
+    `size`: side of the images, pixels; None for what the model was made for.
+    """
     import timm
 
     if not timm.is_model(name):
         raise NogsError(f"timm has no model {name!r}; timm.list_models() lists them")
     options: dict[str, Any] = {"in_chans": channels, "num_classes": outputs}
     config = timm.models.get_pretrained_cfg(name)
-    if config and config.fixed_input_size:
+    if size and config and config.fixed_input_size:
         options["img_size"] = size
     if weights:
         options["pretrained"] = True

@@ -8,33 +8,30 @@ on, and one with other settings does not mix with it.
 from __future__ import annotations
 
 import os
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
-from nogs_bench.builders.calibration import calibration, calibration_record, fixed_cells
 from nogs_bench.builders.completion import load_completions
 from nogs_bench.builders.dataset import write_dataset
 from nogs_bench.builders.epe import CRITERIA
-from nogs_bench.builders.generated import generate
-from nogs_bench.builders.parquet import Annotations, LabelsOnly, Rows
+from nogs_bench.builders.folds import Outcome, annotate_fold
+from nogs_bench.builders.lockstep import PRECISIONS
+from nogs_bench.builders.parquet import LabelsOnly, Rows
 from nogs_bench.builders.plan import BuildPlan
-from nogs_bench.builders.posterior import Posterior, along
 from nogs_bench.builders.posteriors import POSTERIORS
-from nogs_bench.builders.roles import Roles, assign_roles
-from nogs_bench.builders.search import SEARCHES
-from nogs_bench.builders.shards import annotate_all
-from nogs_bench.builders.stages import Stages, prepare
+from nogs_bench.builders.roles import Fold
+from nogs_bench.builders.search import load_searches
 from nogs_bench.device import choose_device
+from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages, data_folder
 from nogs_bench.task import Task
 
 
 def build(
-    task: str | Task,
+    task: str | Task | Sequence[str | Task],
     out: str | Path,
     images: int | None = None,
     data: str | Path | None = None,
@@ -49,16 +46,22 @@ def build(
     bank: str | None = None,
     bank_images: int | None = None,
     completion: str | None = None,
+    observed: str | None = None,
+    precision: str = "float32",
+    folds: int = 1,
+    samples: int | None = None,
 ) -> Path:
     """Annotate a task's first `images` training images and write the dataset folder `out`.
 
     **Arguments**
 
-    - `task`: a registered name, `FILE.py:NAME`, or a `Task`.
+    - `task`: a registered name, `FILE.py:NAME`, or a `Task`. Several tasks of one family (a
+      sequence, or a pattern such as `"celeba-hq-*"`) are annotated together, from one AVP, and
+      each one's folder is `out/<its name>`.
     - `images`: how many to annotate (default: the task's `annotation.images`).
     - `data`: folder of the task's images, where they need one.
     - `posterior`: `"avp"` trains one; `"bank"` computes it from labelled images.
-    - `criterion`, `search`: override the task's `annotation`.
+    - `criterion`, `search`, `samples`, `observed`: override the task's `annotation`.
     - `workers`: annotating processes (default: one a core; one if on a GPU). Changes no byte.
     - `threads`: threads that train the AVP. Sums are added in another order with another number,
       so it is part of what made the AVP; one makes the same bytes on any number of cores.
@@ -67,13 +70,16 @@ def build(
       (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
     - `bank_images`: how many; overrides the task's `annotation`.
     - `completion`: what completes images, in `builders.completion.COMPLETIONS`; likewise.
+    - `precision`: of the posterior while it annotates: `"float32"` or `"bfloat16"`.
+    - `folds`: cross-fitting. With 2 or more, each part of the training images is annotated with
+      bank and posterior made of the others, so that all of them can be.
 
     **Returns** `out`. Raises `NogsError` on bad input; whatever stages had finished are kept.
     """
     cores = os.cpu_count() or 1
     device = choose_device(device)
     plan = BuildPlan(
-        spec=task,
+        spec=task if isinstance(task, str | Task) else tuple(task),
         out=Path(out),
         images=images,
         data=data_folder(data),
@@ -86,77 +92,41 @@ def build(
         bank=bank,
         bank_images=bank_images,
         completion=completion,
+        observed=observed,
+        samples=samples,
+        precision=precision,
     )
-    chosen = plan.task
+    if folds < 1:
+        raise NogsError(f"--folds {folds}: give 1, or more for cross-fitting")
     _check(plan)
     torch.set_num_threads(plan.threads)
-    make_bank = partial(generate, plan) if bank else None
-    roles = assign_roles(chosen, plan.count, seed, plan.data, make_bank)
-    stages = prepare(plan, roles)
     workers = workers or (cores if device == "cpu" else 1)
-    arrays = annotate_all(stages.load, plan.count, stages.files["sequences"], workers)
-    annotations = Annotations(
-        index=np.arange(plan.count),
-        glimpses=chosen.grid.index_to_pixel(arrays["cells"]),
-        epe=arrays["epe"].astype(np.float32),
-        maps=arrays["maps"].reshape(plan.count, chosen.T, *chosen.grid.shape),
-    )
-    provenance = {
-        "roles": roles.record,
-        "stages": stages.records,
-        "environment": {
-            "torch": torch.__version__,
-            "device": device,
-            "cpu": torch.backends.cpu.get_cpu_capability(),
-        },
-        "evaluations": int(arrays["evaluations"].sum()),
-        "effective_samples": arrays["effective_samples"].mean(0).round(1).tolist(),
-    }
-    measured = stages.posterior()
-    return write_dataset(
-        chosen,
-        plan.out,
-        **_rows(chosen, plan.data, with_images),
-        annotations=annotations,
-        provenance=provenance,
-        quality=_quality(measured, stages, roles, arrays["cells"]),
-        calibration=_calibration(measured, stages, roles),
-        origin=f"built by nogs-bench with the {posterior} posterior",
-    )
+    plans = [replace(plan, fold=Fold(number, folds)) for number in range(folds)]
+    outcome = Outcome([annotate_fold(one, workers) for one in plans])
+    for place, one in enumerate(plan.tasks):
+        folder = plan.out / one.name if len(plan.tasks) > 1 else plan.out
+        write_dataset(
+            one,
+            folder,
+            **_rows(one, plan.data, with_images),
+            annotations=outcome.annotations(one, place),
+            provenance=outcome.provenance(place, device),
+            quality=outcome.quality(place),
+            calibration=outcome.calibration(place),
+            origin=f"built by nogs-bench with the {posterior} posterior",
+        )
+    return plan.out
 
 
 def _check(plan: BuildPlan) -> None:
     """Say unknown names and what cannot go together before any work."""
     annotation = plan.task.annotation
-    criterion, _ = CRITERIA[annotation.criterion], SEARCHES[annotation.search]
-    _ = POSTERIORS[plan.posterior]
+    criterion, _ = CRITERIA[annotation.criterion], load_searches()[annotation.search]
+    _, _ = POSTERIORS[plan.posterior], PRECISIONS[plan.precision]
     kind = load_completions()[annotation.completion]
     kind.config(plan.task, plan.device)
     if not kind.labelled:
         criterion(torch.zeros(1, 1, len(plan.task.classes)), torch.tensor([-1]))
-
-
-def _quality(
-    posterior: Posterior, stages: Stages, roles: Roles, cells: np.ndarray
-) -> dict[str, dict[str, list[float]]]:
-    """The posterior along the built sequences, and along random ones, of the annotated images."""
-    plan, task = stages.plan, stages.plan.task
-    labels = roles.annotated.labels[:, task.target]
-    random = np.random.default_rng([plan.seed, 2]).integers(task.grid.cells, size=cells.shape)
-    return {
-        name: along(posterior, roles.annotated.images, labels, taken, plan.device)
-        for name, taken in (("built", cells), ("random", random))
-    }
-
-
-def _calibration(posterior: Posterior, stages: Stages, roles: Roles) -> dict[str, Any]:
-    """How far the posterior is as often right as it says, on the annotated images."""
-    task, images = stages.plan.task, roles.annotated
-    cells = fixed_cells(task.grid, len(images), task.T)
-    labels = images.labels[:, task.target]
-    return calibration_record(
-        calibration(posterior, images.images, labels, cells, stages.plan.device)
-    )
 
 
 def _rows(task: Task, data: Path | None, with_images: bool) -> dict[str, Rows]:

@@ -57,6 +57,21 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS)
     return Reliability(tuple(means[0]), tuple(means[1]), tuple(count[held].tolist()))
 
 
+def pooled(curves: Sequence[Reliability], bins: int = BINS) -> Reliability:
+    """The curve of all predictions behind several curves of as many bins."""
+    confidence, accuracy, count = (
+        np.concatenate([getattr(curve, name) for curve in curves]) for name in CURVE
+    )
+    place = (np.ceil(confidence * bins).astype(np.int64) - 1).clip(0, bins - 1)
+    total = np.bincount(place, count, bins)
+    held = np.flatnonzero(total)
+    means = [
+        np.bincount(place, values * count, bins)[held] / total[held]
+        for values in (confidence, accuracy)
+    ]
+    return Reliability(tuple(means[0]), tuple(means[1]), tuple(total[held].astype(int).tolist()))
+
+
 def fixed_cells(grid: GlimpseGrid, images: int, T: int) -> np.ndarray:
     """int64 (images, T): the one draw of uniform locations that calibration is measured on."""
     return np.random.default_rng(0).integers(grid.cells, size=(images, T))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.builders.posterior import Posterior, candidate_log_posterior
+from nogs_bench.builders.completion import Completions
+from nogs_bench.builders.search import Ask
 from nogs_bench.errors import NogsError
 from nogs_bench.registry import Registry
 
@@ -41,30 +41,54 @@ def cross_entropy(log_posterior: Tensor, labels: Tensor) -> Tensor:
     return -log_posterior.gather(2, where).squeeze(2)
 
 
-@dataclass(frozen=True)
-class EpeEstimator:
-    """Equation (6) for one step: nats of every (candidate, completion), averaged by a search.
+class StepEpe:
+    """Equation (6) for one step of one image: nats of every (cell, completion), as far as known.
 
-    All candidates see the same completions (common random numbers).
+    All candidate cells see the same completions (common random numbers). A bank image that was
+    drawn several times is one *distinct* completion, evaluated once; all labels whose sequences
+    agree so far share the step.
 
-    - `images`: uint8 (N, channels, image_size, image_size); `labels`: int64 (N,), -1 if unknown.
+    **Arguments**
+
+    - `drawn`: N equally weighted completions.
     - `prefix`: int64 (t - 1,), cells taken so far.
+    - `targets`: the labels of the family that a next cell is sought for.
+    - `cells`: how many cells there are.
+    - `observed`: uint8 (channels, image_size, image_size), the annotated image, if its pixels at
+      the prefix are pasted into the completions; they must show them already.
     """
 
-    posterior: Posterior
-    criterion: Criterion
-    images: Tensor
-    labels: Tensor
-    prefix: Tensor
+    def __init__(
+        self,
+        drawn: Completions,
+        prefix: np.ndarray,
+        targets: tuple[int, ...],
+        cells: int,
+        observed: np.ndarray | None = None,
+    ):
+        self.prefix, self.targets, self.observed = prefix, targets, observed
+        self.samples, self.effective_samples = len(drawn.images), drawn.effective_samples
+        if len(drawn.rows):
+            copies = 2 * drawn.rows + drawn.mirrored
+            _, first, self._distinct = np.unique(copies, return_index=True, return_inverse=True)
+        else:
+            first = self._distinct = np.arange(self.samples)
+        self.images, self.labels = drawn.images[first], drawn.labels[first]
+        self._nats = np.full((len(targets), cells, len(first)), np.nan, np.float32)
 
-    @property
-    def samples(self) -> int:
-        """N, the number of completions."""
-        return len(self.images)
+    def missing(self, asks: list[Ask]) -> tuple[np.ndarray, np.ndarray]:
+        """int64 (m,) each: the distinct completions and cells asked for and not known yet."""
+        wanted = np.zeros(self._nats.shape[1:], bool)
+        for ask in asks:
+            wanted[np.ix_(ask.cells, self._distinct[ask.completions])] = True
+        cells, completions = np.nonzero(wanted & np.isnan(self._nats[0]))
+        return completions, cells
 
-    @torch.inference_mode()
-    def values(self, candidates: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """float64 (k, stop - start): nats after each candidate cell, for some completions."""
-        cells = torch.from_numpy(candidates).to(self.images.device)
-        log = candidate_log_posterior(self.posterior, self.images[start:stop], self.prefix, cells)
-        return self.criterion(log, self.labels[start:stop]).cpu().numpy().astype(np.float64)
+    def tell(self, completions: np.ndarray, cells: np.ndarray, nats: np.ndarray) -> None:
+        """Make known: float32 (targets, m), nats at these pairs."""
+        self._nats[:, cells, completions] = nats
+
+    def answer(self, target: int, ask: Ask) -> np.ndarray:
+        """float64 (k, m): what a search for a target asked for."""
+        nats = self._nats[self.targets.index(target)]
+        return nats[np.ix_(ask.cells, self._distinct[ask.completions])].astype(np.float64)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-ROWS_AT_ONCE = 512
+from nogs_bench.errors import NogsError
+
 ALONG_ROWS = 500
 
 
 class Posterior(Protocol):
-    """p(label | y_1:t, l_1:t), exactly or by an approximation g."""
+    """p(label | y_1:t, l_1:t), exactly or by an approximation g.
+
+    May also have `log_posteriors`, with the same arguments, which returns such a tensor for every
+    label of the family, and `prepare(images, prefix, observed)`: see `prepare`.
+    """
 
     def log_posterior(self, images: Tensor, cells: Tensor) -> Tensor:
         """Log-probabilities of the target's classes after seeing each image at its cells.
@@ -28,31 +34,63 @@ class Posterior(Protocol):
         ...
 
 
-@torch.inference_mode()
-def candidate_log_posterior(
-    posterior: Posterior, images: Tensor, prefix: Tensor, candidates: Tensor
-) -> Tensor:
-    """Log-posteriors after the glimpses at `prefix` and one more, for every candidate.
+class Prepared(Protocol):
+    """A step's completions, with all that their candidates share computed once.
+
+    Where several labels are annotated for, also has `log_posteriors`, with the same arguments,
+    which returns such a tensor for every label of the family, all from one pass. May have
+    `pairs_at_once`, how many pairs it is best asked for at a time.
+    """
+
+    def log_posterior(self, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, classes), nats: row i is the posterior for completion `rows[i]` (int64, into
+        the images given) after its prefix and one more glimpse at `cells[i]` (int64)."""
+        ...
+
+
+def prepare(
+    posterior: Posterior, images: Tensor, prefix: Tensor, observed: Tensor | None = None
+) -> Prepared:
+    """A posterior about to be asked for many next glimpses at the same completions.
 
     **Arguments**
 
-    - `images`: uint8 (n, channels, image_size, image_size), the completions.
-    - `prefix`: int64 (t - 1,), cells already taken.
-    - `candidates`: int64 (k,), cells that may come next.
-
-    **Returns** float (k, n, classes), nats.
+    - `images`: uint8 (n, channels, image_size, image_size), completions, possibly of several
+      annotated images.
+    - `prefix`: int64 (n, t - 1), the cells taken so far, row by row.
+    - `observed`: the annotated image of each row, uint8 like `images` (often an expanded view), if
+      the pixels at the prefix are its own. `images` show them there already; what is given here
+      allows a posterior to compute them once for all completions of an image.
     """
-    n, k = len(images), len(candidates)
-    some_images, some_cells = min(n, ROWS_AT_ONCE), max(1, ROWS_AT_ONCE // n)
-    columns = []
-    for part in images.split(some_images):
-        rows = []
-        for cells in candidates.split(some_cells):
-            last = cells.repeat_interleave(len(part))[:, None]
-            taken = torch.cat([prefix.expand(len(last), -1), last], dim=1)
-            rows.append(posterior.log_posterior(part.repeat(len(cells), 1, 1, 1), taken))
-        columns.append(torch.cat(rows).view(k, len(part), -1))
-    return torch.cat(columns, dim=1)
+    own: Any = getattr(posterior, "prepare", None)
+    if own is not None:
+        prepared: Prepared = own(images, prefix, observed)
+        return prepared
+    return _Spelled(posterior, images, prefix)
+
+
+@dataclass(frozen=True)
+class _Spelled:
+    """Any posterior, asked for every image and all its cells; implements `Prepared`."""
+
+    posterior: Posterior
+    images: Tensor
+    prefix: Tensor
+
+    def log_posterior(self, rows: Tensor, cells: Tensor) -> Tensor:
+        return self.posterior.log_posterior(*self._inputs(rows, cells))
+
+    def log_posteriors(self, rows: Tensor, cells: Tensor) -> list[Tensor]:
+        every: Any = getattr(self.posterior, "log_posteriors", None)
+        if every is None:
+            raise NogsError(
+                "this posterior knows one label alone; annotate the tasks one by one, or use "
+                "--posterior avp"
+            )
+        return list(every(*self._inputs(rows, cells)))
+
+    def _inputs(self, rows: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        return self.images[rows], torch.cat([self.prefix[rows], cells[:, None]], dim=1)
 
 
 def along(

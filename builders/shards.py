@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 
@@ -20,24 +20,38 @@ from nogs_bench.artefact import replacing
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.search import Found
 from nogs_bench.errors import NogsError
-from nogs_bench.images import LabelledImages
 from nogs_bench.progress import progress_bars
 
 SHARD = 20
 
-Load = Callable[[], tuple[Annotator, LabelledImages, Found]]
-"""Makes what a worker needs: the annotator, the images to annotate, and the first step."""
+
+@dataclass(frozen=True)
+class Work:
+    """What a process needs to annotate.
+
+    - `images`: uint8 (n, channels, image_size, image_size); `numbers`: int64 (n,), their places in
+      the training split.
+    - `first`: the outcome of `Annotator.first_step`.
+    """
+
+    annotator: Annotator
+    images: np.ndarray
+    numbers: np.ndarray
+    first: list[Found]
+
+
+Load = Callable[[], Work]
 
 
 def annotate_all(load: Load, count: int, folder: Path, workers: int) -> dict[str, np.ndarray]:
-    """Annotate images 0 .. count - 1, one file a shard, and gather the arrays of `Sequence`.
+    """Annotate images 0 .. count - 1 of the work, one file a shard, and gather `Sequences`' arrays.
 
     Shards whose file is there and sound are kept. With more than one worker, processes are
     started, each of which calls `load` (which must therefore be picklable) once. Ctrl-C stops at
-    once; finished shards stay.
+    once; finished shards stay. A shard's images are annotated together, so that with another
+    `count` the last shard may differ by rounding.
 
-    **Returns** `cells` int64 (count, T), `epe` float64 (count, T), `maps` float16 (count, T,
-    cells), `effective_samples` float64 (count, T), `evaluations` int64 (count,).
+    **Returns** the fields of `Sequences`, by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(0, count, SHARD)
@@ -79,9 +93,7 @@ def _run(load: Load, missing: list[int], count: int, folder: Path, workers: int)
 class _Context:
     """What a process annotates with."""
 
-    annotator: Annotator
-    images: LabelledImages
-    first: Found
+    work: Work
     folder: Path
     count: int
 
@@ -97,7 +109,7 @@ def _start(load: Load, folder: Path, count: int, own_process: bool = True) -> No
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=_end_with_parent, daemon=True).start()
         torch.set_num_threads(1)
-    _CONTEXT[:] = [_Context(*load(), folder, count)]
+    _CONTEXT[:] = [_Context(load(), folder, count)]
 
 
 def _end_with_parent() -> None:
@@ -110,19 +122,12 @@ def _end_with_parent() -> None:
 
 def _work(start: int) -> int:
     (context,) = _CONTEXT
-    numbers = range(start, min(start + SHARD, context.count))
-    images, annotate = context.images.images, context.annotator.annotate
-    made = [annotate(images[number], number, context.first) for number in numbers]
-    arrays = {
-        "cells": np.stack([sequence.cells for sequence in made]),
-        "epe": np.stack([sequence.epe for sequence in made]),
-        "maps": np.stack([sequence.maps for sequence in made]).astype(np.float16),
-        "effective_samples": np.stack([sequence.effective_samples for sequence in made]),
-        "evaluations": np.array([sequence.evaluations for sequence in made]),
-    }
+    work, rows = context.work, slice(start, min(start + SHARD, context.count))
+    made = work.annotator.annotate(work.images[rows], work.numbers[rows].tolist(), work.first)
+    arrays = {field.name: np.ascontiguousarray(getattr(made, field.name)) for field in fields(made)}
     with replacing(_path(context.folder, start)) as temporary:
         save_file(arrays, temporary)
-    return len(numbers)
+    return len(made.cells)
 
 
 def _path(folder: Path, start: int) -> Path:

@@ -16,10 +16,12 @@ from nogs_bench.builders.bank import open_bank
 from nogs_bench.builders.completion import load_completions
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior
-from nogs_bench.builders.posteriors import POSTERIORS
+from nogs_bench.builders.posteriors import POSTERIORS, Context, Step
 from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.search import Found
+from nogs_bench.builders.shards import Work
 from nogs_bench.images import LabelledImages
+from nogs_bench.task import Task
 
 
 @dataclass(frozen=True)
@@ -35,22 +37,33 @@ class Stages:
     files: dict[str, Path]
     records: dict[str, dict[str, Any]]
 
-    def load(self) -> tuple[Annotator, LabelledImages, Found]:
+    def load(self) -> Work:
         """What annotates: the annotator, the images to annotate, the shared first step."""
-        first = load_file(self.files["first-step"])
-        found = Found(int(first["cell"][0]), first["epe"], 0)
-        return self.annotator(), self._images("annotated"), found
+        first, bank = load_file(self.files["first-step"]), load_file(self.files["bank"])
+        found = [Found(int(c), e) for c, e in zip(first["cell"], first["epe"], strict=True)]
+        return Work(self.annotator(), bank["annotated_images"], bank["annotated_numbers"], found)
 
-    def posterior(self) -> Posterior:
+    def posterior(self, task: Task | None = None) -> Posterior:
+        """The family's posterior, for the build's first task or another one of its tasks."""
         plan = self.plan
-        return POSTERIORS[plan.posterior].load(self.files["posterior"], plan.task, plan.device)
+        kind = POSTERIORS[plan.posterior]
+        return kind.load(self.files["posterior"], task or plan.task, plan.device)
 
-    def annotator(self) -> Annotator:
+    def annotator(self, posterior: Posterior | None = None) -> Annotator:
+        """What annotates, with the build's posterior or another one."""
         plan, task = self.plan, self.plan.task
         kind = load_completions()[task.annotation.completion]
         fitted = self.files.get(kind.stage)
         completion = kind.open(fitted, task, self._images("bank"), plan.device)
-        return Annotator(task, self.posterior(), completion, plan.seed, plan.device)
+        return Annotator(
+            task,
+            posterior or self.posterior(),
+            completion,
+            plan.seed,
+            plan.device,
+            plan.precision,
+            plan.targets,
+        )
 
     def _images(self, role: str) -> LabelledImages:
         if f"generated-{role}" in self.files:
@@ -85,17 +98,25 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
             parts = {"bank": roles.bank, **parts}
         arrays = {f"{name}_images": part.images for name, part in parts.items()}
         arrays |= {f"{name}_labels": part.labels for name, part in parts.items()}
+        arrays["annotated_numbers"] = roles.numbers
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     def write_completion(path: Path) -> None:
         completion.make(path, task, roles.bank, plan.seed, plan.device)
 
-    def write_posterior(path: Path) -> None:
-        kind.make(path, task, roles, plan.seed, plan.device)
+    def make_step(step: Step) -> Callable[[Path], None]:
+        def make(path: Path) -> None:
+            # The temporary path differs in every attempt; where unfinished work waits must not.
+            folder = path.with_name(f".{path.name.split('.')[1]}.unfinished")
+            files, annotator = stages.files, stages.annotator
+            step.make(path, Context(roles, plan.seed, plan.device, files, annotator, folder))
+
+        return make
 
     def write_first_step(path: Path) -> None:
         found = stages.annotator().first_step()
-        save_file({"cell": np.array([found.cell]), "epe": found.epe}, path)
+        cells = np.array([step.cell for step in found])
+        save_file({"cell": cells, "epe": np.stack([step.epe for step in found])}, path)
 
     images = {
         "task": task.name,
@@ -103,6 +124,7 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         "roles": roles.record,
         "bank": roles.bank.digest(),
         "annotated": roles.annotated.digest(),
+        "fold": asdict(plan.fold),
     }
     before: tuple[str, ...] = ()
     if roles.generated:
@@ -110,17 +132,23 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         stages.files[before[0]] = roles.generated.folder
         stages.records[before[0]] = roles.generated.record
     stage("bank", images, before, write_bank)
-    parents: tuple[str, ...] = ("bank", "posterior")
+    completed: tuple[str, ...] = ("bank",)
     completion = load_completions()[task.annotation.completion]
     fitted = completion.config(task, plan.device)
     if fitted is not None:
         stage(completion.stage, dict(fitted), ("bank",), write_completion)
-        parents = (*parents, completion.stage)
+        completed = (*completed, completion.stage)
     kind = POSTERIORS[plan.posterior]
     trained_on = {"role": roles.record["avp"], "images": roles.avp(0).digest()}
-    config = {**kind.config(task, plan.threads, plan.device), **trained_on}
-    stage("posterior", config, (), write_posterior, kind.stage)
     annotation = asdict(task.annotation)
+    annotation |= {"targets": list(plan.targets), "precision": plan.precision}
+    for step in kind.steps(task):
+        config = {**kind.config(step.task, plan.threads, plan.device), **trained_on}
+        made_from = (*completed, *step.parents) if step.annotates else step.parents
+        if step.annotates:
+            config |= {"annotation": annotation}
+        stage(step.name, config, made_from, make_step(step), step.stage)
+    parents = (*completed, "posterior")
     stage("first-step", annotation, parents, write_first_step)
     stage("sequences", annotation, (*parents, "first-step"), None)
     return stages

@@ -177,7 +177,7 @@ def extract(images: Tensor, pixel: Tensor, glimpse_size: int) -> Tensor:
     line = torch.arange(glimpse_size, device=images.device)
     row = pixel[:, 0, None] + line
     col = pixel[:, 1, None] + line
-    flat = (row[:, :, None] * width + col[:, None, :]).view(n, 1, -1)
+    flat = (row[:, :, None] * width + col[:, None, :]).view(n, 1, glimpse_size**2)
     seen = images.reshape(n, channels, height * width).gather(2, flat.expand(-1, channels, -1))
     return seen.view(n, channels, glimpse_size, glimpse_size)
 

@@ -15,6 +15,7 @@ from nogs_bench.task import Task, get_task
 
 if TYPE_CHECKING:
     from nogs_bench.builders.compare import CompletionMeasure
+    from nogs_bench.builders.compare_avp import AvpMeasure
     from nogs_bench.builders.publish import Published
     from nogs_bench.methods import Method
     from nogs_bench.scoring import Estimate, ScoreRow, Scores, SpeedUp
@@ -107,6 +108,31 @@ def completions_table(task: str, measures: Iterable[CompletionMeasure]) -> Table
             f"{each.effective_samples:.1f}",
             f"{each.setup_seconds:.1f}",
             f"{each.seconds:.2g}",
+        )
+    return table
+
+
+def avp_table(task: str, measures: Iterable[AvpMeasure]) -> Table:
+    """One row for each network of the posterior; lists are over t = 1 .. T."""
+    table = empty_table(
+        f"Posteriors of {task}, on held-out images at random glimpses",
+        "network",
+        "cross-entropy, nats",
+        "calibration error",
+        "epochs",
+        "training, s",
+        "evaluations a second",
+        "of whole sequences",
+    )
+    for each in measures:
+        table.add_row(
+            each.network,
+            " ".join(f"{value:.3f}" for value in each.cross_entropy) or "not trained",
+            " ".join(f"{value:.3f}" for value in each.calibration_error) or "not trained",
+            str(each.epochs),
+            "not known" if each.seconds is None else f"{each.seconds:.0f}",
+            f"{each.prepared:,.0f}",
+            f"{each.whole:,.0f}",
         )
     return table
 

@@ -117,10 +117,21 @@ class Convergence:
 class AvpTraining:
     """How the attentional variational posterior is trained (section 4, appendix B.1).
 
-    - `network`: name in `nogs_bench.builders.avp_networks.AVP_NETWORKS`, or `timm:NAME`.
+    - `network`: name in `nogs_bench.builders.avp_networks.AVP_NETWORKS` (`timm:NAME`), which see
+      the masked image, or in `nogs_bench.builders.glimpse_networks.GLIMPSE_NETWORKS`
+      (`tokens:NAME`), which see the glimpses.
     - `images`: distinct training images; a task with a sampler composes them afresh each epoch.
     - `warmup`: share of the epochs, from the first on, that show up to 3T glimpses instead of T
       (not in the paper). What the whole looks like is learned sooner than what a part means.
+    - `teacher`: a network, named like `network`, that is trained first in the same way; what it
+      says of each training image, seen at the same cells, is learned beside the label. Empty: none.
+    - `distillation`: the teacher's share of the loss, 0 .. 1; the label has the rest.
+    - `rounds`: how often the AVP is trained again, with sequences that it has itself chosen among
+      the random ones (not in the paper): it is asked about chosen glimpses.
+    - `chosen_images`: how many of its training images it chooses sequences for in each round.
+    - `chosen_share`: share of each later batch that sees such sequences, 0 .. 1. Few images seen
+      often at the same cells are learned by heart: a share no larger than `chosen_images` are of
+      all training images shows them no more often than the others.
     """
 
     network: str
@@ -129,6 +140,18 @@ class AvpTraining:
     learning_rate: float = 1e-4
     images: int = 0
     warmup: float = 0.0
+    teacher: str = ""
+    distillation: float = 0.5
+    rounds: int = 0
+    chosen_images: int = 1500
+    chosen_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("warmup", "distillation", "chosen_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise NogsError(f"AVP training: {name} must lie in 0..1")
+        if self.rounds < 0 or self.chosen_images < 1:
+            raise NogsError("AVP training: rounds must be at least 0, chosen_images at least 1")
 
 
 @dataclass(frozen=True)

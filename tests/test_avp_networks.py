@@ -103,7 +103,7 @@ def test_training_starts_from_the_weights_and_loading_does_without(tmp_path):
     save_file(theirs.state_dict(), path)
     task = replace(task, avp=replace(task.avp, network=f"timm:test_resnet@{path}"))
     started = Avp(task, weights=True)
-    first = started.network.backbone.conv1[0].weight
+    first = started.network.layers.backbone.conv1[0].weight
     # timm sums the colours' weights for grey images; the mask's are zero.
     torch.testing.assert_close(first[:, 0], theirs.conv1[0].weight.sum(1))
     assert (first[:, 1] == 0).all()

@@ -12,6 +12,7 @@ import torch
 from nogs_bench.builders import shards
 from nogs_bench.builders.build import build
 from nogs_bench.builders.calibration import plot_reliability, read_calibration
+from nogs_bench.builders.chosen import load_chosen
 from nogs_bench.builders.conditional_gan import ConditionalGanKind, GanSettings
 from nogs_bench.builders.epe import CRITERIA
 from nogs_bench.builders.oracle import BankPosterior
@@ -171,3 +172,25 @@ def test_labels_are_asked_for_where_they_are_needed(tmp_path, posterior, message
         labels = torch.from_numpy(nameless.labels[:, 0])
         with pytest.raises(NogsError, match=message):
             CRITERIA["cross-entropy"](torch.zeros(1, 150, 4), labels)
+
+
+def test_a_teacher_and_rounds_come_before_the_posterior(tmp_path):
+    """Their files are parents on record; a second build makes nothing again."""
+    task = corner_task()
+    settings = replace(task.avp, network="local:4k4s4-8", teacher="conv", rounds=1, chosen_images=3)
+    task = replace(task, avp=settings)
+    folder = build(task, tmp_path / "out", images=4, workers=1, device="cpu")
+    stages = json.loads((folder / "provenance.json").read_text())["made_by"]["stages"]
+    assert stages["teacher"]["config"]["avp"]["network"] == "conv"
+    assert stages["round-0"]["parents"] == {"teacher": stages["teacher"]["key"]}
+    assert stages["chosen-1"]["parents"].keys() == {"round-0", "bank"}
+    parents = {name: stages[name]["key"] for name in ("teacher", "chosen-1")}
+    assert stages["posterior"]["parents"] == parents
+    made = sorted(folder.glob(".build/*.safetensors"))
+    chosen = load_chosen(next(path for path in made if path.name.startswith("chosen")))
+    assert chosen.cells.shape == (3, task.T)
+    roles = assign_roles(task, 4, seed=0, data=None)
+    assert (chosen.images.images == roles.avp(0).images[:3]).all()
+    times = [path.stat().st_mtime_ns for path in made]
+    build(task, tmp_path / "out", images=4, workers=1, device="cpu")
+    assert times == [path.stat().st_mtime_ns for path in made]

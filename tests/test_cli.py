@@ -140,6 +140,18 @@ def test_completions_are_compared(run: Run, corner: str) -> None:
     assert "did you mean 'hmc'" in error
 
 
+def test_posteriors_are_compared(run: Run) -> None:
+    arguments = ("compare", "avp", "cluttered-digits", "--networks", "local", "--cost-only")
+    status, out, err = run(*arguments, "--device", "cpu", "--json")
+    assert (status, err) == (0, "")
+    (measured,) = json.loads(out)
+    assert measured["network"] == "local"
+    assert measured["prepared"] > 0
+    assert "not trained" in run(*arguments, "--device", "cpu")[1]
+    error = one_line_error(run("compare", "avp", "cluttered-digits", "--networks", "locl"))
+    assert "did you mean 'local'" in error
+
+
 def test_bad_input_is_one_line(run: Run, tmp_path: Path, corner: str) -> None:
     out = ("--out", tmp_path / "out")
     assert "did you mean 'fashion-mnist'" in one_line_error(run("build", "fashion-mist", *out))

@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from nogs_bench.builders.annotate import Annotator
-from nogs_bench.builders.epe import CRITERIA, EpeEstimator
+from nogs_bench.builders.completion import Completions
+from nogs_bench.builders.epe import CRITERIA, StepEpe
+from nogs_bench.builders.lockstep import Evaluator
 from nogs_bench.builders.oracle import BankPosterior, exact_epe
 from nogs_bench.builders.retrieval import Retrieval
+from nogs_bench.builders.search import Ask, Found, Problem, Steps
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
 from tiny import corner_task
@@ -59,18 +62,28 @@ def test_xor_needs_both_corners():
     np.testing.assert_allclose(after_first, [np.log(2), np.log(2), np.log(2), 0], atol=1e-6)
 
 
-def _estimator(bank: LabelledImages, criterion: str, rows: np.ndarray) -> EpeEstimator:
-    posterior = BankPosterior(bank, GRID, 2)
-    images, labels = torch.from_numpy(bank.images), torch.from_numpy(bank.labels[:, 0])
-    prefix = torch.empty(0, dtype=torch.int64)
-    return EpeEstimator(posterior, CRITERIA[criterion], images[rows], labels[rows], prefix)
+def _values(bank: LabelledImages, criterion: str, rows: np.ndarray) -> np.ndarray:
+    """float64 (4, n): nats at every cell for the bank images `rows` as completions."""
+    known = np.zeros(len(rows), bool)
+    drawn = Completions(bank.images[rows], bank.labels[rows], len(rows), 0.0, rows, known)
+    step = StepEpe(drawn, np.empty(0, np.int64), (0,), 4)
+    seen = []
+
+    def everything(problem: Problem) -> Steps:
+        seen.append((yield Ask(np.arange(4), np.arange(problem.samples))))
+        return Found(0, seen[0].mean(1))
+
+    evaluator = Evaluator(BankPosterior(bank, GRID, 2), CRITERIA[criterion], 0)
+    _, evaluations = evaluator.search(everything, [step], GRID.shape)
+    assert evaluations == [4 * len(np.unique(rows))]
+    return seen[0]
 
 
 @pytest.mark.parametrize("criterion", ["entropy", "cross-entropy"])
 def test_over_the_whole_bank_both_criteria_are_the_exact_epe(criterion):
     """With the exact posterior E[-log p] = E[H[p]]; a bank drawn once each leaves no noise."""
     bank = three_images()
-    values = _estimator(bank, criterion, np.arange(3)).values(np.arange(4), 0, 3)
+    values = _values(bank, criterion, np.arange(3))
     exact = exact_epe(BankPosterior(bank, GRID, 2), bank.images[0], np.array([], np.int64))
     np.testing.assert_allclose(values.mean(1), exact, atol=1e-6)
 
@@ -81,7 +94,7 @@ def test_monte_carlo_is_unbiased_within_its_standard_error(criterion):
     pixels = rng.integers(0, 3, size=(40, 1, 2, 2)).astype(np.uint8)
     bank = LabelledImages(pixels, rng.integers(2, size=(40, 1)))
     exact = exact_epe(BankPosterior(bank, GRID, 2), bank.images[0], np.array([], np.int64))
-    values = _estimator(bank, criterion, rng.integers(40, size=4000)).values(np.arange(4), 0, 4000)
+    values = _values(bank, criterion, rng.integers(40, size=4000))
     error = values.mean(1) - exact
     standard = values.std(1) / np.sqrt(4000)
     assert (np.abs(error) < 4 * standard + 1e-9).all()
@@ -109,8 +122,8 @@ def test_greedy_choice_is_the_oracles():
     posterior = BankPosterior(bank, GRID, 2)
     annotator = Annotator(task, posterior, Retrieval(bank, GRID, narrow), seed=0)
     first = annotator.first_step()
-    for number, image in enumerate(bank.images):
-        sequence = annotator.annotate(image, number, first)
-        exact = exact_epe(posterior, image, sequence.cells[:1])
-        assert exact[sequence.cells[1]] == pytest.approx(exact.min(), abs=1e-6)
-        np.testing.assert_allclose(sequence.maps[1], exact, atol=0.1)
+    made = annotator.annotate(bank.images, range(len(bank)), first)
+    for image, (cells,), (maps,) in zip(bank.images, made.cells, made.maps, strict=True):
+        exact = exact_epe(posterior, image, cells[:1])
+        assert exact[cells[1]] == pytest.approx(exact.min(), abs=1e-6)
+        np.testing.assert_allclose(maps[1], exact, atol=0.1)

@@ -23,9 +23,8 @@ import nogs_bench
 from nogs_bench.artefact import read_provenance, write_json
 from nogs_bench.builders.avp import Avp
 from nogs_bench.builders.build import build
-from nogs_bench.builders.epe import EpeEstimator
 from nogs_bench.builders.prepare import prepare
-from nogs_bench.builders.search import SEARCHES, Found
+from nogs_bench.builders.search import SEARCHES, Ask, Found, Problem, Steps
 from nogs_bench.result import load_results
 from nogs_bench.task import (
     TASKS,
@@ -99,12 +98,12 @@ def small(task: Task, network: str, search: str) -> Task:
     )
 
 
-def lattice(estimator: EpeEstimator, cells: int) -> Found:
+def lattice(problem: Problem) -> Steps:
     """Every fifth row and column of 50 x 50 cells, by all completions."""
-    chosen = np.arange(cells).reshape(50, 50)[::5, ::5].ravel()
-    epe = np.full(cells, np.nan)
-    epe[chosen] = estimator.values(chosen, 0, estimator.samples).mean(1)
-    return Found(int(np.nanargmin(epe)), epe, len(chosen) * estimator.samples)
+    chosen = np.arange(problem.cells).reshape(50, 50)[::5, ::5].ravel()
+    epe = np.full(problem.cells, np.nan)
+    epe[chosen] = (yield Ask(chosen, np.arange(problem.samples))).mean(1)
+    return Found(int(np.nanargmin(epe)), epe)
 
 
 def check_sequences(folder: Path, task: Task) -> None:

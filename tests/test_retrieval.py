@@ -160,8 +160,8 @@ def test_sequences_are_built_from_mirrored_and_shifted_copies():
     annotator = Annotator(task, Brightness(), Retrieval(bank, GRID, task.annotation), seed=3)
     first = annotator.first_step()
     assert annotator._first_samples == 100
-    sequence = annotator.annotate(corner_images(13, 1).images[0], 0, first)
-    assert sequence.effective_samples == pytest.approx([100, 30], rel=0.05)
+    made = annotator.annotate(corner_images(13, 1).images, [0], first)
+    assert made.effective_samples[0, 0] == pytest.approx([100, 30], rel=0.05)
 
 
 @pytest.mark.parametrize(

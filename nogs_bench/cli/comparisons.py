@@ -1,8 +1,9 @@
-"""What stands beside what: `compare completions`."""
+"""What stands beside what: `compare completions`, `compare avp`."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,3 +42,37 @@ def compare_completions(
         from nogs_bench.tables import completions_table, print_tables
 
         print_tables(completions_table(task, measures))
+
+
+@compare.command("avp")
+def compare_avp(
+    task: Annotated[str, typer.Argument(help="A task's name, or FILE.py:NAME.")],
+    networks: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated: conv, timm:NAME, ... [default: conv,local]"),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Time to train, each.")] = 60.0,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the trained networks [default: nogs/compare-avp/TASK]"),
+    ] = None,
+    cost_only: Annotated[
+        bool, typer.Option("--cost-only", help="Train nothing; time random weights.")
+    ] = False,
+    data: Data = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Threads to train and to ask with.")] = 1,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Train networks of the posterior for the same time; measure how good and how quick each is."""
+    from nogs_bench.builders.compare_avp import compare_avp as run
+
+    chosen = [name.strip() for name in networks.split(",")] if networks else []
+    measures = run(task, chosen, seconds, out, data, seed, threads, device, cost_only)
+    if as_json:
+        print_json([asdict(each) for each in measures])
+    else:
+        from nogs_bench.tables import avp_table, print_tables
+
+        print_tables(avp_table(task, measures))

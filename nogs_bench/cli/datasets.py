@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated
 
@@ -44,7 +45,7 @@ def prepare(
 
 @app.command()
 def build(
-    task: Annotated[str, typer.Argument(help="A task's name, or FILE.py:NAME.")],
+    task: Annotated[str, typer.Argument(help="A task's name, FILE.py:NAME, or 'celeba-hq-*'.")],
     out: Annotated[Path, typer.Option(help="The dataset folder to write.")],
     images: Annotated[int | None, typer.Option(min=1, help="How many to annotate.")] = None,
     data: Data = None,
@@ -62,6 +63,14 @@ def build(
     workers: Annotated[int | None, typer.Option(min=1, help="Annotating processes.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
+    samples: Annotated[int | None, typer.Option(min=1, help="Completions an estimate.")] = None,
+    observed: Annotated[
+        str | None, typer.Option(help="At earlier glimpses: sample's or pasted pixels.")
+    ] = None,
+    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    folds: Annotated[
+        int, typer.Option(min=1, help="2 or more: cross-fit, to annotate all images.")
+    ] = 1,
     without_images: Annotated[
         bool, typer.Option("--without-images", help="Leave the images out of the dataset.")
     ] = False,
@@ -87,15 +96,27 @@ def build(
             threads=threads,
             device=device,
             with_images=not without_images,
+            observed=observed,
+            samples=samples,
+            precision=precision,
+            folds=folds,
         )
-    record = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        if "*" in task:
+            made = sorted(path.parent for path in folder.glob("*/provenance.json"))
+            # The folder may hold more than this build made.
+            folders = [path for path in made if fnmatch(path.name, task)]
+        else:
+            folders = [folder]
+    records = [json.loads((f / "provenance.json").read_text(encoding="utf-8")) for f in folders]
     if as_json:
-        print_json({"folder": str(folder), **record})
+        rows = [{"folder": str(f), **r} for f, r in zip(folders, records, strict=True)]
+        print_json(rows if "*" in task else rows[0])
     else:
         from nogs_bench.tables import print_tables, quality_table
 
-        print_tables(quality_table(record))
-        typer.echo(f'{folder} is ready: nogs_bench.load("{folder}")')
+        for path, record in zip(folders, records, strict=True):
+            print_tables(quality_table(record))
+            typer.echo(f'{path} is ready: nogs_bench.load("{path}")')
 
 
 @app.command("import-released")

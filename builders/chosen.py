@@ -1,0 +1,59 @@
+"""Sequences that a posterior chose for images that train it, for another round of training.
+
+The posterior is trained on uniform glimpses and asked about chosen ones. Trained on some of its own
+as well, it is asked about what it knows.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+
+from nogs_bench.builders.annotate import Annotator
+from nogs_bench.builders.shards import Work, annotate_all
+from nogs_bench.images import LabelledImages
+
+# Completions depend on an image's number: these images are not those of the training split.
+FIRST_NUMBER = 2**32
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Training images, and sequences chosen for them.
+
+    - `rows`: int64 (m,), the image of each sequence, into `images`.
+    - `cells`: int64 (m, T).
+    """
+
+    images: LabelledImages
+    rows: np.ndarray
+    cells: np.ndarray
+
+
+def choose(annotator: Annotator, images: LabelledImages, path: Path, folder: Path) -> None:
+    """Annotate `images` and write their sequences to `path`; finished shards wait in `folder`."""
+
+    def load() -> Work:
+        numbers = FIRST_NUMBER + np.arange(len(images))
+        return Work(annotator, images.images, numbers, annotator.first_step())
+
+    cells = annotate_all(load, len(images), folder, workers=1)["cells"]
+    arrays = {
+        "images": images.images,
+        "labels": images.labels,
+        "rows": np.arange(len(images)).repeat(cells.shape[1]),
+        "cells": cells.reshape(-1, cells.shape[-1]),
+    }
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    shutil.rmtree(folder)
+
+
+def load_chosen(path: Path) -> Chosen:
+    """What `choose` wrote."""
+    stored = load_file(path)
+    images = LabelledImages(stored["images"], stored["labels"])
+    return Chosen(images, stored["rows"], stored["cells"])

@@ -1,0 +1,74 @@
+"""Prepared completions answer as the posterior does when it is asked about whole sequences."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from nogs_bench.builders.avp import Avp
+from nogs_bench.geometry import GlimpseGrid
+from tiny import corner_task
+
+OVERLAPPING = GlimpseGrid.even(28, 6, 3)
+UNEVEN = GlimpseGrid(28, 5, (0, 1, 7, 23), (2, 3, 20))
+APART = GlimpseGrid.even(28, 4, 8)
+
+
+def posterior(network: str, grid: GlimpseGrid, channels: int = 1) -> Avp:
+    """An AVP whose batch norms have seen something, so that folding them in matters."""
+    task = corner_task(grid=grid, channels=channels)
+    torch.manual_seed(0)
+    avp = Avp(replace(task, avp=replace(task.avp, network=network)))
+    for _ in range(3):
+        avp(*drawn(1, grid, channels, t=3))
+    for layer in avp.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d | torch.nn.BatchNorm1d):
+            torch.nn.init.normal_(layer.bias)
+    return avp.eval()
+
+
+def drawn(seed: int, grid: GlimpseGrid, channels: int, t: int, n: int = 20):
+    rng = np.random.default_rng(seed)
+    shape = (n, channels, grid.image_size, grid.image_size)
+    images = rng.integers(1, 256, size=shape).astype(np.uint8)
+    return torch.from_numpy(images), torch.from_numpy(rng.integers(grid.cells, size=(n, t)))
+
+
+NETWORKS = ["conv", "local", "local:8k3s3-6k3s1p1-16", "timm:test_resnet", "tokens:test_vit"]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(
+    "grid", [OVERLAPPING, UNEVEN, APART], ids=["overlapping", "uneven", "apart"]
+)
+@pytest.mark.parametrize("network", NETWORKS)
+def test_candidates_are_the_whole_sequences(network, grid, frozen):
+    """At every cell, after none, one and four glimpses that may repeat and overlap."""
+    avp, channels = posterior(network, grid, 2), 2
+    rows = torch.arange(20).repeat_interleave(grid.cells)
+    cells = torch.arange(grid.cells).repeat(20)
+    for t in (0, 1, 4):
+        images, prefix = drawn(t, grid, channels, t)
+        expected = avp.log_posterior(images[rows], torch.cat([prefix[rows], cells[:, None]], 1))
+        asked = avp.freeze() if frozen else avp
+        found = asked.prepare(images, prefix).log_posterior(rows, cells)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
+        some = torch.from_numpy(np.random.default_rng(t).permutation(len(rows))[:50])
+        again = asked.prepare(images, prefix).log_posterior(rows[some], cells[some])
+        torch.testing.assert_close(again, expected[some], rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("network", ["conv", "local", "tokens:test_vit"])
+def test_observed_pixels_stand_at_the_prefix_and_nowhere_else(network):
+    grid = OVERLAPPING
+    avp = posterior(network, grid)
+    images, prefix = drawn(0, grid, 1, 2)
+    observed, cells = drawn(1, grid, 1, 1)
+    seen = torch.from_numpy(grid.masks)[prefix].any(1)[:, None]
+    pasted = torch.where(seen, observed, images)
+    expected = avp.log_posterior(pasted, torch.cat([prefix, cells], 1))
+    found = (
+        avp.freeze().prepare(images, prefix, observed).log_posterior(torch.arange(20), cells[:, 0])
+    )
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)

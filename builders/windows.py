@@ -47,7 +47,7 @@ class Change(nn.Module):
         sizes = torch.bincount(numbers, minlength=len(self.matrices)).tolist()
         for part, matrix in zip(order.split(sizes), self.matrices, strict=True):
             if len(part):
-                made.index_copy_(0, part, change[part] @ matrix)
+                made.index_copy_(0, part, (change[part] @ matrix).to(made.dtype))
         return made
 
     def cut(self, windows: Tensor, rows: Tensor, cells: Tensor) -> Tensor:

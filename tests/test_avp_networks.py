@@ -54,6 +54,7 @@ def test_the_mask_counts_once_it_is_trained():
         ("timm:densenet121", 3, 64, 80),
         ("timm:test_resnet", 1, 28, 10),
         ("timm:test_vit", 3, 24, 824),
+        ("timm:mobilenetv3_small_050", 3, 64, 80),
     ],
 )
 def test_any_backbone_takes_masked_images_of_any_size(network, channels, size, outputs):
@@ -80,6 +81,14 @@ def test_a_trained_network_needs_no_weights_again(tmp_path):
 def test_bad_names_are_refused(spec, named):
     with pytest.raises(NogsError, match=named):
         make_network(spec, 3, 32, 4)
+
+
+@pytest.mark.parametrize(
+    "argument", ["16k4s2", "16k4s2-0", "16-32-256", "16k4s0-8", "0k4s2-8", "16k99s2-8", "16k4s2-x"]
+)
+def test_impossible_convolutions_are_refused(argument):
+    with pytest.raises(NogsError, match=r"write its convolutions.*16k4s2p1-32k3s2p1-256"):
+        make_network(f"local:{argument}", 1, 28, 10)
 
 
 def test_weights_of_another_backbone_are_refused(tmp_path):

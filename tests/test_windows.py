@@ -72,3 +72,16 @@ def test_observed_pixels_stand_at_the_prefix_and_nowhere_else(network):
         avp.freeze().prepare(images, prefix, observed).log_posterior(torch.arange(20), cells[:, 0])
     )
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_bfloat16_is_near(network):
+    """As a search asks for it; the nats it averages are float32 again."""
+    grid = OVERLAPPING
+    avp = posterior(network, grid).freeze()
+    images, prefix = drawn(0, grid, 1, 3)
+    rows, cells = torch.arange(20).repeat(2), torch.arange(40)
+    exact = avp.prepare(images, prefix).log_posterior(rows, cells)
+    with torch.autocast("cpu", torch.bfloat16):
+        near = avp.prepare(images, prefix).log_posterior(rows, cells)
+    assert (near.float().exp() - exact.exp()).abs().max() < 0.05

@@ -68,7 +68,7 @@ def load(
     where = _find(name)
     if isinstance(where, Path):
         folder = _local(where, revision)
-        _check_digests(folder, config)
+        _check_digests(folder, config, str(where))
     else:
         folder = _download(where, config, revision, streaming)
     rows = _read(folder, where, config, split, streaming)
@@ -133,26 +133,27 @@ def _download(name: str, config: str | None, revision: str | None, streaming: bo
     with hub_errors(f"{name} cannot be loaded"):
         card = hf_hub_download(name, CARD, repo_type="dataset", revision=revision)
         commit = Path(card).parent.name
-        files = _files(Path(card), config)
+        files = _files(Path(card), config, name)
         wanted = [CARD, PROVENANCE, *([] if streaming else files)]
         folder = Path(
             snapshot_download(name, repo_type="dataset", revision=commit, allow_patterns=wanted)
         )
         if not streaming:
-            _check_digests(folder, config)
+            _check_digests(folder, config, name)
         elif (folder / PROVENANCE).is_file():
-            recorded = read_provenance(folder)["files"]
+            recorded = read_provenance(folder).get("files", {})
             found = HfApi().get_paths_info(name, files, repo_type="dataset", revision=commit)
             for file in found:
-                digest = getattr(getattr(file, "lfs", None), "sha256", None)
-                _require_digest(f"{name}/{file.path}", digest, recorded.get(file.path, digest))
+                large = getattr(file, "lfs", None)  # the Hub digests those alone
+                if large and file.path in recorded:
+                    _require_digest(f"{name}/{file.path}", large.sha256, recorded[file.path])
     return folder
 
 
-def _files(card: Path, config: str | None) -> list[str]:
+def _files(card: Path, config: str | None, name: str) -> list[str]:
     """Paths of a config's files, or patterns of them, as the card gives them; None: the default's.
 
-    A card that gives none leaves all of them; a config that it does not know has none.
+    A card that gives none leaves all of them. Raises `NogsError` if it lacks the config of `name`.
     """
     import yaml
     from huggingface_hub import DatasetCard
@@ -166,7 +167,8 @@ def _files(card: Path, config: str | None) -> list[str]:
             if config == c["config_name"] or (config is None and default in (None, c))
         ]
         if configs and not chosen:
-            return []
+            names = ", ".join(c["config_name"] for c in configs)
+            raise NogsError(f"{name} has no config {config!r}; it has {names}")
         return [
             path
             for c in chosen
@@ -182,7 +184,7 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _check_digests(folder: Path, config: str | None) -> None:
+def _check_digests(folder: Path, config: str | None, name: str) -> None:
     """Whether the files of a config are those that the folder's provenance records, if it has one.
 
     `datasets` would notice nothing: rows that changed under the same card come from its cache.
@@ -190,15 +192,15 @@ def _check_digests(folder: Path, config: str | None) -> None:
     if not (folder / PROVENANCE).is_file():
         return
     recorded = read_provenance(folder).get("files", {})
-    for name in _files(folder / CARD, config):
-        path = folder / name
-        if name in recorded and path.is_file():
-            _require_digest(str(path), digest_file(path), recorded[name])
-        elif name in recorded:
+    for file in _files(folder / CARD, config, name):
+        path = folder / file
+        if file in recorded and path.is_file():
+            _require_digest(str(path), digest_file(path), recorded[file])
+        elif file in recorded:
             raise NogsError(f"{path} is missing; build or download the dataset again")
 
 
-def _require_digest(what: str, found: str | None, recorded: str | None) -> None:
+def _require_digest(what: str, found: str, recorded: str) -> None:
     if found != recorded:
         raise NogsError(
             f"{what} cannot be loaded: it is not the file whose sha256 {PROVENANCE} records; build "

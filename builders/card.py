@@ -126,7 +126,7 @@ def _columns(task: Task, configs: Mapping[str, Any]) -> str:
 
 
 def _splits(images: Mapping[str, int]) -> str:
-    rows = [(name, f"{count:,}") for name, count in images.items()]
+    rows = [(name, f"{images[name]:,}") for name in ("train", "validation", "test")]
     return _table(("split", "images"), rows)
 
 

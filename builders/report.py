@@ -139,7 +139,8 @@ def _sections(folder: Path, data: ReportData, work: Path) -> Iterable[str]:
 
 def _summary(data: ReportData) -> str:
     record, grid = data.record, data.grid
-    counts = ", ".join(f"{count:,} {name}" for name, count in record["images"].items())
+    images = record["images"]
+    counts = ", ".join(f"{images[name]:,} {name}" for name in ("train", "validation", "test"))
     rows = [
         ("sequences", f"{record['annotated']:,}, of {data.glimpses.shape[1]} glimpses"),
         ("images", counts),

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nogs_bench.builders.build import build as build
+    from nogs_bench.builders.publish import publish as publish
+    from nogs_bench.builders.publish import publish_all as publish_all
+    from nogs_bench.builders.report import report as report
     from nogs_bench.errors import NogsError as NogsError
     from nogs_bench.evaluation import evaluate as evaluate
     from nogs_bench.geometry import GlimpseGrid as GlimpseGrid
@@ -41,8 +44,11 @@ _HOME = {
     "load": "nogs_bench.loading",
     "plot_curves": "nogs_bench.plots",
     "plot_epe": "nogs_bench.plots",
+    "publish": "nogs_bench.builders.publish",
+    "publish_all": "nogs_bench.builders.publish",
     "register_method": "nogs_bench.methods",
     "register_task": "nogs_bench.task",
+    "report": "nogs_bench.builders.report",
     "score": "nogs_bench.scoring",
 }
 __all__ = list(_HOME)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -151,20 +150,36 @@ def _download(name: str, config: str | None, revision: str | None, streaming: bo
 
 
 def _files(card: Path, config: str | None) -> list[str]:
-    """Paths of a config's files, as the card gives them; of all configs for None."""
+    """Paths of a config's files, or patterns of them, as the card gives them; None: the default's.
+
+    A card that gives none leaves all of them; a config that it does not know has none.
+    """
+    import yaml
     from huggingface_hub import DatasetCard
 
-    configs = DatasetCard.load(card).data.to_dict().get("configs", [])
-    default = next((c for c in configs if c.get("default")), None)
-    chosen = [
-        c for c in configs if config == c["config_name"] or (config is None and c == default)
-    ] or configs
-    parts = [part for c in chosen for part in c["data_files"]]
-    return [path for part in parts for path in _as_list(part["path"])]
+    try:
+        configs = DatasetCard.load(card).data.to_dict().get("configs") or []
+        default = next((c for c in configs if c.get("default")), None)
+        chosen = [
+            c
+            for c in configs
+            if config == c["config_name"] or (config is None and default in (None, c))
+        ]
+        if configs and not chosen:
+            return []
+        return [
+            path
+            for c in chosen
+            for part in _as_list(c["data_files"])
+            for path in _as_list(part if isinstance(part, str) else part["path"])
+        ] or ["*"]
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        line = str(error).splitlines()[0]
+        raise NogsError(f"{card} does not give its files as the Hub's cards do: {line}") from error
 
 
-def _as_list(value: str | list[str]) -> Iterable[str]:
-    return [value] if isinstance(value, str) else value
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _check_digests(folder: Path, config: str | None) -> None:

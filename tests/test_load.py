@@ -109,6 +109,33 @@ def test_a_changed_file_is_refused_where_it_is_read(tmp_path: Path) -> None:
         load(folder, "maps")
 
 
+@pytest.mark.parametrize(
+    "card", ["---\nconfigs: [\n---\n", "---\nconfigs:\n- a\n---\n", "---\nconfigs: [{x: 1}]\n---\n"]
+)
+def test_a_damaged_card_is_named(tmp_path: Path, card: str) -> None:
+    folder = write(tmp_path / "d")
+    (folder / "README.md").write_text(card)
+    with pytest.raises(
+        NogsError, match=r"README\.md does not give its files as the Hub's cards do"
+    ):
+        load(folder)
+
+
+def test_another_s_card_may_name_files_by_pattern_or_not_at_all(tmp_path: Path) -> None:
+    folder = write(tmp_path / "d")
+    for card in (
+        "---\nconfigs:\n- config_name: c\n  data_files: annotations/*.parquet\n---\n",
+        "---\nconfigs:\n- config_name: c\n  data_files:\n  - split: train\n"
+        "    path: [annotations/train.parquet]\n---\n",
+    ):
+        (folder / "README.md").write_text(card)
+        assert load(folder, "c", split="train").num_rows >= 400
+    for part in ("data", "maps"):
+        shutil.rmtree(folder / part)
+    (folder / "README.md").write_text("no fields")
+    assert load(folder, split="train").num_rows == 400
+
+
 def test_splits_and_revisions_of_a_folder(tmp_path: Path) -> None:
     folder = write(tmp_path / "d")
     assert load(folder, "annotations", split="train[:7]").num_rows == 7

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from nogs_bench.annotations import SHIPPED, load_annotations
+from nogs_bench.artefact import read_provenance
 from nogs_bench.builders.build import build
+from nogs_bench.builders.card_check import check_card
 from nogs_bench.heuristic import first_step_map
 from nogs_bench.task import get_task
 
@@ -36,6 +38,11 @@ def test_shipped_sequences_say_how_good_they_are() -> None:
     built, random = quality["built"], quality["random"]
     assert built["cross_entropy"][-1] < 0.5 < random["cross_entropy"][-1]
     assert built["accuracy"][-1] > 0.85
+
+
+def test_the_shipped_card_is_right_in_every_field() -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    check_card(card, TASK, read_provenance(FOLDER))
 
 
 @pytest.mark.slow

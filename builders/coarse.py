@@ -16,8 +16,8 @@ FEWEST = 12
 
 @SEARCHES.register("coarse-to-fine")
 def coarse_to_fine(problem: Problem) -> Steps:
-    """A lattice of every other cell (every fourth of 50) sees a few completions; the cells that
-    lie lowest on the map interpolated from it, and their neighbours, run a race.
+    """A lattice (every other cell of 13, every fourth of 50) sees a few completions; the cells that
+    lie lowest on the map interpolated from it, and then the winner's neighbours, run a race.
 
     `epe` is interpolated where cells never ran, and `bound` is infinite: it would have to cover
     those too.

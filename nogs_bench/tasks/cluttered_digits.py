@@ -138,7 +138,7 @@ TRAINING = Training(
 CLUTTERED_DIGITS = register_task(
     Task(
         name="cluttered-digits",
-        version=1,
+        version=2,
         family="cluttered-digits",
         description="A handwritten digit among clutter, 28 x 28 grey, five 6 x 6 glimpses",
         channels=1,
@@ -165,13 +165,19 @@ CLUTTERED_DIGITS = register_task(
             TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.50),
         ),
         avp=AvpTraining(
-            "conv", epochs=6, batch_size=256, learning_rate=3e-3, images=60_000, warmup=0.5
+            "local:16k3s3-32k3s1p1-256",
+            epochs=16,
+            batch_size=256,
+            learning_rate=3e-3,
+            images=60_000,
+            warmup=0.5,
         ),
         annotation=Annotation(
             images=ANNOTATABLE,
             bank_images=60_000,
             criterion="cross-entropy",
-            samples=100,
+            search="racing",
+            samples=2_000,
             components=0,
             effective_samples=200.0,
             observed="pasted",

@@ -301,8 +301,12 @@ def test_what_cannot_be_published_is_said_before_anything_is_sent(tmp_path: Path
     folder = write(tmp_path / "d")
     with pytest.raises(NogsError, match="a name on the Hub is OWNER/NAME"):
         publish(folder, "corner", task=TASK)
-    with pytest.raises(NogsError, match="task corner, which is not registered"):
-        publish(folder, "me/corner")
+    with pytest.raises(NogsError, match="is about the task corner, not cluttered-digits"):
+        publish(folder, "me/corner", task="cluttered-digits")
+    other = write(tmp_path / "other")
+    write_json(other / "provenance.json", read_provenance(other) | {"task": "unheard-of"})
+    with pytest.raises(NogsError, match="task unheard-of, which is not registered"):
+        publish(other, "me/other")
     with pytest.raises(NogsError, match="HF_HUB_OFFLINE keeps it off the network"):
         publish(DIGITS, "me/digits")
     path = folder / "maps/train.parquet"

@@ -89,7 +89,9 @@ def test_a_report_of_little_says_what_is_missing(tmp_path: Path) -> None:
         assert f"records no {what}" in page.text
     joined = Page(report(folder, images=True, task=TASK))
     assert len(joined.images) == 5
-    with pytest.raises(NogsError, match="not registered"):
+    record = read_provenance(folder) | {"task": "unheard-of"}
+    write_json(folder / "provenance.json", record)
+    with pytest.raises(NogsError, match="unheard-of, which is not registered"):
         report(folder, images=True)
 
 

@@ -13,8 +13,19 @@ os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 # Threads that wait for each other on a busy machine are far slower than one.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 # The same cases on every machine, however slow.
 settings.register_profile("shared", deadline=None, derandomize=True, database=None)
 settings.load_profile("shared")
+
+
+@pytest.fixture(autouse=True)
+def _own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task that a test registers is forgotten after it."""
+    import nogs_bench.tasks  # noqa: F401  (fills the registry)
+    from nogs_bench.task import TASKS
+
+    TASKS.names()  # entry points too
+    monkeypatch.setattr(TASKS, "_entries", dict(TASKS._entries))

@@ -62,7 +62,7 @@ def test_the_timm_example_wants_a_timm_backbone() -> None:
 @pytest.mark.parametrize(("model", "embedder"), [(TRANSFORMER, "conv"), (TIMM, SMALL)])
 def test_examples_train_under_both_protocols(tmp_path: Path, model: str, embedder: str) -> None:
     """A step or two of each; the names that results get are the classes'."""
-    task = corner_task()
+    task = corner_task(name="corner-examples")
     for protocol in ("scratch", "pretrained"):
         nogs_bench.evaluate(
             model,

@@ -39,7 +39,7 @@ def test_every_rollout_s_locations_are_counted() -> None:
 
 
 def test_results_say_where_the_test_rollouts_looked(tmp_path: Path) -> None:
-    task = corner_task()
+    task = corner_task(name="corner-locations")
     nogs_bench.evaluate(task=task, methods="ram", seeds=1, iterations=4, out=tmp_path)
     (run,) = load_results(tmp_path)
     assert [sum(step.counts) for step in run.locations] == [80 * 5] * task.T

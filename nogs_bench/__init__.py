@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from nogs_bench.plots import plot_epe as plot_epe
     from nogs_bench.scoring import Scores as Scores
     from nogs_bench.scoring import score as score
+    from nogs_bench.study_plots import plot_bars as plot_bars
+    from nogs_bench.study_plots import plot_locations as plot_locations
     from nogs_bench.task import TASKS as TASKS
     from nogs_bench.task import Task as Task
     from nogs_bench.task import get_task as get_task
@@ -44,6 +46,8 @@ _HOME = {
     "load": "nogs_bench.loading",
     "plot_curves": "nogs_bench.plots",
     "plot_epe": "nogs_bench.plots",
+    "plot_bars": "nogs_bench.study_plots",
+    "plot_locations": "nogs_bench.study_plots",
     "publish": "nogs_bench.builders.publish",
     "publish_all": "nogs_bench.builders.publish",
     "register_method": "nogs_bench.methods",

@@ -38,7 +38,7 @@ def mixed_rows(
       of their own. The rest is of all images, the supervised among them. With none, or share 0,
       batches are those of `batch_rows`.
     """
-    device = supervised.device
+    device, size = supervised.device, min(size, images)
     taken = min(int(share * size), len(supervised))
     if not taken:
         yield from batch_rows(images, size, seed, device, start)

@@ -1,27 +1,32 @@
-"""Train a model on a task by some methods over some seeds, and score the runs."""
+"""Train a model on tasks by some methods over some seeds, and score the runs."""
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from nogs_bench.annotations import Annotations, write_annotations
-from nogs_bench.configs import difference, model_info, pretraining_stage, run_config
+from nogs_bench.configs import difference
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
-from nogs_bench.images import LabelledImages, data_folder
+from nogs_bench.images import data_folder
 from nogs_bench.jobs import Job, Place
-from nogs_bench.methods import METHODS, Method
+from nogs_bench.model import load_model
+from nogs_bench.packing import discard_finished, pack
 from nogs_bench.pool import Watch, do_all
 from nogs_bench.progress import progress_bars
 from nogs_bench.result import RunConfig, load_result
 from nogs_bench.scoring import Scores, score_runs
-from nogs_bench.supervision import Material, make_sequences, supervising
-from nogs_bench.task import Task, TrainingProtocol, get_task, override, register_task
+from nogs_bench.stacking import why_not
+from nogs_bench.study import Study, Wanted, in_place, study_of, task_names
+from nogs_bench.task import Task
+
+FEW = 8  # jobs whose bars stay when they are done
 
 
 def evaluate(
@@ -40,8 +45,12 @@ def evaluate(
     training: Mapping[str, Any] | None = None,
     keypoints: str | Path | None = None,
     maps: str | Path | None = None,
+    together: int | None = None,
+    tasks: str | Sequence[str] | None = None,
 ) -> Scores:
     """Train `model` on `task` once for each method and seed, and score these runs.
+
+    Runs that differ in seed, method or attribute alone are trained together, many at a time.
 
     Each run leaves one result file in `out`. A run whose result is there with the same
     configuration is not made again; an interrupted call goes on where it stopped when it is
@@ -51,8 +60,10 @@ def evaluate(
 
     - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task.
     - `task`: a registered name, `FILE.py:NAME`, or a `Task`.
+    - `tasks`: several instead, names or patterns such as `celeba-hq-*`, comma-separated or a list.
     - `sequences`: dataset folder or Hub id of glimpse sequences; None those that come with the
-      package, or else `nogs/TASK`. Read only if a method is supervised.
+      package, or else `nogs/TASK`. `{task}` in it stands for the task's name; a folder may hold
+      one folder of that name for each task. Read only if a method is supervised.
     - `seeds`: how many (from 0), or which.
     - `protocol`: name of one of the task's; None its first.
     - `iterations`: length of a run; None the protocol's.
@@ -65,85 +76,83 @@ def evaluate(
     - `keypoints`: file of keypoints for `ps-hgs`, where the task has none of its own or others are
       wanted (`nogs_bench.handcrafted.read_keypoints`).
     - `maps`: dataset folder or Hub id whose EPE maps give equation 17; None that of `sequences`.
+    - `together`: most runs that a process trains at once; None as many as pay, 1 one by one. Runs
+      of a model that cannot be stacked are trained one by one, and a line on standard error says
+      why.
 
     Raises `NogsError` at bad input, before anything is trained.
     """
-    registered = register_task(get_task(task))
-    place = Place(
-        task=task if isinstance(task, str) else registered.name,
+    wanted = Wanted(
         model=model,
-        images="",
-        sequences=_text(sequences),
-        out=str(out),
-        device=choose_device(device),
-        maps=_text(maps or sequences),
+        methods=methods,
+        seeds=seeds,
+        protocol=protocol,
+        iterations=iterations,
+        supervised=supervised,
+        training=training or {},
+        sequences=sequences,
+        maps=maps,
+        keypoints=keypoints,
+        data=data_folder(data),
     )
-    plan = _length(registered.protocol(protocol), iterations)
-    tuned = _tuned(registered, plan, training or {})
-    chosen = [_fitting(METHODS[name], tuned, plan) for name in _names(methods)]
-    folder = data_folder(data)
-    splits = {name: tuned.source.load(name, folder) for name in ("train", "validation", "test")}
-    annotations: dict[str, Annotations] = {}
-    if any(method.supervised for method in chosen):
-        material = Material(
-            tuned,
-            supervising(tuned, sequences, supervised, splits["train"]),
-            splits["train"],
-            place.maps,
-            folder,
-            None if keypoints is None else Path(keypoints),
-        )
-        annotations = {
-            method.name: make_sequences(method.sequences, material)
-            for method in chosen
-            if method.sequences is not None
-        }
-    stages = {method.name: pretraining_stage(tuned, plan, method, place.maps) for method in chosen}
-    info = model_info(model, tuned)
-    configs = [
-        run_config(tuned, plan, method, info, seed, stages[method.name], annotations)
-        for seed in _seeds(seeds)
-        for method in chosen
-    ]
-    processes = _workers(workers, place.device, task)
-    with _output(Path(out), splits, configs, place, annotations) as jobs:
-        if jobs:
-            with progress_bars() as bars:
-                do_all(jobs, processes, _hidden(out), _watch(bars, jobs))
+    place = Place(model=model, images="", out=str(out), device=choose_device(device))
+    names = [task] if tasks is None else task_names(tasks)
+    images: dict[str, Any] = {}
+    studies = [study_of(name, wanted, images) for name in names]
+    processes = _workers(workers, place.device, names)
+    configs = [run.config for study in studies for run in study.runs]
+    todo = [study for study in (_remaining(study, Path(out)) for study in studies) if study.runs]
+    if todo:
+        most = _together(together, model, todo)
+        with _packed(todo, place, processes, most) as jobs, progress_bars() as bars:
+            do_all(jobs, processes, place.checkpoints, _watch(bars, jobs))
+        _tidy(place)
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
 
 
 @contextmanager
-def _output(
-    out: Path,
-    splits: Mapping[str, LabelledImages],
-    configs: Sequence[RunConfig],
-    place: Place,
-    annotations: Mapping[str, Annotations],
+def _packed(
+    studies: Sequence[Study], place: Place, workers: int, most: int | None
 ) -> Iterator[list[Job]]:
-    """The jobs still to do, with images and sequences in place; tidies up if all get done."""
-    from nogs_bench.imagestore import shared_images
+    """The jobs of all runs, while what they read is there."""
 
-    todo = [config for config in configs if not _finished(out, config)]
-    if not todo:
-        yield []
-        return
-    with shared_images(splits, _hidden(out)) as images:
-        place = replace(place, images=str(images))
-        files = {
-            method: str(write_annotations(images / rows.digest, rows))
-            for method, rows in annotations.items()
-        }
-        runs = [
-            Job("run", config, replace(place, sequences=files.get(config.method)))
-            for config in todo
-        ]
-        stages = {run.pretrained: Job("pretraining", run.config, place) for run in runs}
-        yield [job for path, job in stages.items() if path and not path.is_file()] + runs
-    for log in _hidden(out).glob("*.log"):
+    def family(study: Study) -> str:
+        return study.task.family
+
+    with ExitStack() as stack:
+        jobs: list[Job] = []
+        for _, members in groupby(sorted(studies, key=family), key=family):
+            where, runs = stack.enter_context(in_place(list(members), place))
+            jobs += pack(runs, where, workers, most)
+        yield jobs
+
+
+def _remaining(study: Study, out: Path) -> Study:
+    return replace(study, runs=tuple(run for run in study.runs if not _finished(out, run.config)))
+
+
+def _tidy(place: Place) -> None:
+    """Remove what only unfinished work needs."""
+    for log in place.checkpoints.glob("*.log"):
         log.unlink()
-    if not any(_hidden(out).iterdir()):  # it may hold checkpoints of other runs
-        _hidden(out).rmdir()
+    discard_finished(place)
+    if not any(place.checkpoints.iterdir()):  # it may hold checkpoints of other runs
+        place.checkpoints.rmdir()
+
+
+def _together(together: int | None, model: str, studies: Sequence[Study]) -> int | None:
+    """Most runs at once; 1, with a line that says why, if the model cannot be stacked."""
+    if together is not None and together < 1:
+        raise NogsError(f"together must be at least 1, got {together}")
+    if together == 1:
+        return 1
+    source = load_model(model)
+    for task in {study.task.family: study.task for study in studies}.values():
+        reason = why_not(lambda seed, task=task: source.build(task, seed), task)  # type: ignore[misc]
+        if reason is not None:
+            print(f"{source.name} is trained one run at a time: {reason}", file=sys.stderr)
+            return 1
+    return together
 
 
 def _finished(out: Path, config: RunConfig) -> bool:
@@ -158,74 +167,37 @@ def _finished(out: Path, config: RunConfig) -> bool:
     return True
 
 
-def _hidden(out: str | Path) -> Path:
-    """Checkpoints, shared images and the workers' logs, while there is work to do."""
-    return Path(out) / ".checkpoints"
-
-
 def _watch(bars: Any, jobs: Sequence[Job]) -> Watch:
-    """Shows a bar for each job, whose clock starts when the job does."""
+    """One bar for all runs, and one for each job that is at work; of few jobs, all stay."""
     lines = {
-        (job.stage, job.config.name): bars.add_task(
-            job.label, total=job.steps, start=False, note="waiting"
+        id(job): bars.add_task(
+            job.label, total=job.steps, start=False, note="waiting", visible=len(jobs) <= FEW
         )
         for job in jobs
     }
+    done = dict.fromkeys(lines, 0)
+    runs = sum(len(job.runs) for job in jobs if job.stage == "run")
+    total = sum(job.steps * len(job.runs) for job in jobs)
+    whole = bars.add_task(f"{runs} runs", total=total, note="", visible=len(jobs) > 1)
 
-    def watch(job: Job, done: int, note: str) -> None:
-        line = lines[job.stage, job.config.name]
+    def watch(job: Job, at: int, note: str) -> None:
+        line = lines[id(job)]
         bars.start_task(line)
-        bars.update(line, completed=done, **({"note": note} if note else {}))
+        ended = at >= job.steps
+        shown = len(jobs) <= FEW or not ended
+        bars.update(line, completed=at, visible=shown, **({"note": note} if note else {}))
+        done[id(job)] = at
+        finished = sum(len(j.runs) for j in jobs if j.stage == "run" and done[id(j)] >= j.steps)
+        iterations = sum(done[id(j)] * len(j.runs) for j in jobs)
+        bars.update(whole, completed=iterations, note=f"{finished} of {runs} runs done")
 
     return watch
 
 
-def _tuned(task: Task, plan: TrainingProtocol, changes: Mapping[str, Any]) -> Task:
-    """The task with the hyperparameters of the protocol, and the caller's."""
-    try:
-        return replace(task, training=replace(plan.training or task.training, **changes))
-    except TypeError as error:
-        raise NogsError(f"training: {error}") from error
-
-
-def _length(plan: TrainingProtocol, iterations: int | None) -> TrainingProtocol:
-    if iterations is not None and iterations < 1:
-        raise NogsError(f"iterations must be at least 1, got {iterations}")
-    return override(plan, iterations=iterations)
-
-
-def _names(methods: str | Sequence[str]) -> list[str]:
-    names = methods.split(",") if isinstance(methods, str) else methods
-    names = list(dict.fromkeys(name.strip() for name in names if name.strip()))
-    if not names:
-        raise NogsError(f"no method given; known are {', '.join(METHODS.names())}")
-    return names
-
-
-def _fitting(method: Method, task: Task, plan: TrainingProtocol) -> Method:
-    if method.needs_pretraining and plan.pretraining is None:
-        raise NogsError(
-            f"{method.name} is another method but for its pre-training, and protocol {plan.name} "
-            f"of {task.name} has none; give a protocol that pre-trains, or leave {method.name} out"
-        )
-    return method
-
-
-def _text(where: str | Path | None) -> str | None:
-    return None if where is None else str(where)
-
-
-def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    listed = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
-    if not listed or min(listed) < 0:
-        raise NogsError(f"seeds must be a count of at least 1 or numbers from 0 on, got {seeds}")
-    return listed
-
-
-def _workers(workers: int | None, device: str, task: str | Task) -> int:
+def _workers(workers: int | None, device: str, tasks: Sequence[str | Task]) -> int:
     if workers is not None and workers < 1:
         raise NogsError(f"workers must be at least 1, got {workers}")
-    if isinstance(task, Task):
+    if any(isinstance(task, Task) for task in tasks):
         # Another process could not find a task that only this one registered.
         return 1
     return workers or (1 if device != "cpu" else len(os.sched_getaffinity(0)))

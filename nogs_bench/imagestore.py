@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import mmap
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,11 +16,18 @@ from nogs_bench.images import LabelledImages
 
 @contextmanager
 def shared_images(splits: Mapping[str, LabelledImages], parent: Path) -> Iterator[Path]:
-    """A temporary folder under `parent` that holds `splits` for `open_split`."""
+    """A temporary folder under `parent` that holds `splits` for `open_split`.
+
+    Images that are memory-mapped from a file already are not copied: their place is noted.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix="images-") as name:
         for split, rows in splits.items():
-            np.save(Path(name, f"{split}.images.npy"), rows.images)
+            place = _place(rows.images)
+            if place is None:
+                np.save(Path(name, f"{split}.images.npy"), rows.images)
+            else:
+                Path(name, f"{split}.images.json").write_text(json.dumps(place))
             np.save(Path(name, f"{split}.labels.npy"), rows.labels)
         yield Path(name)
 
@@ -26,6 +35,34 @@ def shared_images(splits: Mapping[str, LabelledImages], parent: Path) -> Iterato
 def open_split(folder: Path, split: str) -> LabelledImages:
     """A split of the store: memory-mapped, and written to only in the process's own copy."""
     # The mode "c" makes arrays that torch accepts as writable without a copy.
-    images = np.load(folder / f"{split}.images.npy", mmap_mode="c", allow_pickle=False)
-    labels = np.load(folder / f"{split}.labels.npy", allow_pickle=False)
+    noted, labels = folder / f"{split}.images.json", np.load(folder / f"{split}.labels.npy")
+    if noted.is_file():
+        place = json.loads(noted.read_text())
+        shape = tuple(place["shape"])
+        images = np.memmap(place["file"], np.uint8, "c", place["offset"], shape)
+    else:
+        images = np.load(folder / f"{split}.images.npy", mmap_mode="c", allow_pickle=False)
     return LabelledImages(images, labels)
+
+
+def mapping_of(images: np.ndarray) -> mmap.mmap | None:
+    """The mapping that holds an array's pixels; None if they are in memory."""
+    holder: object = images
+    while isinstance(holder, np.ndarray):
+        holder = holder.base
+    return holder if isinstance(holder, mmap.mmap) else None
+
+
+def _place(images: np.ndarray) -> dict[str, object] | None:
+    """File, offset in bytes and shape of a contiguous part of a memory-mapped file."""
+    whole: object = images
+    while isinstance(whole, np.ndarray) and isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    if not isinstance(whole, np.memmap) or not images.flags.c_contiguous:
+        return None
+    begin = images.ctypes.data - whole.ctypes.data
+    return {
+        "file": str(Path(str(whole.filename)).resolve()),
+        "offset": whole.offset + begin,
+        "shape": list(images.shape),
+    }

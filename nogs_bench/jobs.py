@@ -1,7 +1,7 @@
-"""The units of work of an evaluation: pre-training a network, and training a run.
+"""The units of work of an evaluation: pre-training networks, and training runs.
 
 A job is plain data, so that any process can do it: what it needs is read from files, what it makes
-is one file.
+is one file for each of its runs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import torch
 
 from nogs_bench.annotations import load_annotations
 from nogs_bench.artefact import digest_json, package_version
-from nogs_bench.fovea import Fovea, ImageTensors
+from nogs_bench.fovea import ImageTensors, fovea_of
 from nogs_bench.heuristic import first_step_map
-from nogs_bench.imagestore import open_split
+from nogs_bench.images import LabelledImages
+from nogs_bench.imagestore import mapping_of, open_split
 from nogs_bench.methods import METHODS
 from nogs_bench.metrics import measure, policy_classifier
 from nogs_bench.model import load_model
-from nogs_bench.pretrain import GLIMPSES, load_pretrained, pretrain
+from nogs_bench.pretrain import GLIMPSES, Pretrainee, load_pretrained, pretrain
 from nogs_bench.randomness import derive
 from nogs_bench.result import (
     FORMAT_VERSION,
@@ -34,73 +35,53 @@ from nogs_bench.result import (
     step_locations,
 )
 from nogs_bench.task import TASKS, Pretraining, Task, get_task
-from nogs_bench.trainer import Report, Run, train
+from nogs_bench.trainer import Report, Run, Trainee, network_of, train_together
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where jobs find things: specifications of task and model, and paths, as strings.
+    """Where a job finds things: the model's specification, and paths, as strings.
 
     - `images`: folder of `nogs_bench.imagestore`.
-    - `sequences`: the supervising ones, as `load_annotations` takes them.
     - `out`: the results folder.
-    - `maps`: where the EPE maps are, as `first_step_map` takes it; None the shipped ones.
     """
 
-    task: str
     model: str
     images: str
-    sequences: str | None
     out: str
     device: str
-    maps: str | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        return Path(self.out) / ".checkpoints"
+
+    @property
+    def pretrained(self) -> Path:
+        return Path(self.out) / ".pretrained"
 
 
 @dataclass(frozen=True)
-class Job:
-    """One stage (a name in `STAGES`) of the run that `config` describes."""
+class RunPlan:
+    """A run, and where what is its own is found.
 
-    stage: str
+    - `task`: the task's specification.
+    - `sequences`: the supervising ones, as `load_annotations` takes them.
+    - `maps`: where the EPE maps are, as `first_step_map` takes it; None the shipped ones.
+    """
+
     config: RunConfig
-    place: Place
-
-    def as_json(self) -> dict[str, Any]:
-        config = self.config.model_dump(mode="json")
-        return {"stage": self.stage, "config": config, "place": asdict(self.place)}
-
-    @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Job:
-        config = RunConfig.model_validate(value["config"])
-        return cls(value["stage"], config, Place(**value["place"]))
+    task: str
+    sequences: str | None = None
+    maps: str | None = None
 
     @property
-    def label(self) -> str:
-        """As progress bars and errors call it."""
-        config = self.config
-        what = config.method if self.stage == "run" else "pre-training"
-        return f"{config.task} {what} seed {config.seed}"
+    def key(self) -> str:
+        """Names the run and its settings."""
+        return f"{self.config.name}-{self.config.config_digest}"
 
     @property
-    def steps(self) -> int:
-        """Training iterations of the stage."""
-        settings = self.config.hyperparameters
-        if self.stage == "run" or settings.pretraining is None:
-            return settings.iterations
-        return settings.pretraining.iterations
-
-    @property
-    def result(self) -> Path:
-        return Path(self.place.out) / f"{self.config.name}.json"
-
-    @property
-    def checkpoint(self) -> Path:
-        """Of the run's own training; of other settings, another file."""
-        name = f"{self.config.name}-{self.config.config_digest[:16]}.safetensors"
-        return Path(self.place.out) / ".checkpoints" / name
-
-    @property
-    def pretrained(self) -> Path | None:
-        """The pre-trained weights that the run starts from, shared by the methods of a seed."""
+    def pretrained(self) -> str | None:
+        """Names the pre-trained weights that the run starts from, shared by methods of a seed."""
         config, settings = self.config, self.config.hyperparameters
         if settings.pretraining is None:
             return None
@@ -114,7 +95,7 @@ class Job:
             "evaluation_period",
             "rollouts",
         }
-        key = digest_json(
+        return digest_json(
             {
                 "task": [config.task, config.task_version],
                 "model": config.model.model_dump(),
@@ -122,77 +103,178 @@ class Job:
                 "settings": settings.model_dump(mode="json", exclude=irrelevant),
             }
         )
-        return Path(self.place.out) / ".pretrained" / f"{key}.safetensors"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage (a name in `STAGES`) of `runs`, which are trained together.
+
+    - `earlier`: a checkpoint of other runs too, to go on from where the job has none of its own.
+    - `stacked`: whether the runs' models are stacked; there may be several only then.
+    """
+
+    stage: str
+    runs: tuple[RunPlan, ...]
+    place: Place
+    earlier: str | None = None
+    stacked: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        runs = [asdict(run) | {"config": run.config.model_dump(mode="json")} for run in self.runs]
+        return {
+            "stage": self.stage,
+            "runs": runs,
+            "place": asdict(self.place),
+            "earlier": self.earlier,
+            "stacked": self.stacked,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Job:
+        runs = [
+            RunPlan(**run | {"config": RunConfig.model_validate(run["config"])})
+            for run in value["runs"]
+        ]
+        place = Place(**value["place"])
+        return cls(value["stage"], tuple(runs), place, value["earlier"], value["stacked"])
+
+    @property
+    def label(self) -> str:
+        """As progress bars and errors call it."""
+        parts = [
+            _some([run.config.task for run in self.runs], "tasks"),
+            "pre-training"
+            if self.stage == "pretraining"
+            else _some([run.config.method for run in self.runs], "methods"),
+            _span(sorted({run.config.seed for run in self.runs})),
+        ]
+        return " ".join(parts)
+
+    @property
+    def steps(self) -> int:
+        """Training iterations of the stage."""
+        settings = self.runs[0].config.hyperparameters
+        if self.stage == "run" or settings.pretraining is None:
+            return settings.iterations
+        return settings.pretraining.iterations
+
+    @property
+    def keys(self) -> list[str]:
+        """What the stage's checkpoint calls the runs."""
+        if self.stage == "run":
+            return [run.key for run in self.runs]
+        return [run.pretrained for run in self.runs if run.pretrained]
+
+    @property
+    def checkpoint(self) -> Path:
+        """Of the stage; of other runs or settings, another file."""
+        if self.stage == "pretraining":
+            folder, end = self.place.pretrained, ".unfinished.safetensors"
+        else:
+            folder, end = self.place.checkpoints, ".safetensors"
+        if len(self.runs) == 1 and self.stage == "run":
+            config = self.runs[0].config
+            return folder / f"{config.name}-{config.config_digest[:16]}{end}"
+        name = self.keys[0] if len(self.keys) == 1 else f"together-{digest_json(self.keys)[:32]}"
+        return folder / f"{name}{end}"
 
     def do(self, report: Report) -> None:
         """Do the stage."""
         STAGES[self.stage](self, report)
 
 
+def _some(names: list[str], kind: str) -> str:
+    distinct = list(dict.fromkeys(names))
+    return ", ".join(distinct) if len(distinct) <= 3 else f"{len(distinct)} {kind}"
+
+
+def _span(seeds: list[int]) -> str:
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]}-{seeds[-1]}"
+    return f"{len(seeds)} seeds"
+
+
 def do_pretraining(job: Job, report: Report) -> None:
-    """Make `job.pretrained`."""
-    info, path = job.config.hyperparameters.pretraining, job.pretrained
-    assert info is not None
-    assert path is not None
-    task, model, device = _prepare(job)
-    glimpses = GLIMPSES[info.glimpses]
-    epe = first_step_map(task, job.place.maps) if glimpses.of_map else None
-    pretrain(
-        task,
-        Pretraining(info.iterations, info.learning_rate, info.evaluation_period),
-        glimpses.probabilities(task, epe),
-        job.config.seed,
-        model,
-        _images(job.place, "train", task, device),
-        _images(job.place, "validation", task, device),
-        path,
-        key=path.stem,
-        report=report,
-    )
+    """Make the pre-trained weights of `job.runs`."""
+    trainees = []
+    for run in job.runs:
+        info = run.config.hyperparameters.pretraining
+        assert info is not None
+        plan = Pretraining(info.iterations, info.learning_rate, info.evaluation_period)
+        assert run.pretrained is not None
+        task, model, device = _prepare(job.place, run)
+        glimpses = GLIMPSES[info.glimpses]
+        epe = first_step_map(task, run.maps) if glimpses.of_map else None
+        trainees.append(
+            Pretrainee(
+                task,
+                glimpses.probabilities(task, epe),
+                run.config.seed,
+                model,
+                _images(job.place, "train", task, device),
+                _images(job.place, "validation", task, device),
+                job.place.pretrained / f"{run.pretrained}.safetensors",
+                run.pretrained,
+            )
+        )
+    earlier = Path(job.earlier) if job.earlier else None
+    pretrain(trainees, plan, job.checkpoint, report, earlier, job.stacked)
 
 
 def do_run(job: Job, report: Report) -> None:
-    """Make `job.result`, then remove the run's checkpoint."""
-    config = job.config
-    task, model, device = _prepare(job)
-    if job.pretrained is not None:
-        load_pretrained(model, job.pretrained)
-    annotations = None
-    if config.dataset is not None:
-        annotations = load_annotations(task, job.place.sequences).first(config.dataset.supervised)
-    curve, seconds = train(
-        Run(
-            task=task,
-            method=METHODS[config.method],
-            iterations=config.hyperparameters.iterations,
-            seed=config.seed,
-            frozen=job.pretrained is not None,
-            key=f"{config.name}-{config.config_digest}",
-        ),
-        model,
-        _images(job.place, "train", task, device),
-        _images(job.place, "validation", task, device),
-        annotations,
-        job.checkpoint,
-        report,
-    )
+    """Make the results of `job.runs`, then remove their checkpoint."""
+    place, trainees = job.place, []
+    for run in job.runs:
+        config = run.config
+        task, model, device = _prepare(place, run)
+        if run.pretrained is not None:
+            load_pretrained(model, place.pretrained / f"{run.pretrained}.safetensors")
+        annotations = None
+        if config.dataset is not None:
+            rows = load_annotations(task, run.sequences)
+            annotations = rows.first(config.dataset.supervised)
+        trainees.append(
+            Trainee(
+                Run(
+                    task=task,
+                    method=METHODS[config.method],
+                    iterations=config.hyperparameters.iterations,
+                    seed=config.seed,
+                    frozen=run.pretrained is not None,
+                    key=run.key,
+                ),
+                model,
+                _images(place, "train", task, device),
+                _images(place, "validation", task, device),
+                annotations,
+            )
+        )
+    earlier = Path(job.earlier) if job.earlier else None
+    curves, seconds = train_together(trainees, job.checkpoint, report, earlier, job.stacked)
     report(job.steps, "testing")
-    looks = torch.zeros(task.T, task.grid.cells, dtype=torch.int64, device=device)
-    classify = policy_classifier(model, task, Fovea(task.grid, device), looks)
-    test = _images(job.place, "test", task, device)
-    metrics = measure(model, classify, test, config.hyperparameters.rollouts)
-    result = RunResult(
-        **dict(config),
-        format_version=FORMAT_VERSION,
-        curve=curve,
-        test=metrics,
-        wall_time_s=round(seconds, 3),
-        environment=environment(device),
-        locations=step_locations(looks.tolist()),
-    )
-    save_result(result, Path(job.place.out))
+    tests = [_images(place, "test", trainee.run.task, device) for trainee in trainees]
+    network, held = network_of([t.model for t in trainees], device, job.stacked)
+    labels = torch.stack([test.labels for test in tests])
+    looks = labels.new_zeros(len(trainees), task.T, task.grid.cells)
+    counts = looks if network is not held else looks[0]
+    classify = policy_classifier(network, fovea_of(task, tests[0]), counts)
+    found = measure(network, classify, labels, task.T, task.training.rollouts)
+    for run, curve, metrics, look in zip(job.runs, curves, found, looks, strict=True):
+        result = RunResult(
+            **dict(run.config),
+            format_version=FORMAT_VERSION,
+            curve=curve,
+            test=metrics,
+            wall_time_s=round(seconds, 3),
+            environment=environment(device),
+            locations=step_locations(look.tolist()),
+        )
+        save_result(result, Path(place.out))
     job.checkpoint.unlink(missing_ok=True)
-    report(job.steps, f"test accuracy {metrics.accuracy:.3f}")
+    accuracy = sum(metrics.accuracy for metrics in found) / len(found)
+    report(job.steps, f"test accuracy {accuracy:.3f}")
 
 
 STAGES: dict[str, Callable[[Job, Report], None]] = {
@@ -222,25 +304,28 @@ def _processor() -> str:
     return names[0] if names else platform.machine()
 
 
-def _prepare(job: Job) -> tuple[Task, Any, torch.device]:
+def _prepare(place: Place, run: RunPlan) -> tuple[Task, Any, torch.device]:
     """The task with the run's settings, a model with the seed's initial weights, the device."""
-    task = _task(job.place.task, job.config.task)
-    settings = job.config.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
+    task = _task(run.task, run.config.task)
+    settings = run.config.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
     task = replace(task, training=replace(task.training, **settings))
-    device = torch.device(job.place.device)
-    model = load_model(job.place.model).build(task, derive(job.config.seed, "model"))
+    device = torch.device(place.device)
+    model = load_model(place.model).build(task, derive(run.config.seed, "model"))
     return task, model, device
 
 
 def _images(place: Place, split: str, task: Task, device: torch.device) -> ImageTensors:
-    return _image_tensors(place.images, split, place.task, task.name, str(device))
+    rows, pixels = _rows(place.images, split, str(device))
+    labels = torch.from_numpy(rows.labels[:, task.target].copy()).to(device)
+    mapping = mapping_of(rows.images) if device.type == "cpu" else None
+    return ImageTensors(pixels, labels, mapping)
 
 
 @cache
-def _image_tensors(folder: str, split: str, spec: str, name: str, device: str) -> ImageTensors:
-    """A process's jobs share the tensors."""
+def _rows(folder: str, split: str, device: str) -> tuple[LabelledImages, torch.Tensor]:
+    """A split, and its images on the device; a process's jobs share them."""
     rows = open_split(Path(folder), split)
-    return ImageTensors.of(rows, _task(spec, name), torch.device(device))
+    return rows, torch.from_numpy(rows.images).to(device)
 
 
 @cache

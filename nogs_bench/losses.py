@@ -10,13 +10,13 @@ from torch.nn import functional
 
 @dataclass(frozen=True)
 class Rows:
-    """What the loss needs of a batch of n images that took T glimpses.
+    """What the loss needs of a batch of n images that took T glimpses, of one run or of R.
 
-    - `labels`: int64 (n,).
-    - `supervised`: bool (n,), whether an image's glimpses were fixed to its sequence.
-    - `class_logits`: float (n, classes), after T glimpses.
-    - `location_log_probability`: float (T, n), log q(l_t | h_t) of the glimpses taken.
-    - `baseline`: float (T, n), predicted reward at each location choice.
+    - `labels`: int64 ([R,] n).
+    - `supervised`: bool ([R,] n), whether an image's glimpses were fixed to its sequence.
+    - `class_logits`: float ([R,] n, classes), after T glimpses.
+    - `location_log_probability`: float ([R,] T, n), log q(l_t | h_t) of the glimpses taken.
+    - `baseline`: float ([R,] T, n), predicted reward at each location choice.
     """
 
     labels: Tensor
@@ -26,8 +26,16 @@ class Rows:
     baseline: Tensor
 
 
-def partially_supervised_loss(rows: Rows, weight: float, reduction: str) -> Tensor:
+def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of logits ([R,] n, classes) and labels int64 ([R,] n), summed over R."""
+    flat = functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none")
+    return flat.view(labels.shape).mean(-1).sum()
+
+
+def partially_supervised_loss(rows: Rows, weight: float | Tensor, reduction: str) -> Tensor:
     """The negative of equation 8's lower bound, with REINFORCE for unsupervised rows; a scalar.
+
+    Of R runs it is the sum: each has its own parameters and so its own gradient.
 
     With B rows, c the cross-entropy of the label, r the reward (1 where the likeliest class is the
     label, else 0) and b_t the baseline:
@@ -41,21 +49,23 @@ def partially_supervised_loss(rows: Rows, weight: float, reduction: str) -> Tens
 
     **Arguments**
 
-    - `weight`: factor of the supervised locations' log-likelihood.
+    - `weight`: factor of the supervised locations' log-likelihood; of R runs float (R, 1, 1).
     - `reduction`: `"mean"` divides that term by B as every other; `"sum"` does not, as the authors'
       code.
     """
-    count = len(rows.labels)
+    count = rows.labels.shape[-1]
     supervised = rows.supervised.to(rows.class_logits.dtype)
-    unsupervised = 1 - supervised
-    cross_entropy = functional.cross_entropy(rows.class_logits, rows.labels)
+    cross_entropy = class_loss(rows.class_logits, rows.labels)
     reward = (rows.class_logits.detach().argmax(-1) == rows.labels).to(supervised.dtype)
+    # Both are the same at each of the T glimpses.
+    supervised, reward = supervised.unsqueeze(-2), reward.unsqueeze(-2)
+    unsupervised = 1 - supervised
     error = reward - rows.baseline
     scale = weight / REDUCTIONS[reduction](count)
     # One factor for each log-probability: how much its glimpse is to be encouraged.
     push = supervised * scale + unsupervised * error.detach() / count
     location = -(push * rows.location_log_probability).sum()
-    baseline = (unsupervised * error.square()).mean()
+    baseline = (unsupervised * error.square()).mean((-2, -1)).sum()
     return cross_entropy + location + baseline
 
 

@@ -88,7 +88,7 @@ class _Worker:
 class _Pool:
     def __init__(self, jobs: Sequence[Job], workers: int, logs: Path, watch: Watch):
         self.waiting, self.watch = list(jobs), watch
-        self.missing = {job.pretrained for job in jobs if job.stage == "pretraining"}
+        self.missing = {key for job in jobs if job.stage == "pretraining" for key in job.keys}
         self.messages: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
         logs.mkdir(parents=True, exist_ok=True)
         cpu = jobs[0].place.device == "cpu"
@@ -112,7 +112,8 @@ class _Pool:
             ready = (
                 job
                 for job in self.waiting
-                if job.stage == "pretraining" or job.pretrained not in self.missing
+                if job.stage == "pretraining"
+                or not self.missing & {run.pretrained for run in job.runs}
             )
             job = None if worker.job else next(ready, None)
             if job is not None:
@@ -126,7 +127,7 @@ class _Pool:
     def _done(self, worker: _Worker) -> None:
         job, worker.job = worker.job, None
         if job is not None and job.stage == "pretraining":
-            self.missing.discard(job.pretrained)
+            self.missing -= set(job.keys)
         self._hand_out()
 
     def _failed(self, worker: _Worker, message: str, log: bool = False) -> None:

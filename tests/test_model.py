@@ -16,7 +16,6 @@ from nogs_bench.model import HardAttentionNet, check_model, load_model, location
 from nogs_bench.task import get_task
 
 ROOT = Path(__file__).parents[1]
-CPU = torch.device("cpu")
 
 
 def test_complexity_of_the_reference_by_hand():
@@ -46,17 +45,17 @@ def test_the_location_network_is_found_and_a_shared_one_refused():
 
 def test_fixed_glimpses_are_taken_and_embedding_them_at_once_changes_nothing():
     torch.manual_seed(0)
-    net, fovea = HardAttentionNet(CORNER), Fovea(CORNER.grid, CPU)
-    images = torch.randint(0, 256, (5, 1, 12, 12), dtype=torch.uint8)
+    net, rows = HardAttentionNet(CORNER), torch.arange(5)
+    fovea = Fovea(CORNER.grid, torch.randint(0, 256, (5, 1, 12, 12), dtype=torch.uint8))
     fixed = torch.tensor([[0, 4, 8, -1, 2], [1, 1, 7, -1, 3]])
-    rollout = roll_out(net, fovea, images, torch.rand(2, 5), fixed)
+    rollout = roll_out(net, fovea, rows, torch.rand(2, 5), fixed)
     assert torch.equal(rollout.cells[:, [0, 1, 2, 4]], fixed[:, [0, 1, 2, 4]])
     assert rollout.cells.min() >= 0
-    at_once = follow(net, fovea, images, rollout.cells)
+    at_once = follow(net, fovea, rows, rollout.cells)
     assert torch.allclose(at_once, rollout.class_logits, atol=1e-6)
     by_steps = [net.start(5)]
     for cells in rollout.cells:
-        patch, location = fovea(images, cells)
+        patch, location = fovea(rows, cells)
         by_steps.append(
             net.core(torch.relu(net.glimpse(patch) + net.location(location)), by_steps[-1])
         )
@@ -65,7 +64,7 @@ def test_fixed_glimpses_are_taken_and_embedding_them_at_once_changes_nothing():
 
 def test_the_fovea_shows_pixels_over_255_and_centres_from_minus_one_to_one():
     images = torch.arange(144, dtype=torch.uint8).view(1, 1, 12, 12).repeat(2, 1, 1, 1)
-    patch, location = Fovea(CORNER.grid, CPU)(images, torch.tensor([0, 5]))
+    patch, location = Fovea(CORNER.grid, images)(torch.tensor([0, 1]), torch.tensor([0, 5]))
     assert torch.allclose(patch[1, 0, 0] * 255, torch.arange(56.0, 60.0))  # row 4, columns 8 to 11
     assert location.tolist() == [[-1, -1], [0, 1]]
 

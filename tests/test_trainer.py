@@ -16,7 +16,8 @@ from nogs_bench.fovea import Fovea, ImageTensors
 from nogs_bench.methods import METHODS
 from nogs_bench.metrics import measure, policy_classifier, predict, quality
 from nogs_bench.model import HardAttentionNet, load_model
-from nogs_bench.pretrain import load_pretrained, pretrain, uniform
+from nogs_bench.pretrain import Pretrainee, load_pretrained, pretrain, uniform
+from nogs_bench.randomness import torch_generator
 from nogs_bench.task import Pretraining, Task
 from nogs_bench.trainer import Run, sequence_table, train
 
@@ -109,7 +110,7 @@ def test_the_detached_state_keeps_supervision_from_the_rnn():
         train(
             run,
             model,
-            ImageTensors(*(t[:48] for t in vars(TRAIN).values())),
+            ImageTensors(TRAIN.images[:48], TRAIN.labels[:48]),
             VALIDATION,
             telling_annotations(),
         )
@@ -159,7 +160,8 @@ def test_divergence_is_reported():
 def _pretrain(path: Path, report=lambda done, note: None) -> HardAttentionNet:
     model = _model()
     plan = Pretraining(25, 1e-2, evaluation_period=10)
-    pretrain(CORNER, plan, uniform(CORNER), 0, model, TRAIN, VALIDATION, path, "k", report)
+    trainee = Pretrainee(CORNER, uniform(CORNER), 0, model, TRAIN, VALIDATION, path, "k")
+    pretrain([trainee], plan, path.with_name("unfinished.safetensors"), report)
     return model
 
 
@@ -185,13 +187,12 @@ def test_pretraining_leaves_the_location_network_keeps_the_best_and_resumes(tmp_
 
 
 def test_averaging_rollouts_by_hand():
-    data = ImageTensors(torch.zeros(2, 1, 12, 12, dtype=torch.uint8), torch.tensor([0, 1]))
     answers = iter([[[0.9, 0.1], [0.8, 0.2]], [[0.4, 0.6], [0.1, 0.9]]])
 
-    def classify(images, generator):
+    def classify(rows, uniform):
         return torch.tensor(next(answers)).log()
 
-    metrics = measure(torch.nn.Identity(), classify, data, rollouts=2)
+    (metrics,) = measure(torch.nn.Identity(), classify, torch.tensor([[0, 1]]), T=1, rollouts=2)
     assert metrics.accuracy == pytest.approx(0.5)  # right: 0.9, then 0.9
     assert metrics.averaged_accuracy == 1.0  # (0.65, 0.35) and (0.45, 0.55)
     nats = [-torch.tensor(p).log().mean().item() for p in ([0.9, 0.2, 0.4, 0.9], [0.65, 0.55])]
@@ -200,11 +201,15 @@ def test_averaging_rollouts_by_hand():
 
 def test_prediction_is_in_eval_mode_and_depends_on_its_key_alone():
     model = _model()
-    classify = policy_classifier(model, CORNER, Fovea(CORNER.grid, CPU))
-    first = predict(model, classify, VALIDATION, "a")
+    classify = policy_classifier(model, Fovea(CORNER.grid, VALIDATION.images))
+
+    def of(key):
+        return predict(model, classify, 64, CORNER.T, [torch_generator(CPU, key)])
+
+    first = of("a")
     torch.rand(5)
-    assert torch.equal(first, predict(model, classify, VALIDATION, "a"))
-    assert not torch.equal(first, predict(model, classify, VALIDATION, "b"))
+    assert torch.equal(first, of("a"))
+    assert not torch.equal(first, of("b"))
     assert not model.training
     cross_entropy, accuracy = quality(first, VALIDATION.labels)
     assert 0 <= accuracy <= 1

@@ -1,4 +1,4 @@
-"""Figures: `plot epe`, `plot locations`, `plot curves` and `plot reliability`."""
+"""Figures: `plot epe`, `plot curves`, `plot bars`, `plot locations` and `plot reliability`."""
 
 from __future__ import annotations
 
@@ -26,16 +26,6 @@ def plot_epe(
     run(folder, index, out)
 
 
-@plot.command("locations")
-def plot_locations(
-    folder: Annotated[Path, typer.Argument(help="A dataset folder.")], out: Figure
-) -> None:
-    """Draw how often each pixel is seen at each step (the paper's figure 4)."""
-    from nogs_bench.builders.location_figure import plot_locations as run
-
-    run(folder, out)
-
-
 @plot.command("curves")
 def plot_curves(
     results: Annotated[Path, typer.Argument(help="A folder of results.")],
@@ -48,6 +38,41 @@ def plot_curves(
     from nogs_bench.plots import plot_curves as run
 
     run(results, out, task)
+
+
+@plot.command("bars")
+def plot_bars(
+    results: Annotated[Path, typer.Argument(help="A folder of results.")],
+    out: Figure,
+    task: Annotated[
+        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
+    ] = None,
+) -> None:
+    """Draw iterations to convergence of each task and method (the paper's figure 5)."""
+    from nogs_bench.study_plots import plot_bars as run
+
+    run(results, out, task)
+
+
+@plot.command("locations")
+def plot_locations(
+    source: Annotated[Path, typer.Argument(help="A folder of results, or a dataset folder.")],
+    out: Figure,
+    task: Annotated[
+        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
+    ] = None,
+) -> None:
+    """Draw how often each pixel was seen at each step (the paper's figure 4)."""
+    from nogs_bench.artefact import PROVENANCE
+
+    if (source / PROVENANCE).is_file():
+        from nogs_bench.builders.location_figure import plot_locations as of_dataset
+
+        of_dataset(source, out)
+    else:
+        from nogs_bench.study_plots import plot_locations as of_results
+
+        of_results(source, out, task)
 
 
 @plot.command("reliability")

@@ -15,8 +15,14 @@ from nogs_bench.exits import keeping
 def evaluate(
     model: Annotated[str, typer.Argument(help="A model's name, or FILE.py:NAME.")] = "reference",
     task: Annotated[str, typer.Option(help="A task's name, or FILE.py:NAME.")] = "cluttered-digits",
+    tasks: Annotated[
+        str | None, typer.Option(help="Several tasks instead, such as 'celeba-hq-*,cub-200'.")
+    ] = None,
     sequences: Annotated[
-        str | None, typer.Option(help="Dataset folder or Hub name [default: those shipped].")
+        str | None,
+        typer.Option(
+            help="Dataset folder or Hub name, {task} standing for the task [default: shipped]."
+        ),
     ] = None,
     methods: Annotated[str, typer.Option(help="Comma-separated.")] = "ram,ps-nogs",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
@@ -35,7 +41,10 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),
     data: Data = None,
     device: Device = "auto",
-    workers: Annotated[int | None, typer.Option(min=1, help="Runs at a time.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
+    together: Annotated[
+        int | None, typer.Option(min=1, help="Most runs that a process trains at once.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a model by each method and seed, and score the runs."""
@@ -45,6 +54,7 @@ def evaluate(
         scores = run(
             model,
             task=task,
+            tasks=tasks,
             sequences=sequences,
             methods=tuple(name.strip() for name in methods.split(",")),
             seeds=seeds,
@@ -58,6 +68,7 @@ def evaluate(
             data=data,
             device=device,
             workers=workers,
+            together=together,
         )
     _show_scores(scores, as_json)
 

@@ -1,0 +1,85 @@
+"""Adam for stacked parameters: one tensor holds all, and one operation steps it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+# A multiple of every vector length: the fused step treats numbers past the last whole vector in
+# another way, and which those are would depend on R.
+ALIGNED = 64
+
+
+def adam(
+    parameters: Sequence[nn.Parameter], learning_rate: float, stacked: bool
+) -> torch.optim.Adam | FlatAdam:
+    """Adam of one model's parameters or, `stacked`, of many's."""
+    if stacked:
+        return FlatAdam(parameters, learning_rate)
+    return torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+
+
+class FlatAdam:
+    """`torch.optim.Adam` of `parameters`, whose data and gradients become parts of flat tensors.
+
+    Its state has the form of Adam's own, and each number is stepped alike whatever else there is.
+    """
+
+    def __init__(self, parameters: Sequence[nn.Parameter], learning_rate: float):
+        self.parameters = list(parameters)
+        sizes = [parameter.numel() for parameter in self.parameters]
+        padded = [-(-size // ALIGNED) * ALIGNED for size in sizes]
+        self._begins = [sum(padded[:number]) for number in range(len(sizes))]
+        self.flat = self.parameters[0].new_zeros(sum(padded))
+        self.flat.grad = torch.zeros_like(self.flat)
+        gradients = self._parts(self.flat.grad)
+        for parameter, data, gradient in zip(
+            self.parameters, self._parts(self.flat), gradients, strict=True
+        ):
+            parameter.data = data.copy_(parameter.data)
+            parameter.grad = gradient
+        self._adam = torch.optim.Adam([self.flat], lr=learning_rate, fused=True)
+
+    def zero_grad(self) -> None:
+        """Set all gradients to 0."""
+        assert self.flat.grad is not None
+        self.flat.grad.zero_()
+
+    def step(self) -> None:
+        """One step of Adam along the gradients."""
+        self._adam.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """As Adam's own over the parameters."""
+        whole = self._adam.state_dict()
+        moments = whole["state"].get(0, {})
+        states: dict[int, dict[str, Tensor]] = {n: {} for n in range(len(self.parameters))}
+        for name, value in moments.items():
+            parts = self._parts(value) if value.dim() else [value] * len(states)
+            for number, part in enumerate(parts):
+                states[number][name] = part
+        groups = [whole["param_groups"][0] | {"params": list(states)}]
+        return {"state": states if moments else {}, "param_groups": groups}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict` of parameters of the same shapes."""
+        if not state["state"]:
+            return
+        moments = {}
+        for name, value in state["state"][0].items():
+            moments[name] = torch.zeros_like(self.flat) if value.dim() else value
+            if value.dim():
+                for number, part in enumerate(self._parts(moments[name])):
+                    part.copy_(state["state"][number][name])
+        whole = self._adam.state_dict()
+        self._adam.load_state_dict({"state": {0: moments}, "param_groups": whole["param_groups"]})
+
+    def _parts(self, flat: Tensor) -> list[Tensor]:
+        """Each parameter's part of a flat tensor, in its own shape."""
+        return [
+            flat[begin : begin + parameter.numel()].view(parameter.shape)
+            for begin, parameter in zip(self._begins, self.parameters, strict=True)
+        ]

@@ -197,6 +197,8 @@ def test_a_dead_worker_and_the_end_of_the_others(tmp_path, task_file):
 
 def test_ctrl_c_stops_the_workers_and_leaves_nothing_half_written(tmp_path, task_file):
     code = (
+        # A parent that was started in the background ignores it, and so would its children.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from nogs_bench import evaluate\n"
         f"evaluate(task={task_file!r}, methods='ram', seeds=2, iterations=1_000_000,"
         f" out={str(tmp_path / 'out')!r}, workers=2, device='cpu')"
@@ -210,7 +212,11 @@ def test_ctrl_c_stops_the_workers_and_leaves_nothing_half_written(tmp_path, task
         time.sleep(0.1)
     assert list(logs.glob("*.safetensors"))
     os.killpg(parent.pid, signal.SIGINT)
-    _, errors = parent.communicate(timeout=60)
+    try:
+        _, errors = parent.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(parent.pid, signal.SIGKILL)
+        raise
     assert parent.returncode != 0
     assert b"KeyboardInterrupt" in errors
     with pytest.raises(ProcessLookupError):

@@ -17,6 +17,7 @@ import torch
 
 from nogs_bench.errors import NogsError
 from nogs_bench.jobs import Job
+from nogs_bench.work import do
 
 # (job, iterations done, a few words or "") -> None
 Watch = Callable[[Job, int, str], None]
@@ -37,7 +38,7 @@ def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
     torch.set_num_threads(1 if jobs[0].place.device == "cpu" else threads)
     try:
         for job in sorted(jobs, key=lambda job: job.stage == "run"):
-            job.do(lambda done, note, job=job: watch(job, done, note))  # type: ignore[misc]
+            do(job, lambda done, note, job=job: watch(job, done, note))  # type: ignore[misc]
     finally:
         torch.set_num_threads(threads)
 

@@ -36,6 +36,7 @@ def _do(line: str, send: Callable[..., None]) -> None:
 
     from nogs_bench.errors import NogsError
     from nogs_bench.jobs import Job
+    from nogs_bench.work import do
 
     job = Job.from_json(json.loads(line))
     if job.place.device == "cpu":
@@ -49,7 +50,7 @@ def _do(line: str, send: Callable[..., None]) -> None:
             send("progress", done=done, note=note)
 
     try:
-        job.do(report)
+        do(job, report)
     except NogsError as error:
         send("failed", message=str(error))
     except Exception as error:

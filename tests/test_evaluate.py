@@ -98,7 +98,7 @@ def test_an_interrupted_evaluation_resumes_to_the_same_result(tmp_path, monkeypa
     settings = {"task": CORNER, "methods": ["ram"], "seeds": 1, "protocol": "pretrained"}
     evaluate(out=tmp_path / "whole", **settings)
 
-    do = nogs_bench.pool.Job.do
+    do = nogs_bench.pool.do
 
     def interrupted(job, report):
         def stop(done, note):
@@ -109,7 +109,7 @@ def test_an_interrupted_evaluation_resumes_to_the_same_result(tmp_path, monkeypa
         do(job, stop)
 
     with monkeypatch.context() as patch:
-        patch.setattr("nogs_bench.pool.Job.do", interrupted)
+        patch.setattr("nogs_bench.pool.do", interrupted)
         with pytest.raises(KeyboardInterrupt):
             evaluate(out=tmp_path / "cut", **settings)
     assert [path.suffix for path in (tmp_path / "cut" / ".checkpoints").iterdir()] == [

@@ -80,7 +80,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_results(tmp_path, sequences, m
     settings = {"tasks": "corner-*", "sequences": sequences, "seeds": 2, "workers": 1}
     settings |= {"protocol": "pretrained", "device": "cpu"}
     evaluate(out=tmp_path / "whole", **settings)
-    do = nogs_bench.pool.Job.do
+    do = nogs_bench.pool.do
     for stage, at in (("pretraining", 20), ("run", 20)):
 
         def interrupted(job, report, stage=stage, at=at):
@@ -92,7 +92,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_results(tmp_path, sequences, m
             do(job, stop)
 
         with monkeypatch.context() as patch:
-            patch.setattr("nogs_bench.pool.Job.do", interrupted)
+            patch.setattr("nogs_bench.pool.do", interrupted)
             with pytest.raises(KeyboardInterrupt):
                 evaluate(out=tmp_path / "cut", **settings)
     # Fewer runs go on from the checkpoint of all; the rest goes on from it later.

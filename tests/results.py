@@ -13,6 +13,7 @@ from nogs_bench.result import (
     RunResult,
     TestMetrics,
 )
+from nogs_bench.task import get_task
 
 
 def run_result(
@@ -30,7 +31,7 @@ def run_result(
     last = curve[-1]
     return RunResult(
         task=task,
-        task_version=1,
+        task_version=get_task(task).version,
         protocol=protocol,
         method=method,
         model=ModelInfo(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 import nogs_bench
-from nogs_bench.fovea import Fovea, ImageTensors
+from nogs_bench.fovea import ImageTensors, fovea_of
 from nogs_bench.metrics import measure, policy_classifier
 from nogs_bench.model import HardAttentionNet
 from nogs_bench.result import load_results
@@ -27,10 +27,11 @@ class Walker(HardAttentionNet):
 
 def test_every_rollout_s_locations_are_counted() -> None:
     task = corner_task()
-    model, device = Walker(task), torch.device("cpu")
-    data = ImageTensors.of(task.source.load("train"), task, device)
+    model = Walker(task)
+    data = ImageTensors.of(task.source.load("train"), task, torch.device("cpu"))
     counts = torch.zeros(2, 9, dtype=torch.int64)
-    measure(model, policy_classifier(model, task, Fovea(task.grid, device), counts), data, 10)
+    classify = policy_classifier(model, fovea_of(task, data), counts)
+    measure(model, classify, data.labels[None], task.T, 10)
     assert counts.sum(1).tolist() == [4_000, 4_000]
     assert counts[0, 4] == 4_000
     # Binomial: standard deviation 27.

@@ -77,7 +77,7 @@ def test_an_interrupted_sweep_goes_on_to_the_same_results(tmp_path, sequences, m
     import nogs_bench.pool
 
     monkeypatch.setattr("nogs_bench.runstate.CHECKPOINT_SECONDS", 0.0)
-    settings = {"tasks": "corner-*", "sequences": sequences, "seeds": 2, "workers": 1}
+    settings = {"tasks": "corner-?", "sequences": sequences, "seeds": 2, "workers": 1}
     settings |= {"protocol": "pretrained", "device": "cpu"}
     evaluate(out=tmp_path / "whole", **settings)
     do = nogs_bench.pool.do

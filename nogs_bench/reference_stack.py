@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from nogs_bench.embedders import ConvEmbedder
 from nogs_bench.model import HardAttentionNet
-from nogs_bench.stacked_ops import as_matrix, gru, product, rectified_pool
+from nogs_bench.reference_tape import SmallEmbedder, Tape
+from nogs_bench.stacked_ops import gru, product
 from nogs_bench.stacking import STACKS, Stack
 
 # Greatest side of a glimpse, pixels, whose convolutions are cheaper as matrices.
@@ -33,16 +34,17 @@ class ReferenceStack(Stack):
     """R reference networks. What depends on the weights alone is made once after `start`."""
 
     members: HardAttentionNet
+    _made: SmallEmbedder | None = None
 
     def start(self, n: int) -> Tensor:
-        self._matrices: list[tuple[Tensor, Tensor]] = []
+        self._made = None
         return self.members.initial.unsqueeze(1).expand(-1, n, -1)
 
     def embed(self, patch: Tensor, location: Tensor) -> Tensor:
         net = self.members
         assert isinstance(net.glimpse, ConvEmbedder)
         if patch.shape[-1] <= MATRIX_SIDE:
-            seen = self._small(net.glimpse, patch)
+            seen = self._small(patch.shape[-1])(patch)
         else:
             features = _grouped if patch.is_cuda else _one_by_one
             seen = linear(features(net.glimpse, patch), net.glimpse.linear)
@@ -66,20 +68,19 @@ class ReferenceStack(Stack):
     def classify(self, state: Tensor) -> Tensor:
         return linear(state, self.members.classifier)
 
-    def _small(self, embedder: ConvEmbedder, patch: Tensor) -> Tensor:
-        side, half = patch.shape[-1], -(-patch.shape[-1] // 2)
-        first, second = _convolutions(embedder)
-        if not self._matrices:
-            places = (-(-half // 2)) ** 2
-            weight = embedder.linear.weight.unflatten(2, (-1, places)).transpose(2, 3)
-            self._matrices = [
-                as_matrix(first, side),
-                as_matrix(second, side),
-                (weight.flatten(2).mT, embedder.linear.bias),
-            ]
-        one, two, last = self._matrices
-        maps = product(patch.movedim(2, 4).flatten(2), *one).relu_()
-        return product(rectified_pool(product(maps, *two), half), *last)
+    def tape(self, side: int) -> Tape | None:
+        """What looks at glimpses of `side` pixels in sequence, where that is cheaper."""
+        net = self.members
+        if side > MATRIX_SIDE:
+            return None
+        return Tape(self._small(side), net.location, net.core, net.initial)
+
+    def _small(self, side: int) -> SmallEmbedder:
+        """The embedder of small glimpses, made once for the weights as they are."""
+        if self._made is None:
+            assert isinstance(self.members.glimpse, ConvEmbedder)
+            self._made = SmallEmbedder.of(self.members.glimpse, side)
+        return self._made
 
 
 def linear(x: Tensor, layer: nn.Linear) -> Tensor:

@@ -20,7 +20,7 @@ from nogs_bench.model import HardAttentionNet, load_model
 from nogs_bench.optimiser import FlatAdam
 from nogs_bench.policy import log_probability
 from nogs_bench.pretrain import Pretrainee, pretrain, uniform
-from nogs_bench.stacked_ops import as_matrix, gru, rectified_pool
+from nogs_bench.stacked_ops import as_matrices, gru, rectified_pool
 from nogs_bench.stacked_ops import log_probability as stacked_log_probability
 from nogs_bench.stacking import MappedStack, stack, why_not
 from nogs_bench.task import Pretraining, get_task
@@ -220,7 +220,8 @@ def test_both_stacks_of_the_reference_network_compute_what_it_does(task):
                 assert torch.allclose(gradient, parameter.grad, rtol=1e-3, atol=1e-4), name
 
 
-def test_a_convolution_as_a_matrix():
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_a_convolution_as_matrices(rows):
     for side in (3, 4, 5):
         for stride in (1, 2):
             layer = nn.Conv2d(2, 3, 3, stride, padding=1)
@@ -229,8 +230,8 @@ def test_a_convolution_as_a_matrix():
             held = nn.Conv2d(2, 3, 3, stride, padding=1)
             held.weight = nn.Parameter(layer.weight[None].detach())
             held.bias = nn.Parameter(layer.bias[None].detach())
-            matrix, bias = as_matrix(held, side)
-            found = x.movedim(1, 3).flatten(1) @ matrix[0] + bias
+            flat = x.movedim(1, 3).flatten(1)[None]
+            found = torch.cat([row(flat) for row in as_matrices(held, side, rows)], dim=-1)[0]
             assert torch.allclose(found, expected, atol=1e-6)
 
 

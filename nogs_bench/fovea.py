@@ -125,8 +125,8 @@ def roll_out(
     """
     state = model.start(rows.shape[-1])
     states, chosen = [], []
-    recording = torch.is_grad_enabled() and hasattr(model, "tape")
-    tape = model.tape(fovea.shape[-1]) if recording else None
+    tape = model.tape(fovea.shape[-1]) if hasattr(model, "tape") else None
+    look = model.look if tape is None else tape.look
     for t, draw in enumerate(uniform.unbind(-2)):
         with torch.no_grad():
             cells = sample(model.locate(state), draw)
@@ -135,9 +135,8 @@ def roll_out(
                 cells = torch.where(known >= 0, known, cells)
         states.append(state)
         chosen.append(cells)
-        look = model.look if tape is None else tape.look
         state = look(state, *fovea(rows, cells))
-    if tape is not None:
+    if tape is not None and torch.is_grad_enabled():
         *states, state = tape.states(state)
     return Rollout(states, torch.stack(chosen, dim=-2), model.classify(state))
 

@@ -35,9 +35,11 @@ class ReferenceStack(Stack):
 
     members: HardAttentionNet
     _made: SmallEmbedder | None = None
+    _made_of: object = None
 
     def start(self, n: int) -> Tensor:
-        self._made = None
+        if self._weights() != self._made_of:
+            self._made, self._made_of = None, self._weights()
         return self.members.initial.unsqueeze(1).expand(-1, n, -1)
 
     def embed(self, patch: Tensor, location: Tensor) -> Tensor:
@@ -74,6 +76,13 @@ class ReferenceStack(Stack):
         if side > MATRIX_SIDE:
             return None
         return Tape(self._small(side), net.location, net.core, net.initial)
+
+    def _weights(self) -> object:
+        """Equal as long as a frozen embedder's weights are; new each time while they train."""
+        weights = list(self.members.glimpse.parameters())
+        if any(weight.requires_grad for weight in weights):
+            return object()
+        return [(weight.data_ptr(), weight._version) for weight in weights]
 
     def _small(self, side: int) -> SmallEmbedder:
         """The embedder of small glimpses, made once for the weights as they are."""

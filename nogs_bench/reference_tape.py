@@ -19,8 +19,8 @@ from nogs_bench.stacked_ops import (
     as_matrices,
     gru_backward,
     gru_forward,
+    pool,
     pool_backward,
-    pool_forward,
     product,
     rectified_pool,
 )
@@ -83,7 +83,7 @@ class Tape:
     """
 
     def __init__(self, small: SmallEmbedder, location: nn.Linear, core: nn.GRUCell, start: Tensor):
-        self.small, self.start = small, start
+        self.small, self.start, self.recording = small, start, torch.is_grad_enabled()
         self.inputs = [
             *(part for row in (*small.first, *small.second) for part in (row.weight, row.bias)),
             *(small.last, small.bias, location.weight, location.bias),
@@ -100,18 +100,23 @@ class Tape:
         x = flat(patch)
         maps = _rows(small.first, x).relu_()
         second = _rows(small.second, maps)
-        pooled = pool_forward(second, small.half)
+        pooled, at = pool(second, small.half)
+        pooled.relu_()
         seen = product(pooled, last, bias + b)
         embedding = torch.baddbmm(seen, location, w.mT).relu_()
         given = product(embedding, w_x.mT, b_x)
         kept = product(state, w_h.mT, b_h)
         after, saved = gru_forward(given, kept, state)
-        self.embedded.append((x, location, maps, second, pooled, embedding, state))
-        self.stepped.append(saved)
+        if self.recording:
+            self.embedded.append((x, location, maps, second, at, pooled, embedding, state))
+            self.stepped.append(saved)
         return after
 
     def states(self, last: Tensor) -> list[Tensor]:
-        """The state before each glimpse and the `last`, with the gradient of all that was seen."""
+        """The state before each glimpse and the `last`, with the gradient of all that was seen.
+
+        Made with gradients disabled, a tape has nothing to add.
+        """
         begun = [steps[-1] for steps in self.stepped]
         return list(_Replay.apply(self, [*begun, last], self.start, *self.inputs))
 
@@ -125,30 +130,30 @@ class _Replay(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        tape, (_, *inputs) = ctx.tape, ctx.saved_tensors
-        last, _, w, _, w_x, _, w_h, _ = inputs[-8:]
-        carried, to_given, to_kept = gradients[-1], [], []
-        for saved, own in zip(reversed(tape.stepped), reversed(gradients[:-1]), strict=True):
+        tape, small, inputs = ctx.tape, ctx.tape.small, ctx.saved_tensors[1:]
+        last, _, _, _, w_x, _, w_h, _ = inputs[-8:]
+        found = [value.new_zeros(value.shape) for value in inputs]
+        of_first = 2 * len(small.first)
+        of_last, of_bias, of_location, of_place, *of_core = found[-8:]
+        carried = gradients[-1]
+        for seen, saved, own in zip(
+            reversed(tape.embedded), reversed(tape.stepped), reversed(gradients[:-1]), strict=True
+        ):
+            x, location, maps, second, at, pooled, embedding, state = seen
             given, kept, carried = gru_backward(carried, *saved)
             carried = torch.baddbmm(carried.add_(own), kept, w_h)
-            to_given.append(given)
-            to_kept.append(kept)
-        given, kept = (torch.cat(parts[::-1], dim=1) for parts in (to_given, to_kept))
-        parts = (torch.cat(part, dim=1) for part in zip(*tape.embedded, strict=True))
-        x, location, maps, second, pooled, embedding, state = parts
-        to_embedding = _where_positive(given @ w_x, embedding)
-        common = to_embedding.sum(1)
-        found: list[Tensor | None] = [
-            *(pooled.mT @ to_embedding, common),
-            *(to_embedding.mT @ location, common),
-            *(given.mT @ embedding, given.sum(1)),
-            *(kept.mT @ state, kept.sum(1)),
-        ]
-        to_second = pool_backward(to_embedding @ last.mT, second, pooled, tape.small.half)
-        to_maps = torch.zeros_like(maps)
-        second_found = _row_gradients(tape.small.second, maps, to_second, to_maps)
-        first_found = _row_gradients(tape.small.first, x, _where_positive(to_maps, maps), None)
-        return None, None, carried.sum(1), *first_found, *second_found, *found
+            _add(given, embedding, *of_core[:2])
+            _add(kept, state, *of_core[2:])
+            to_embedding = _where_positive(given @ w_x, embedding)
+            _add(to_embedding, location, of_location, of_place)
+            of_last.baddbmm_(pooled.mT, to_embedding)
+            to_pooled = _where_positive(to_embedding @ last.mT, pooled)
+            to_second = pool_backward(to_pooled, second, at, small.half)
+            _add_rows(small.second, to_second, maps, found[of_first:-8])
+            to_maps = _where_positive(_through_rows(small.second, to_second, maps), maps)
+            _add_rows(small.first, to_maps, x, found[:of_first])
+        of_bias.copy_(of_place)
+        return None, None, carried.sum(1), *found
 
 
 def _where_positive(gradient: Tensor, output: Tensor) -> Tensor:
@@ -156,13 +161,23 @@ def _where_positive(gradient: Tensor, output: Tensor) -> Tensor:
     return torch.ops.aten.threshold_backward(gradient, output, 0)
 
 
-def _row_gradients(
-    products: list[RowProduct], x: Tensor, gradient: Tensor, to_x: Tensor | None
-) -> list[Tensor]:
-    """Gradients of the weight and bias of each; that of x is added to `to_x`."""
-    found = []
+def _add(gradient: Tensor, x: Tensor, weight: Tensor, bias: Tensor) -> None:
+    """Add to the gradients of a linear layer's weight and bias what its input x gives."""
+    weight.baddbmm_(gradient.mT, x)
+    bias.add_(gradient.sum(1))
+
+
+def _add_rows(products: list[RowProduct], gradient: Tensor, x: Tensor, found: list[Tensor]) -> None:
+    """As `_add`, to `found`: weight and bias of each product."""
+    parts = gradient.chunk(len(products), -1)
+    for row, own, weight, bias in zip(products, parts, found[::2], found[1::2], strict=True):
+        weight.baddbmm_(x[..., row.begin : row.end].mT, own)
+        bias.add_(own.sum(1))
+
+
+def _through_rows(products: list[RowProduct], gradient: Tensor, x: Tensor) -> Tensor:
+    """The gradient of the products' input x."""
+    to_x = torch.zeros_like(x)
     for row, own in zip(products, gradient.chunk(len(products), -1), strict=True):
-        found += [x[..., row.begin : row.end].mT @ own, own.sum(1)]
-        if to_x is not None:
-            to_x[..., row.begin : row.end] += own @ row.weight.mT
-    return found
+        to_x[..., row.begin : row.end] += own @ row.weight.mT
+    return to_x

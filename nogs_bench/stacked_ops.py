@@ -145,48 +145,25 @@ def rectified_pool(x: Tensor, side: int) -> Tensor:
 
     A last odd row or column is kept. Of equals, the first has the gradient.
     """
-    return _Pool.apply(x, side)
+    return pool(x, side)[0].relu_()
 
 
-def _corners(x: Tensor, side: int) -> list[Tensor]:
-    """Views (R, n, rows, columns, channels) of the four corners of all windows."""
-    maps = x.view(*x.shape[:2], side, side, -1)
-    return [maps[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+def pool(x: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """`rectified_pool` without ReLU, and for `pool_backward` where the maxima are."""
+    found, at = functional.max_pool2d(_maps(x, side), 2, ceil_mode=True, return_indices=True)
+    return found.movedim(1, 3).reshape(*x.shape[:2], -1), at
 
 
-class _Pool(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, side: int) -> Tensor:
-        out = pool_forward(x, side)
-        ctx.save_for_backward(x, out)
-        ctx.side = side
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return pool_backward(gradients[0], *ctx.saved_tensors, ctx.side), None
+def pool_backward(gradient: Tensor, x: Tensor, at: Tensor, side: int) -> Tensor:
+    """The gradient of `pool`'s x."""
+    maps = _maps(x, side)
+    of_maxima = gradient.reshape(*at.movedim(1, 3).shape).movedim(3, 1)
+    to_maps = torch.ops.aten.max_pool2d_with_indices_backward(
+        of_maxima, maps, (2, 2), (2, 2), (0, 0), (1, 1), True, at
+    )
+    return to_maps.movedim(1, 3).reshape(x.shape)
 
 
-def pool_forward(x: Tensor, side: int) -> Tensor:
-    """As `rectified_pool`, without a gradient."""
-    first, *others = _corners(x, side)
-    out = x.new_empty(*x.shape[:2], first[0, 0].numel())
-    best = out.view(first.shape).copy_(first)
-    for corner in others:
-        part = best[:, :, : corner.shape[2], : corner.shape[3]]
-        torch.maximum(part, corner, out=part)
-    return out.relu_()
-
-
-def pool_backward(gradient: Tensor, x: Tensor, out: Tensor, side: int) -> Tensor:
-    """The gradient of `rectified_pool`'s x, of which `out` came."""
-    best = out.view(_corners(x, side)[0].shape)
-    left = (gradient * (out > 0)).view(best.shape)
-    to_x = torch.empty_like(x)
-    for corner, into in zip(_corners(x, side), _corners(to_x, side), strict=True):
-        rows, columns = corner.shape[2:4]
-        part = left[:, :, :rows, :columns]
-        here = corner == best[:, :, :rows, :columns]
-        torch.mul(part, here, out=into)
-        part.mul_(~here)
-    return to_x
+def _maps(x: Tensor, side: int) -> Tensor:
+    """Maps (R, n, side side channels) as (R n, channels, side, side)."""
+    return x.view(x.shape[0] * x.shape[1], side, side, -1).movedim(3, 1)

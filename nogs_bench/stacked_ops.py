@@ -108,8 +108,8 @@ class RowProduct:
 def as_matrices(layer: nn.Conv2d, side: int, rows: int) -> list[RowProduct]:
     """A stacked 3 x 3 convolution that pads by 1, of maps `side` x `side`, as products.
 
-    Each makes `rows` rows of the output, the last one what is left. Inputs and outputs are row by row, column by column, channels
-    last.
+    Each makes `rows` rows of the output, the last one what is left. Inputs and outputs are row by
+    row, column by column, channels last.
     """
     weight, stride = layer.weight, layer.stride[0]
     runs, outputs, inputs = weight.shape[:3]

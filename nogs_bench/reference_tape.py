@@ -177,7 +177,10 @@ def _add_rows(products: list[RowProduct], gradient: Tensor, x: Tensor, found: li
 
 def _through_rows(products: list[RowProduct], gradient: Tensor, x: Tensor) -> Tensor:
     """The gradient of the products' input x."""
-    to_x = torch.zeros_like(x)
-    for row, own in zip(products, gradient.chunk(len(products), -1), strict=True):
-        to_x[..., row.begin : row.end] += own @ row.weight.mT
+    (first, own), *others = zip(products, gradient.chunk(len(products), -1), strict=True)
+    to_x = torch.empty_like(x)
+    to_x[..., first.end :] = 0
+    torch.bmm(own, first.weight.mT, out=to_x[..., : first.end])
+    for row, own in others:
+        to_x[..., row.begin : row.end].baddbmm_(own, row.weight.mT)
     return to_x

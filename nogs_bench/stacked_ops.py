@@ -53,17 +53,17 @@ def gru_backward(
     """The gradients of `gru`'s three arguments."""
     units = state.shape[-1]
     reset, update = gates.split(units, -1)
-    to_state = gradient * update
+    to_new = torch.addcmul(gradient, gradient, update, value=-1)
+    to_state = gradient - to_new
+    to_new = torch.ops.aten.tanh_backward(to_new, new)
     given = gradient.new_empty(*gradient.shape[:-1], 3 * units)
     kept = torch.empty_like(given)
-    slope = torch.addcmul(gates, gates, gates, value=-1)
-    to_new = (gradient - to_state).mul_(torch.addcmul(new.new_ones(()), new, new, value=-1))
     both = given[..., : 2 * units]
     torch.mul(to_new, last, out=both[..., :units])
     torch.mul(gradient, state - new, out=both[..., units:])
-    both.mul_(slope)
-    kept[..., : 2 * units] = both
+    torch.ops.aten.sigmoid_backward.grad_input(both, gates, grad_input=both)
     given[..., 2 * units :] = to_new
+    kept[..., : 2 * units] = both
     torch.mul(to_new, reset, out=kept[..., 2 * units :])
     return given, kept, to_state
 

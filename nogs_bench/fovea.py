@@ -17,6 +17,7 @@ from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
 from nogs_bench.imagestore import mapping_of
 from nogs_bench.policy import sample
+from nogs_bench.stacking import Stack
 from nogs_bench.task import Task
 
 # Of a mapped file, at most about so much counts as the process's own memory.
@@ -125,7 +126,7 @@ def roll_out(
     """
     state = model.start(rows.shape[-1])
     states, chosen = [], []
-    tape = model.tape(fovea.shape[-1]) if hasattr(model, "tape") else None
+    tape = model.tape(fovea.shape[-1]) if isinstance(model, Stack) else None
     look = model.look if tape is None else tape.look
     for t, draw in enumerate(uniform.unbind(-2)):
         with torch.no_grad():

@@ -71,10 +71,10 @@ class ReferenceStack(Stack):
         return linear(state, self.members.classifier)
 
     def tape(self, side: int) -> Tape | None:
-        """What looks at glimpses of `side` pixels in sequence, where that is cheaper."""
-        net = self.members
+        """Of glimpses whose convolutions are matrices."""
         if side > MATRIX_SIDE:
             return None
+        net = self.members
         return Tape(self._small(side), net.location, net.core, net.initial)
 
     def _weights(self) -> object:

@@ -77,9 +77,9 @@ def _rows(products: list[RowProduct], x: Tensor) -> Tensor:
 
 
 class Tape:
-    """Glimpses one after another; afterwards, the states with their gradient.
+    """`nogs_bench.stacking.Stack.tape` of reference networks: R runs' glimpses of n images.
 
-    `inputs`: the weights, with their own gradients' way.
+    `inputs`: what a gradient is found of, the products' weights and biases in a fixed order.
     """
 
     def __init__(self, small: SmallEmbedder, location: nn.Linear, core: nn.GRUCell, start: Tensor):
@@ -95,8 +95,8 @@ class Tape:
     @torch.no_grad()
     def look(self, state: Tensor, patch: Tensor, location: Tensor) -> Tensor:
         """The state after a glimpse, without a gradient."""
-        small, (w, b, w_x, b_x, w_h, b_h) = self.small, self.inputs[-6:]
-        last, bias = self.small.last, self.small.bias
+        small = self.small
+        last, bias, w, b, w_x, b_x, w_h, b_h = self.inputs[-8:]
         x = flat(patch)
         maps = _rows(small.first, x).relu_()
         second = _rows(small.second, maps)
@@ -115,7 +115,7 @@ class Tape:
     def states(self, last: Tensor) -> list[Tensor]:
         """The state before each glimpse and the `last`, with the gradient of all that was seen.
 
-        Made with gradients disabled, a tape has nothing to add.
+        Of a tape that was made where gradients are disabled, none were kept.
         """
         begun = [steps[-1] for steps in self.stepped]
         return list(_Replay.apply(self, [*begun, last], self.start, *self.inputs))

@@ -17,10 +17,11 @@ from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
 from nogs_bench.imagestore import mapping_of
 from nogs_bench.policy import sample
+from nogs_bench.stacking import Stack
 from nogs_bench.task import Task
 
 # Of a mapped file, at most about so much counts as the process's own memory.
-HELD_BYTES = 2**29
+HELD_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def roll_out(
     """
     state = model.start(rows.shape[-1])
     states, chosen = [], []
+    tape = model.tape(fovea.shape[-1]) if isinstance(model, Stack) else None
+    look = model.look if tape is None else tape.look
     for t, draw in enumerate(uniform.unbind(-2)):
         with torch.no_grad():
             cells = sample(model.locate(state), draw)
@@ -133,7 +136,9 @@ def roll_out(
                 cells = torch.where(known >= 0, known, cells)
         states.append(state)
         chosen.append(cells)
-        state = model.look(state, *fovea(rows, cells))
+        state = look(state, *fovea(rows, cells))
+    if tape is not None and torch.is_grad_enabled():
+        *states, state = tape.states(state)
     return Rollout(states, torch.stack(chosen, dim=-2), model.classify(state))
 
 

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from nogs_bench.embedders import ConvEmbedder
 from nogs_bench.model import HardAttentionNet
-from nogs_bench.stacked_ops import as_matrix, gru, product, rectified_pool
+from nogs_bench.reference_tape import SmallEmbedder, Tape
+from nogs_bench.stacked_ops import gru, product
 from nogs_bench.stacking import STACKS, Stack
 
 # Greatest side of a glimpse, pixels, whose convolutions are cheaper as matrices.
@@ -33,16 +34,19 @@ class ReferenceStack(Stack):
     """R reference networks. What depends on the weights alone is made once after `start`."""
 
     members: HardAttentionNet
+    _made: SmallEmbedder | None = None
+    _made_of: object = None
 
     def start(self, n: int) -> Tensor:
-        self._matrices: list[tuple[Tensor, Tensor]] = []
+        if self._weights() != self._made_of:
+            self._made, self._made_of = None, self._weights()
         return self.members.initial.unsqueeze(1).expand(-1, n, -1)
 
     def embed(self, patch: Tensor, location: Tensor) -> Tensor:
         net = self.members
         assert isinstance(net.glimpse, ConvEmbedder)
         if patch.shape[-1] <= MATRIX_SIDE:
-            seen = self._small(net.glimpse, patch)
+            seen = self._small(patch.shape[-1])(patch)
         else:
             features = _grouped if patch.is_cuda else _one_by_one
             seen = linear(features(net.glimpse, patch), net.glimpse.linear)
@@ -66,20 +70,26 @@ class ReferenceStack(Stack):
     def classify(self, state: Tensor) -> Tensor:
         return linear(state, self.members.classifier)
 
-    def _small(self, embedder: ConvEmbedder, patch: Tensor) -> Tensor:
-        side, half = patch.shape[-1], -(-patch.shape[-1] // 2)
-        first, second = _convolutions(embedder)
-        if not self._matrices:
-            places = (-(-half // 2)) ** 2
-            weight = embedder.linear.weight.unflatten(2, (-1, places)).transpose(2, 3)
-            self._matrices = [
-                as_matrix(first, side),
-                as_matrix(second, side),
-                (weight.flatten(2).mT, embedder.linear.bias),
-            ]
-        one, two, last = self._matrices
-        maps = product(patch.movedim(2, 4).flatten(2), *one).relu_()
-        return product(rectified_pool(product(maps, *two), half), *last)
+    def tape(self, side: int) -> Tape | None:
+        """Of glimpses whose convolutions are matrices."""
+        if side > MATRIX_SIDE:
+            return None
+        net = self.members
+        return Tape(self._small(side), net.location, net.core, net.initial)
+
+    def _weights(self) -> object:
+        """Equal as long as a frozen embedder's weights are; new each time while they train."""
+        weights = list(self.members.glimpse.parameters())
+        if any(weight.requires_grad for weight in weights):
+            return object()
+        return [(weight.data_ptr(), weight._version) for weight in weights]
+
+    def _small(self, side: int) -> SmallEmbedder:
+        """The embedder of small glimpses, made once for the weights as they are."""
+        if self._made is None:
+            assert isinstance(self.members.glimpse, ConvEmbedder)
+            self._made = SmallEmbedder.of(self.members.glimpse, side)
+        return self._made
 
 
 def linear(x: Tensor, layer: nn.Linear) -> Tensor:

@@ -48,6 +48,14 @@ class Stack(nn.Module):
     def classify(self, state: Tensor) -> Tensor:
         raise NotImplementedError
 
+    def tape(self, side: int) -> Any:
+        """What looks at glimpses of `side` pixels one after another, if not the stack itself.
+
+        It has `look` as the stack has, but without a gradient; `states(last)` then gives the state
+        before each glimpse and the `last`, with the gradient of all that was seen. Here None.
+        """
+        return None
+
 
 class MappedStack(Stack):
     """Any model, by `vmap`. Randomness inside the model is refused: it would be shared."""

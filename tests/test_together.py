@@ -20,7 +20,7 @@ from nogs_bench.model import HardAttentionNet, load_model
 from nogs_bench.optimiser import FlatAdam
 from nogs_bench.policy import log_probability
 from nogs_bench.pretrain import Pretrainee, pretrain, uniform
-from nogs_bench.stacked_ops import as_matrix, gru, rectified_pool
+from nogs_bench.stacked_ops import as_matrices, gru, rectified_pool
 from nogs_bench.stacked_ops import log_probability as stacked_log_probability
 from nogs_bench.stacking import MappedStack, stack, why_not
 from nogs_bench.task import Pretraining, get_task
@@ -220,7 +220,53 @@ def test_both_stacks_of_the_reference_network_compute_what_it_does(task):
                 assert torch.allclose(gradient, parameter.grad, rtol=1e-3, atol=1e-4), name
 
 
-def test_a_convolution_as_a_matrix():
+@pytest.mark.parametrize("side", [3, 4, 5])
+def test_a_tape_has_the_gradient_of_one_look_after_another(side):
+    task = replace(CORNER, grid=GlimpseGrid.even(12, side, 1))
+    models = [load_model("reference").build(task, seed) for seed in range(3)]
+    patches, locations = torch.rand(4, 3, 5, 1, side, side), torch.rand(4, 3, 5, 2)
+    weights = torch.randn(5, 3, 5, CORNER.training.hidden)
+
+    def states(stacked, tape):
+        found = [stacked.start(5)]
+        for patch, location in zip(patches, locations, strict=True):
+            found.append((tape or stacked).look(found[-1], patch, location))
+        return tape.states(found[-1]) if tape else found
+
+    def gradients(taped):
+        stacked = stack(models)
+        start = stacked.start(5)
+        found = states(stacked, stacked.tape(side) if taped else None)
+        assert torch.equal(found[0], start)
+        sum((state * own).sum() for state, own in zip(found, weights, strict=True)).backward()
+        return found, {name: p.grad for name, p in stacked.members.named_parameters()}
+
+    (found, own), (expected, theirs) = gradients(True), gradients(False)
+    for value, other in zip(found, expected, strict=True):
+        assert torch.allclose(value, other, atol=1e-6)
+    for name, gradient in theirs.items():
+        assert (gradient is None) == (own[name] is None), name
+        if gradient is not None:
+            assert torch.allclose(own[name], gradient, rtol=1e-4, atol=1e-5), name
+
+
+def test_a_frozen_embedder_is_looked_up_again_when_its_weights_change():
+    models = [load_model("reference").build(CORNER, seed) for seed in range(2)]
+    stacked = stack(models).requires_grad_(False)
+    patch = torch.rand(2, 3, CORNER.channels, *[CORNER.glimpse_size] * 2)
+    location = torch.rand(2, 3, 2)
+    first = stacked.look(stacked.start(3), patch, location)
+    state = {name: 2 * value for name, value in stacked.members.state_dict().items()}
+    stacked.members.load_state_dict(state)
+    again = stacked.look(stacked.start(3), patch, location)
+    other = stack(models).requires_grad_(False)
+    other.members.load_state_dict(state)
+    assert torch.equal(again, other.look(other.start(3), patch, location))
+    assert not torch.equal(again, first)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_a_convolution_as_matrices(rows):
     for side in (3, 4, 5):
         for stride in (1, 2):
             layer = nn.Conv2d(2, 3, 3, stride, padding=1)
@@ -229,8 +275,8 @@ def test_a_convolution_as_a_matrix():
             held = nn.Conv2d(2, 3, 3, stride, padding=1)
             held.weight = nn.Parameter(layer.weight[None].detach())
             held.bias = nn.Parameter(layer.bias[None].detach())
-            matrix, bias = as_matrix(held, side)
-            found = x.movedim(1, 3).flatten(1) @ matrix[0] + bias
+            flat = x.movedim(1, 3).flatten(1)[None]
+            found = torch.cat([row(flat) for row in as_matrices(held, side, rows)], dim=-1)[0]
             assert torch.allclose(found, expected, atol=1e-6)
 
 

@@ -9,6 +9,7 @@ operations.
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
 from typing import Any
@@ -25,7 +26,7 @@ from nogs_bench.task import Task
 RUNS, IMAGES = 2, 2  # of the trial that tells whether a model can be stacked
 
 
-class Stack(nn.Module):
+class Stack(nn.Module, ABC):
     """Base of all stacks.
 
     `members` is a copy of the first model that holds all parameters and buffers, each (R, ...)
@@ -36,17 +37,17 @@ class Stack(nn.Module):
         super().__init__()
         self.members = _stacked(models)
 
-    def start(self, n: int) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self, n: int) -> Tensor: ...
 
-    def look(self, state: Tensor, patch: Tensor, location: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def look(self, state: Tensor, patch: Tensor, location: Tensor) -> Tensor: ...
 
-    def locate(self, state: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def locate(self, state: Tensor) -> Tensor: ...
 
-    def classify(self, state: Tensor) -> Tensor:
-        raise NotImplementedError
+    @abstractmethod
+    def classify(self, state: Tensor) -> Tensor: ...
 
     def tape(self, side: int) -> Any:
         """What looks at glimpses of `side` pixels one after another, if not the stack itself.

@@ -41,7 +41,8 @@ def load(
       `filter` them: that reads every image).
     - `task`: a registered name, `FILE.py:NAME`, or a `Task`, whose images are joined; None: the
       one that the dataset names.
-    - `split`: `"train"`, `"validation"` or `"test"`, also as `"train[:100]"`; None: all.
+    - `split`: `"train"`, `"validation"` or `"test"`, unless streaming also as `"train[:100]"`;
+      None: all.
     - `revision`: of a dataset on the Hub: a tag, such as `publish` sets, a branch or a commit.
     - `streaming`: read rows as they are asked for; nothing of the Hub's parquet is kept.
     - `format`: None gives Python values, and images as PIL's; `"numpy"` and `"torch"` give arrays,
@@ -221,7 +222,11 @@ def _read(
         configs = get_dataset_config_names(source, revision=revision)
         if config is not None and config not in configs:
             raise NogsError(f"{where} has no config {config!r}; it has {', '.join(configs)}")
-        return load_dataset(source, config, split=split, revision=revision, streaming=streaming)
+        if streaming:
+            from nogs_bench.streaming import stream
+
+            return stream(source, config, split, revision)
+        return load_dataset(source, config, split=split, revision=revision)
     except (OSError, ValueError, DatasetsError) as error:
         cause = error.__cause__ or error
         line = (str(cause).splitlines() or [type(cause).__name__])[0]

@@ -57,7 +57,7 @@ def client(hub_url: str, home: Path, token: str | None = TOKEN) -> dict[str, str
 
 def python(code: str, env: dict[str, str], cwd: Path, *arguments: object) -> Any:
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True)
+    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 def program(env: dict[str, str], cwd: Path, *arguments: object) -> Any:
@@ -75,9 +75,8 @@ from datasets import load_dataset
 for config in ("default", "annotations", "maps"):
     for split, rows in load_dataset("me/corner", config).items():
         rows.to_parquet(f"{sys.argv[1]}/{config}-{split}.parquet")
-streamed = load_dataset("me/corner", split="train", streaming=True)
-first = next(iter(streamed))
-print(first["image"].size, first["index"], sum(1 for _ in streamed))
+streamed = list(load_dataset("me/corner", split="train", streaming=True))
+print(streamed[0]["image"].size, streamed[0]["index"], len(streamed))
 """
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -143,6 +142,7 @@ def test_a_push_killed_at_any_request_ends_after_a_second_call_in_the_same_repos
         subprocess.Popen(
             [sys.executable, "-c", WARM],
             env=client(hub.url, tmp_path / "home"),
+            cwd=tmp_path,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

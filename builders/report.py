@@ -16,8 +16,14 @@ import numpy as np
 from nogs_bench.artefact import write_text
 from nogs_bench.builders.calibration import plot_reliability, read_calibration
 from nogs_bench.builders.location_figure import draw_locations
+from nogs_bench.builders.procedure import Procedure, is_open, lay_open
 from nogs_bench.builders.report_data import ReportData, read_report_data
-from nogs_bench.builders.report_figures import draw_effective_samples, draw_epe_steps, draw_seen
+from nogs_bench.builders.report_figures import (
+    draw_effective_samples,
+    draw_epe_steps,
+    draw_procedure,
+    draw_seen,
+)
 from nogs_bench.plots import draw_epe
 from nogs_bench.task import Task
 
@@ -49,26 +55,37 @@ def report(
     out: str | Path | None = None,
     images: str | Path | bool | None = None,
     task: str | Task | None = None,
+    build: str | Path | None = None,
+    posterior: str = "avp",
 ) -> Path:
     """Write one self-contained HTML page about a dataset folder; it makes no requests.
 
     It shows sample sequences with their heat maps and what they saw (the paper's figures 2 and
-    13), where glimpses lie at each step (figure 4), the expected posterior entropy by step, the
-    completions' effective sample sizes, the posterior's quality and calibration, and the cost. What
-    a dataset does not record is said to be missing.
+    13), how a glimpse was chosen (figure 7), where glimpses lie at each step (figure 4), the
+    expected posterior entropy by step, the completions' effective sample sizes, the posterior's
+    quality and calibration, and the cost. What a dataset does not record is said to be missing.
 
     **Arguments**
 
     - `out`: the page; default: `report.html` in the folder.
     - `images`, `task`: as `nogs_bench.load` has them, for a dataset that has no images.
+    - `build`, `posterior`: the folder that the dataset was built in, with which posterior: shows
+      the choice of a second glimpse from completions on (figure 7). Default: `folder`, if the
+      build's files are there.
 
-    **Returns** the page's path. Raises `NogsError` if the folder is not whole or has no sequence.
+    **Returns** the page's path. Raises `NogsError` if the folder is not whole or has no sequence,
+    or the build's files are gone.
     """
     folder = Path(folder)
     data = read_report_data(folder, images, task)
+    procedure = None
+    if build is not None or is_open(data.record, folder):
+        first = data.grid.pixel_to_index(data.glimpses[0, :1])
+        place = Path(build or folder)
+        procedure = lay_open(data.record, place, int(data.index[0]), first, posterior, task)
     page = Path(out) if out else folder / "report.html"
     with tempfile.TemporaryDirectory() as name:
-        body = "\n".join(_sections(folder, data, Path(name)))
+        body = "\n".join(_sections(folder, data, procedure, Path(name)))
     title = escape(f"Near-optimal glimpse sequences: {data.record['task']}")
     write_text(
         page,
@@ -80,7 +97,9 @@ def report(
     return page
 
 
-def _sections(folder: Path, data: ReportData, work: Path) -> Iterable[str]:
+def _sections(
+    folder: Path, data: ReportData, procedure: Procedure | None, work: Path
+) -> Iterable[str]:
     record, steps = data.record, data.glimpses.shape[1]
 
     def picture(name: str, caption: str, draw: Callable[[Path], object]) -> str:
@@ -105,6 +124,14 @@ def _sections(folder: Path, data: ReportData, work: Path) -> Iterable[str]:
     if data.images is not None:
         caption = f"The areas that the sequences of {min(STRIP, len(data.images))} images observe."
         yield picture("seen", caption, lambda out: draw_seen(data, STRIP, out))
+    if procedure is not None and data.maps is not None:
+        epe = data.maps[0, 1]
+        caption = (
+            f"How image {data.index[0]}'s second glimpse was chosen: what was seen, completions "
+            "drawn given that, each one's nats after a glimpse at each location, and their mean "
+            "over all completions, its least marked."
+        )
+        yield picture("procedure", caption, lambda out: draw_procedure(procedure, epe, out))
     yield "<h2>Where glimpses lie</h2>"
     caption = "How often each pixel is seen at each step, over all annotated images."
     yield picture("locations", caption, lambda out: draw_locations(data.glimpses, data.grid, out))

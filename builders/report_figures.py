@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nogs_bench.builders.procedure import Procedure
 from nogs_bench.builders.report_data import ReportData
 from nogs_bench.drawing import drawing
-from nogs_bench.plots import UNSEEN
+from nogs_bench.plots import CHOSEN, UNSEEN, cell_edges
 
 COLOUR = "#0072b2"
 
@@ -56,3 +57,42 @@ def draw_effective_samples(sizes: Sequence[float], out: Path) -> Path:
         axes.set(xlabel="glimpse", ylabel="images", xticks=steps, yscale="log")
         axes.set_ylim(min(1.0, *sizes), 3 * max(sizes))
     return out
+
+
+def draw_procedure(procedure: Procedure, epe: np.ndarray, out: Path) -> Path:
+    """Draw how a glimpse was chosen (figure 7): what was seen, completions, their maps, the mean.
+
+    - `epe`: (grid rows, grid columns), nats, the mean over all completions as the build had it.
+    """
+    grid, count = procedure.grid, len(procedure.completions)
+    seen = grid.masks[procedure.prefix].any(0)
+    maps = procedure.nats.reshape(count, *grid.shape)
+    edges = [cell_edges(steps, grid) for steps in (grid.cols, grid.rows)]
+    with drawing(out, (1.5 * (count + 2), 3.2)) as figure:
+        panels = figure.subplots(2, count + 2, squeeze=False)
+        for axes in panels.flat:
+            axes.set(xticks=[], yticks=[], aspect="equal")
+        panels[1, 0].set_visible(False)
+        panels[0, -1].set_visible(False)
+        shown = np.where(seen[..., None], _rgb(procedure.image), UNSEEN)
+        panels[0, 0].imshow(shown, interpolation="nearest")
+        panels[0, 0].set_title("seen", fontsize=8)
+        for n in range(count):
+            panels[0, n + 1].imshow(_rgb(procedure.completions[n]), interpolation="nearest")
+            panels[0, n + 1].set_title(f"completion {n + 1}", fontsize=8)
+            panels[1, n + 1].pcolormesh(*edges, maps[n], cmap="viridis", rasterized=True)
+            panels[1, n + 1].set_title(f"{maps[n].min():.2f} to {maps[n].max():.2f}", fontsize=8)
+        mean = panels[1, -1]
+        mean.pcolormesh(*edges, np.ma.masked_invalid(epe), cmap="viridis", rasterized=True)
+        row, col = np.unravel_index(np.nanargmin(epe), epe.shape)
+        middle = grid.glimpse_size / 2
+        mean.plot(grid.cols[col] + middle, grid.rows[row] + middle, "x", color=CHOSEN)
+        mean.set_title("mean over all", fontsize=8)
+        for axes in panels[1, 1:]:
+            axes.set(xlim=(0, grid.image_size), ylim=(grid.image_size, 0))
+    return out
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    """(size, size, 3), 0 .. 1, of uint8 (channels, size, size) with one channel or three."""
+    return np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3)) / 255

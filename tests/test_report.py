@@ -14,11 +14,15 @@ import pytest
 
 from nogs_bench.annotations import SHIPPED
 from nogs_bench.artefact import read_provenance, write_json
+from nogs_bench.builders.build import build
 from nogs_bench.builders.location_figure import seen_share
 from nogs_bench.builders.parquet import LabelsOnly
+from nogs_bench.builders.procedure import lay_open
 from nogs_bench.builders.report import report
 from nogs_bench.errors import NogsError
+from nogs_bench.loading import load
 from test_dataset import ROWS, TASK, annotations, write
+from tiny import corner_task
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -143,3 +147,23 @@ def test_a_browser_draws_the_page_without_scrolling_aside(
         timeout=120,
     )
     assert "<title>true,true</title>" in done.stdout, done.stderr[-500:]
+
+
+def test_a_step_of_algorithm_1_is_shown_as_the_build_took_it(tmp_path: Path) -> None:
+    """With as many completions shown as there are, their mean is the map that the build wrote."""
+    task = corner_task()
+    few = replace(task, annotation=replace(task.annotation, samples=4, first_samples=4))
+    folder = build(few, tmp_path / "d", images=3, workers=1, device="cpu")
+    rows, maps = load(folder, split="train[:1]")[0], load(folder, "maps", split="train[:1]")[0]
+    first = few.grid.pixel_to_index(np.array(rows["glimpses"])[:1])
+    shown = lay_open(read_provenance(folder), folder, 0, first, task=few)
+    assert shown.completions.shape == (4, 1, 12, 12)
+    expected = np.array(maps["epe_map"])[1].ravel()
+    np.testing.assert_allclose(shown.nats.mean(0), expected, atol=2e-3)  # kept as float16
+    page = Page(report(folder, task=few))
+    assert "second glimpse was chosen" in page.text
+    for kept in (folder / ".build").glob("bank*.safetensors"):
+        kept.unlink()
+    assert "second glimpse" not in Page(report(folder, task=few)).text
+    with pytest.raises(NogsError, match="is missing: name the folder that the dataset was built"):
+        report(folder, task=few, build=folder)

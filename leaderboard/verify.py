@@ -67,6 +67,8 @@ def verify(
     data: str | Path | None = None,
     out: str | Path | None = None,
     device: str = "auto",
+    keypoints: str | Path | None = None,
+    maps: str | Path | None = None,
 ) -> Verification:
     """Check the claim in a result file; with `rerun`, train again from its configuration.
 
@@ -78,7 +80,8 @@ def verify(
 
     - `model`: `FILE.py:NAME`, where the claim's model is none of the package's. A result never
       has a file run that only it names.
-    - `task`, `sequences`, `data`, `device`: as `nogs_bench.evaluate` takes them.
+    - `task`, `sequences`, `data`, `device`, `keypoints`, `maps`: as `nogs_bench.evaluate` takes
+      them.
     - `out`: where the new run is kept, and found again if it was made before; None: nowhere.
 
     Raises `NogsError` if the file is bad or contradicts its task, or the run cannot be made from
@@ -103,7 +106,8 @@ def verify(
     if rerun:
         if spec is None:
             raise NogsError(f"{path}: {notes[0]}")
-        again = _run_again(claim, spec, task, sequences, data, out, device)
+        looks = {"sequences": sequences, "keypoints": keypoints, "maps": maps}
+        again = _run_again(claim, spec, task, looks, data, out, device)
         if again.config_digest != claim.config_digest:
             notes.append(f"not the same run: {difference(claim.model_dump(), again.model_dump())}")
     checks += _outcome_checks(claim, _siblings(path, claim), again)
@@ -135,7 +139,7 @@ def _run_again(
     claim: RunResult,
     spec: str,
     task: str | Task | None,
-    sequences: str | Path | None,
+    looks: dict[str, Any],
     data: str | Path | None,
     out: str | Path | None,
     device: str,
@@ -147,7 +151,6 @@ def _run_again(
         evaluate(
             spec,
             task=task or claim.task,
-            sequences=sequences,
             methods=(claim.method,),
             seeds=[claim.seed],
             protocol=claim.protocol,
@@ -158,6 +161,7 @@ def _run_again(
             out=folder,
             device=device,
             workers=1,
+            **looks,
         )
         (made,) = folder.glob(f"*.{claim.method}.*.seed{claim.seed}.json")
         return load_result(made)

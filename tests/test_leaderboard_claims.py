@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -20,6 +21,7 @@ from nogs_bench.leaderboard.verify import prediction_interval, verify
 from nogs_bench.result import BuildCost, load_results, save_result
 from nogs_bench.scoring import score_runs
 from nogs_bench.task import TASKS, Task, register_task
+from test_dataset import write
 from tiny import corner_task
 
 PAPER = Path(__file__).parents[2] / "shared/paper.txt"
@@ -173,6 +175,27 @@ def test_a_true_claim_holds(trained: tuple[Task, Path], tmp_path: Path) -> None:
     assert {check.quantity for check in found.checks} >= {"parameters", "test accuracy"}
     assert all(check.found is not None for check in found.checks)
     assert verify(file, task=task).rerun is None
+
+
+def test_a_claim_of_a_method_that_needs_keypoints_is_trained_again_with_them(
+    trained: tuple[Task, Path], tmp_path: Path
+) -> None:
+    task, _ = trained
+    places, sequences = tmp_path / "keypoints.npy", write(tmp_path / "d")
+    np.save(places, np.full((400, 2, 2), 10.0))
+    looks = {"sequences": sequences, "keypoints": places}
+    nogs_bench.evaluate(
+        task=task, methods="ps-hgs", seeds=1, out=tmp_path, workers=1, device="cpu", **looks
+    )
+    (run,) = load_results(tmp_path)
+    cost = BuildCost(seconds=0, hardware="none: the corner is where it is")
+    file = save_result(run.model_copy(update={"build_cost": cost}), tmp_path)
+    found = verify(file, rerun=True, task=task, device="cpu", **looks)
+    assert found.holds
+    assert found.notes == ()
+    assert found.rerun.curve == found.claim.curve
+    with pytest.raises(NogsError, match="keypoints"):
+        verify(file, rerun=True, task=task, device="cpu", sequences=sequences)
 
 
 def test_a_false_claim_does_not_hold(trained: tuple[Task, Path], tmp_path: Path) -> None:

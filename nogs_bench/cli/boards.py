@@ -68,12 +68,14 @@ def verify(
     out: Annotated[Path | None, typer.Option(help="Folder to keep the new run in.")] = None,
     data: Data = None,
     device: Device = "auto",
+    keypoints: Annotated[Path | None, typer.Option(help="Where ps-hgs looks: .npy.")] = None,
+    maps: Annotated[Path | None, typer.Option(help="Dataset of EPE maps.")] = None,
     as_json: Json = False,
 ) -> None:
     """Say whether a result's claim holds, by training it again; exits with 1 if it does not."""
     from nogs_bench.leaderboard.verify import verify as run
 
-    found = run(file, rerun, model, task, sequences, data, out, device)
+    found = run(file, rerun, model, task, sequences, data, out, device, keypoints, maps)
     if as_json:
         checks = [asdict(check) | {"holds": check.holds} for check in found.checks]
         print_json({"holds": found.holds, "checks": checks, "notes": list(found.notes)})

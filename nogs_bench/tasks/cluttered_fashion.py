@@ -164,8 +164,14 @@ CLUTTERED_FASHION = register_task(
             ),
             TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.45),
         ),
+        # Strides as the grid's: a glimpse is five by five whole outputs of the first layer.
         avp=AvpTraining(
-            "conv", epochs=12, batch_size=256, learning_rate=2e-3, images=60_000, warmup=0.5
+            "local:24k2s2-48k2s2-96k3s2p1-256",
+            epochs=20,
+            batch_size=256,
+            learning_rate=2e-3,
+            images=60_000,
+            warmup=0.5,
         ),
         annotation=Annotation(
             images=1_500,

@@ -8,6 +8,7 @@ bound.
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import cache
 
 import numpy as np
 from scipy.stats import t as student
@@ -93,7 +94,7 @@ class Race:
         if count == self.problem.samples:
             return differences.mean(1) <= 0
         error = self._errors(differences) * np.sqrt(1 - count / self.problem.samples)
-        most = student.isf(self.risk, count - 1) * error - TOLERANCE
+        most = _quantile(self.risk, count - 1) * error - TOLERANCE
         return differences.mean(1) <= np.maximum(most, 0)
 
     @staticmethod
@@ -129,8 +130,14 @@ class Race:
             if n < 2:
                 return np.inf
             error = excess.std(1, ddof=1) / np.sqrt(n)
-            worst = max(worst, float((excess.mean(1) + student.isf(level, n - 1) * error).max()))
+            worst = max(worst, float((excess.mean(1) + _quantile(level, int(n) - 1) * error).max()))
         return worst
+
+
+@cache
+def _quantile(risk: float, freedom: int) -> float:
+    """Where the upper `risk` of Student's t of so many degrees of freedom begins."""
+    return float(student.isf(risk, freedom))
 
 
 def _rounds(samples: int) -> list[int]:

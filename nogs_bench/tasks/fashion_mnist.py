@@ -124,7 +124,7 @@ TRAINING = Training(
 FASHION_MNIST = register_task(
     Task(
         name="fashion-mnist",
-        version=2,
+        version=3,
         family="fashion-mnist",
         description="Ten kinds of clothes, 28 x 28 grey, five 4 x 4 glimpses",
         channels=1,
@@ -154,7 +154,9 @@ FASHION_MNIST = register_task(
             search="racing",
             samples=2_000,
             components=0,
-            effective_samples=200.0,
+            # Few, and near: what they show elsewhere must fit what was seen, which they all show.
+            effective_samples=50.0,
+            observed="pasted",
         ),
         licence="MIT",
         images_licence="MIT",

@@ -151,7 +151,7 @@ FASHION_MNIST = register_task(
             reserved=3_000,
             bank_images=22_000,
             criterion="cross-entropy",
-            search="racing",
+            search="rematch",
             samples=2_000,
             components=0,
             # Few, and near: what they show elsewhere must fit what was seen, which they all show.

@@ -191,7 +191,8 @@ class _Image:
             if observed is not None:
                 seen = task.grid.masks[prefix].any(0)
                 drawn.images[..., seen] = observed[:, seen]
-            steps.append(StepEpe(drawn, prefix, branch.targets, task.grid.cells, observed))
+            shared = observed if settings.together else None
+            steps.append(StepEpe(drawn, prefix, branch.targets, task.grid.cells, shared))
         return steps
 
     def take(self, outcome: Iterator[tuple[StepEpe, dict[int, Found], int]]) -> None:

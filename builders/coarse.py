@@ -38,7 +38,7 @@ def coarse_to_fine(problem: Problem) -> Steps:
     ran = np.zeros(problem.cells, bool)
     ran[low] = True
     while True:
-        around = _neighbours(race.found().cell, problem.shape)
+        around = neighbours(race.found().cell, problem.shape)
         new = around[~ran[around]]
         if not len(new):
             return race.found()
@@ -53,7 +53,8 @@ def lattice(shape: tuple[int, int], about: int) -> np.ndarray:
     return (rows[:, None] * shape[1] + cols).ravel()
 
 
-def _neighbours(cell: int, shape: tuple[int, int]) -> np.ndarray:
+def neighbours(cell: int, shape: tuple[int, int]) -> np.ndarray:
+    """int64: a cell and the up to eight around it."""
     row, col = divmod(cell, shape[1])
     near = [
         (row + down, col + across)

@@ -54,8 +54,8 @@ class StepEpe:
     - `prefix`: int64 (t - 1,), cells taken so far.
     - `targets`: the labels of the family that a next cell is sought for.
     - `cells`: how many cells there are.
-    - `observed`: uint8 (channels, image_size, image_size), the annotated image, if its pixels at
-      the prefix are pasted into the completions; they must show them already.
+    - `observed`: uint8 (channels, image_size, image_size), the annotated image, if the completions
+      show its pixels at the prefix and what follows from these is to be computed once.
     """
 
     def __init__(
@@ -78,11 +78,14 @@ class StepEpe:
 
     def missing(self, asks: list[Ask]) -> tuple[np.ndarray, np.ndarray]:
         """int64 (m,) each: the distinct completions and cells asked for and not known yet."""
-        wanted = np.zeros(self._nats.shape[1:], bool)
-        for ask in asks:
-            wanted[np.ix_(ask.cells, self._distinct[ask.completions])] = True
-        cells, completions = np.nonzero(wanted & np.isnan(self._nats[0]))
-        return completions, cells
+        pairs = [(ask.cells, self._distinct[ask.completions]) for ask in asks]
+        cells, completions = (np.unique(np.concatenate(part)) for part in zip(*pairs, strict=True))
+        wanted = np.zeros((len(cells), len(completions)), bool)
+        for some, those in pairs:
+            wanted[np.ix_(cells.searchsorted(some), completions.searchsorted(those))] = True
+        wanted &= np.isnan(self._nats[0][np.ix_(cells, completions)])
+        rows, columns = np.nonzero(wanted)
+        return completions[columns], cells[rows]
 
     def tell(self, completions: np.ndarray, cells: np.ndarray, nats: np.ndarray) -> None:
         """Make known: float32 (targets, m), nats at these pairs."""

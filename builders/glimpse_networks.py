@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nogs_bench.builders.avp_networks import make_network
 from nogs_bench.builders.fusion import fused
+from nogs_bench.builders.observed_windows import ObservedWindows
 from nogs_bench.builders.windows import Windows
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.registry import Registry
@@ -44,8 +45,13 @@ class GlimpseNetwork(Protocol):
         many of an image's cells count (default: all)."""
         ...
 
-    def prepare(self, images: Tensor, prefix: Tensor) -> PreparedLogits:
-        """For candidates after `prefix`, int64 (n, t - 1) with t >= 1, of images as above."""
+    def prepare(
+        self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
+    ) -> PreparedLogits:
+        """For candidates after `prefix`, int64 (n, t - 1) with t >= 1, of images as above.
+
+        `observed`: the annotated image of each, if `images` show its pixels at the prefix.
+        """
         ...
 
     def freeze(self) -> None:
@@ -98,12 +104,19 @@ class MaskedImage(nn.Module):
         masked = torch.cat([images.float().mul_(seen).div_(255), seen], dim=1)
         return self.layers(masked.contiguous(memory_format=torch.channels_last))
 
-    def prepare(self, images: Tensor, prefix: Tensor) -> PreparedLogits:
+    def prepare(
+        self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
+    ) -> PreparedLogits:
+        # Windows are sorted by where they lie, for which an accelerator would have to wait.
+        windows = self.windows if images.device.type == "cpu" else None
+        if windows is not None and observed is not None:
+            first, owner = _runs(observed, prefix)
+            seen = visible(self.masks, prefix[first])
+            return ObservedWindows(windows, images, owner, observed[first], seen)
         shown = images.float().div_(255)
         seen = visible(self.masks, prefix)
-        # Windows are sorted by where they lie, for which an accelerator would have to wait.
-        if self.windows is not None and images.device.type == "cpu":
-            return self.windows.prepare(shown, seen)
+        if windows is not None:
+            return windows.prepare(shown, seen)
         return _PreparedImages(self, shown, seen)
 
     def freeze(self) -> None:
@@ -124,6 +137,14 @@ class _PreparedImages:
         seen = (self.seen[rows] | self.network.masks[cells])[:, None].to(self.shown.dtype)
         masked = torch.cat([self.shown[rows] * seen, seen], dim=1)
         return self.network.layers(masked.contiguous(memory_format=torch.channels_last))
+
+
+def _runs(images: Tensor, prefix: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows that show the same as the one before them: int64 (k,), where each run of such begins,
+    and int64 (n,), which run a row is of."""
+    new = (images[1:] != images[:-1]).flatten(1).any(1) | (prefix[1:] != prefix[:-1]).any(1)
+    owner = torch.cat([new.new_zeros(1), new]).cumsum(0)
+    return torch.cat([owner.new_zeros(1), new.nonzero()[:, 0] + 1]), owner
 
 
 def visible(masks: Tensor, cells: Tensor, t: Tensor | None = None) -> Tensor:

@@ -8,6 +8,7 @@ bound.
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import cache
 
 import numpy as np
 from scipy.stats import t as student
@@ -35,8 +36,8 @@ def racing(problem: Problem) -> Steps:
 class Race:
     """One race over the completions of a problem, joined by more cells if need be.
 
-    In each round all cells in it have seen the same first completions, twice as many as in the
-    round before. A cell stays if its mean difference to the leader is less than the upper `risk`
+    In each round all cells in it have seen the same first completions, `growth` times as many as in
+    the round before. A cell stays if its mean difference to the leader is less than the upper `risk`
     quantile of Student's t allows, less a tolerance of 0.002 nats. The errors are of what the mean
     over all N completions will be, so they vanish as n goes to N; a cell's variance, uncertain
     after few completions, is averaged with the median of all.
@@ -53,13 +54,15 @@ class Race:
     the rounds (a union bound), and takes the completions for independent draws.
     """
 
-    def __init__(self, problem: Problem, risk: float = RISK):
+    def __init__(
+        self, problem: Problem, risk: float = RISK, first: int = FIRST, growth: float = GROWTH
+    ):
         self.problem, self.risk = problem, risk
         self.values = np.full((problem.cells, problem.samples), np.nan)
         self.seen = np.zeros(problem.cells, np.int64)
         self.order = np.arange(problem.samples)
         self.alive = np.empty(0, np.int64)
-        self.rounds = _rounds(problem.samples)
+        self.rounds = _rounds(problem.samples, first, growth)
 
     def sort(self) -> Generator[Ask, np.ndarray, None]:
         """Bring the completions into the race's order."""
@@ -68,10 +71,11 @@ class Race:
             place = np.argsort(np.argsort(self.order * GOLDEN % 1))
             self.order = np.argsort(nats, kind="stable")[place]
 
-    def run(self, cells: np.ndarray) -> Generator[Ask, np.ndarray, None]:
-        """Race the cells that join, int64 (k,), and those still in it, to the end."""
+    def run(self, cells: np.ndarray, least: int = 0) -> Generator[Ask, np.ndarray, None]:
+        """Race the cells that join, int64 (k,), and those still in it, to the end; without the
+        rounds of fewer than `least` completions, if there are others."""
         self.alive = np.union1d(self.alive, cells)
-        for count in self.rounds:
+        for count in [n for n in self.rounds if n >= min(least, self.problem.samples)]:
             yield from self.show(self.alive, count)
             self.alive = self.alive[self._may_be_best(self.alive, count)]
             if len(self.alive) == 1:
@@ -93,7 +97,7 @@ class Race:
         if count == self.problem.samples:
             return differences.mean(1) <= 0
         error = self._errors(differences) * np.sqrt(1 - count / self.problem.samples)
-        most = student.isf(self.risk, count - 1) * error - TOLERANCE
+        most = _quantile(self.risk, count - 1) * error - TOLERANCE
         return differences.mean(1) <= np.maximum(most, 0)
 
     @staticmethod
@@ -129,16 +133,22 @@ class Race:
             if n < 2:
                 return np.inf
             error = excess.std(1, ddof=1) / np.sqrt(n)
-            worst = max(worst, float((excess.mean(1) + student.isf(level, n - 1) * error).max()))
+            worst = max(worst, float((excess.mean(1) + _quantile(level, int(n) - 1) * error).max()))
         return worst
 
 
-def _rounds(samples: int) -> list[int]:
+@cache
+def _quantile(risk: float, freedom: int) -> float:
+    """Where the upper `risk` of Student's t of so many degrees of freedom begins."""
+    return float(student.isf(risk, freedom))
+
+
+def _rounds(samples: int, first: int, growth: float) -> list[int]:
     """Completions seen by the end of each round."""
-    counts, count = [], min(FIRST, samples)
+    counts, count = [], min(first, samples)
     while count < samples:
         counts.append(count)
-        count = round(GROWTH * count)
+        count = round(growth * count)
     return [*counts, samples]
 
 

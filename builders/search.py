@@ -86,7 +86,8 @@ def load_searches() -> Registry[Search]:
     """`SEARCHES`, filled: each search's file imports this one."""
     import nogs_bench.builders.bayesian
     import nogs_bench.builders.coarse
-    import nogs_bench.builders.racing  # noqa: F401
+    import nogs_bench.builders.racing
+    import nogs_bench.builders.rematch  # noqa: F401
 
     return SEARCHES
 

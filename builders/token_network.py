@@ -61,7 +61,9 @@ class GlimpseTokens(nn.Module):
         tokens = self.embed(images, rows, cells.flatten()).unflatten(0, (n, steps))
         return self.attend(tokens, counts(cells, t))
 
-    def prepare(self, images: Tensor, prefix: Tensor) -> PreparedLogits:
+    def prepare(
+        self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
+    ) -> PreparedLogits:
         return _PreparedTokens(self, images, prefix)
 
     def freeze(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -66,6 +67,7 @@ class Windows(nn.Module):
     """
 
     pixels: Tensor
+    place: Tensor
 
     def __init__(self, network: nn.Sequential, grid: GlimpseGrid):
         super().__init__()
@@ -95,6 +97,10 @@ class Windows(nn.Module):
         ]
         self.changes: Any = nn.ModuleList(changes)
         self.last = Change(corner, window, number, torch.stack(matrices))
+        # Where each cell stands when cells whose matrices are the same stand side by side.
+        numbers = [change.number.numpy() for change in (*changes, self.last)]
+        place = np.argsort(np.lexsort(numbers)).astype(np.int16)
+        self.register_buffer("place", torch.from_numpy(place), persistent=False)
 
     @staticmethod
     def fits(network: nn.Module) -> bool:

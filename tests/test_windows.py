@@ -60,17 +60,21 @@ def test_candidates_are_the_whole_sequences(network, grid, frozen):
 
 
 @pytest.mark.parametrize("network", ["conv", "local", "tokens:test_vit"])
-def test_observed_pixels_stand_at_the_prefix_and_nowhere_else(network):
-    grid = OVERLAPPING
-    avp = posterior(network, grid)
-    images, prefix = drawn(0, grid, 1, 2)
-    observed, cells = drawn(1, grid, 1, 1)
+@pytest.mark.parametrize("grid", [OVERLAPPING, UNEVEN], ids=["overlapping", "uneven"])
+def test_what_completions_share_with_their_image_is_computed_once(network, grid):
+    """Completions of four images, seven, one, eleven and one; every cell, some of them seen."""
+    avp = posterior(network, grid, 2)
+    images, _ = drawn(0, grid, 2, 1)
+    observed, prefix = drawn(1, grid, 2, 2, n=4)
+    observed[1] = observed[0]  # the same image, after other glimpses
+    owner = torch.tensor([0] * 7 + [1] + [2] * 11 + [3])
     seen = torch.from_numpy(grid.masks)[prefix].any(1)[:, None]
-    pasted = torch.where(seen, observed, images)
-    expected = avp.log_posterior(pasted, torch.cat([prefix, cells], 1))
-    found = (
-        avp.freeze().prepare(images, prefix, observed).log_posterior(torch.arange(20), cells[:, 0])
-    )
+    images = torch.where(seen[owner], observed[owner], images)
+    rows = torch.arange(20).repeat(grid.cells)
+    cells = torch.arange(grid.cells).repeat_interleave(20)
+    whole = torch.cat([prefix[owner[rows]], cells[:, None]], 1)
+    expected = avp.log_posterior(images[rows], whole)
+    found = avp.freeze().prepare(images, prefix[owner], observed[owner]).log_posterior(rows, cells)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=2e-5)
 
 

@@ -124,7 +124,7 @@ TRAINING = Training(
 FASHION_MNIST = register_task(
     Task(
         name="fashion-mnist",
-        version=2,
+        version=3,
         family="fashion-mnist",
         description="Ten kinds of clothes, 28 x 28 grey, five 4 x 4 glimpses",
         channels=1,
@@ -151,10 +151,12 @@ FASHION_MNIST = register_task(
             reserved=3_000,
             bank_images=22_000,
             criterion="cross-entropy",
-            search="racing",
+            search="rematch",
             samples=2_000,
             components=0,
-            effective_samples=200.0,
+            # Few, and near: what they show elsewhere must fit what was seen, which they all show.
+            effective_samples=50.0,
+            observed="pasted",
         ),
         licence="MIT",
         images_licence="MIT",

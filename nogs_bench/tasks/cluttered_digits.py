@@ -151,15 +151,15 @@ CLUTTERED_DIGITS = register_task(
         protocols=(
             TrainingProtocol(
                 "pretrained",
-                iterations=2_000,
+                iterations=6_000,
                 target_accuracy=0.66,
                 pretraining=Pretraining(iterations=4_000, learning_rate=1e-3),
                 training=replace(
                     TRAINING,
                     learning_rate=3e-3,
                     supervision_reduction="sum",
-                    supervised_share=0.5,
-                    evaluation_period=100,
+                    supervised_share=0.75,
+                    evaluation_period=50,
                 ),
             ),
             TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.50),

@@ -140,13 +140,18 @@ def speeds(avp: Avp, task: Task, device: str, seconds: float = 1.0) -> tuple[flo
     """Evaluations a second of random completions at the last step, prepared and whole.
 
     All cells of `annotation.samples` completions with one prefix, or as many as `seconds` allow;
-    medians of three.
+    medians of three. Where the task pastes what was seen, they share the pixels at the prefix.
     """
     rng = np.random.default_rng(0)
     n, cells = task.annotation.samples, task.grid.cells
     shape = (n, task.channels, task.image_size, task.image_size)
     images = torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)).to(device)
     prefix = torch.from_numpy(rng.integers(cells, size=(1, task.T - 1))).expand(n, -1).to(device)
+    observed = None
+    if task.annotation.observed == "pasted" and task.annotation.together:
+        observed = images[:1].expand_as(images)
+        seen = torch.from_numpy(task.grid.masks).to(device)[prefix[0]].any(0)
+        images = torch.where(seen, observed, images)
     rows = torch.arange(n, device=device).repeat(cells)
     asked = torch.arange(cells, device=device).repeat_interleave(n)
 
@@ -155,7 +160,7 @@ def speeds(avp: Avp, task: Task, device: str, seconds: float = 1.0) -> tuple[flo
         avp.log_posterior(images[rows[part]], taken)
 
     def prepared() -> Callable[[slice], None]:
-        step = avp.prepare(images, prefix)
+        step = avp.prepare(images, prefix, observed)
 
         def ask(part: slice) -> None:
             step.log_posterior(rows[part], asked[part])

@@ -15,6 +15,7 @@ import torch
 from nogs_bench.artefact import Provenance, write_json
 from nogs_bench.builders.avp import Avp, seconds_per_epoch, validate_avp
 from nogs_bench.builders.calibration import calibration, fixed_cells
+from nogs_bench.builders.compare_sequences import Judge
 from nogs_bench.builders.posteriors import TrainedAvp, check_images
 from nogs_bench.builders.roles import Roles, assign_roles
 from nogs_bench.builders.stage import Workspace
@@ -37,6 +38,8 @@ class AvpMeasure:
     - `epochs`: trained for; `seconds`: how long that took, None where it was interrupted.
     - `prepared`: evaluations a second as a search asks, `Prepared`, the preparation included.
     - `whole`: evaluations a second of `log_posterior`, which is given whole sequences.
+    - `judged_entropy`, `judged_cross_entropy`: nats, t = 1 .. T, of the first network compared,
+      along sequences that this one chose; empty where none were asked for.
     """
 
     network: str
@@ -47,6 +50,8 @@ class AvpMeasure:
     calibration_error: tuple[float, ...]
     prepared: float
     whole: float
+    judged_entropy: tuple[float, ...] = ()
+    judged_cross_entropy: tuple[float, ...] = ()
 
 
 def compare_avp(
@@ -59,6 +64,7 @@ def compare_avp(
     threads: int = 1,
     device: str = "auto",
     cost_only: bool = False,
+    sequences: int = 0,
 ) -> list[AvpMeasure]:
     """Train each network of the task's AVP for the same time and measure it.
 
@@ -73,12 +79,16 @@ def compare_avp(
     - `out`: folder of the trained networks (default: `nogs/compare-avp/TASK`).
     - `data`: folder of the task's images, where they need one.
     - `cost_only`: train nothing, and measure the cost of random weights; needs no images.
+    - `sequences`: of how many images each network chooses sequences, for the first to judge.
 
     Raises `NogsError` on bad input.
     """
     task, device = get_task(task), choose_device(device)
     if seconds <= 0:
         raise NogsError(f"--seconds {seconds}: give each network some time to train")
+    if not 0 <= sequences <= task.annotation.images:
+        most = task.annotation.images
+        raise NogsError(f"--sequences {sequences}: {task.name} sets 0..{most} images apart")
     names = list(networks) or list(NETWORKS)
     tasks = [replace(task, avp=replace(task.avp, network=name)) for name in names]
     torch.set_num_threads(threads)
@@ -92,12 +102,24 @@ def compare_avp(
     roles = assign_roles(task, task.annotation.images, seed, data_folder(data))
     check_images(task, roles)
     folder = Path(out) if out else Path("nogs") / "compare-avp" / task.name.replace(":", "-")
-    return [_measure(each, roles, seconds, folder, seed, threads, device) for each in tasks]
+    made = [_trained(each, roles, seconds, folder, seed, threads, device) for each in tasks]
+    if not sequences:
+        return [measure for measure, _ in made]
+    judge = Judge(task, roles, made[0][1], sequences, seed, device)
+    judged = [judge.judged(avp) for _, avp in made]
+    return [
+        replace(
+            measure,
+            judged_entropy=tuple(rows["entropy"]),
+            judged_cross_entropy=tuple(rows["cross_entropy"]),
+        )
+        for (measure, _), rows in zip(made, judged, strict=True)
+    ]
 
 
-def _measure(
+def _trained(
     task: Task, roles: Roles, seconds: float, folder: Path, seed: int, threads: int, device: str
-) -> AvpMeasure:
+) -> tuple[AvpMeasure, Avp]:
     kind, clock = TrainedAvp(), _clock(threads, device)
     config = dict(kind.config(task, threads, device)) | {"seconds": seconds}
     parents = {"images": roles.avp(0).digest()}
@@ -124,7 +146,7 @@ def _measure(
     quality = validate_avp(avp, task, roles)
     curves = calibration(avp, held.images, labels, cells, device)
     prepared, whole = speeds(avp, task, device)
-    return AvpMeasure(
+    measure = AvpMeasure(
         network=task.avp.network,
         epochs=trained["epochs"],
         seconds=json.loads(notes.read_text())["seconds"],
@@ -134,19 +156,25 @@ def _measure(
         prepared=prepared,
         whole=whole,
     )
+    return measure, avp
 
 
 def speeds(avp: Avp, task: Task, device: str, seconds: float = 1.0) -> tuple[float, float]:
     """Evaluations a second of random completions at the last step, prepared and whole.
 
     All cells of `annotation.samples` completions with one prefix, or as many as `seconds` allow;
-    medians of three.
+    medians of three. Where the task pastes what was seen, they share the pixels at the prefix.
     """
     rng = np.random.default_rng(0)
     n, cells = task.annotation.samples, task.grid.cells
     shape = (n, task.channels, task.image_size, task.image_size)
     images = torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)).to(device)
     prefix = torch.from_numpy(rng.integers(cells, size=(1, task.T - 1))).expand(n, -1).to(device)
+    observed = None
+    if task.annotation.observed == "pasted" and task.annotation.together:
+        observed = images[:1].expand_as(images)
+        seen = torch.from_numpy(task.grid.masks).to(device)[prefix[0]].any(0)
+        images = torch.where(seen, observed, images)
     rows = torch.arange(n, device=device).repeat(cells)
     asked = torch.arange(cells, device=device).repeat_interleave(n)
 
@@ -155,7 +183,7 @@ def speeds(avp: Avp, task: Task, device: str, seconds: float = 1.0) -> tuple[flo
         avp.log_posterior(images[rows[part]], taken)
 
     def prepared() -> Callable[[slice], None]:
-        step = avp.prepare(images, prefix)
+        step = avp.prepare(images, prefix, observed)
 
         def ask(part: slice) -> None:
             step.log_posterior(rows[part], asked[part])

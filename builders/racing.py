@@ -37,10 +37,10 @@ class Race:
     """One race over the completions of a problem, joined by more cells if need be.
 
     In each round all cells in it have seen the same first completions, `growth` times as many as in
-    the round before. A cell stays if its mean difference to the leader is less than the upper `risk`
-    quantile of Student's t allows, less a tolerance of 0.002 nats. The errors are of what the mean
-    over all N completions will be, so they vanish as n goes to N; a cell's variance, uncertain
-    after few completions, is averaged with the median of all.
+    the round before. A cell stays if its mean difference to the leader is less than the upper
+    `risk` quantile of Student's t allows, less a tolerance of 0.002 nats. The errors are of what
+    the mean over all N completions will be, so they vanish as n goes to N; a cell's variance,
+    uncertain after few completions, is averaged with the median of all.
 
     Completions are not taken at random: all are asked at the last cell taken, which tells how hard
     each is given what has been seen, and sorted by that, and any first ones of the race are spread
@@ -109,17 +109,21 @@ class Race:
         return np.asarray(np.sqrt(variance / count))
 
     def found(self) -> Found:
-        """The leader of those left; `epe` is `interpolated` where cells never ran, and a cell that
-        was dropped is corrected by what the last ones' means moved since."""
-        counts = np.unique(self.seen[self.seen > 0])
-        most = int(self.seen[self.alive].max())
-        means = {n: self.values[:, :n].mean(1) for n in counts.tolist()}
-        cell = int(self.alive[means[most][self.alive].argmin()])
-        epe = np.full(self.problem.cells, np.nan)
-        for n, mean in means.items():
-            there = self.seen == n
-            epe[there] = mean[there] + (means[most] - mean)[self.alive].mean()
+        """The leader of those left; `epe` is `interpolated` where cells never ran."""
+        cell, epe = self.estimates()
         return Found(cell, interpolated(epe, self.problem.shape).clip(min=0), self._bound(cell))
+
+    def estimates(self) -> tuple[int, np.ndarray]:
+        """The leader of those left, and float64 (cells,), nats, NaN where cells never ran: means,
+        that of a dropped cell corrected by what the last ones' moved since."""
+        most = int(self.seen[self.alive].max())
+        last = self.values[self.alive, :most].mean(1)
+        epe = np.full(self.problem.cells, np.nan)
+        for n in np.unique(self.seen[self.seen > 0]).tolist():
+            there = self.seen == n
+            moved = (last - self.values[self.alive, :n].mean(1)).mean()
+            epe[there] = self.values[there, :n].mean(1) + moved
+        return int(self.alive[last.argmin()]), epe
 
     def _bound(self, cell: int) -> float:
         rivals = np.flatnonzero(self.seen > 0)

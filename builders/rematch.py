@@ -30,11 +30,11 @@ def rematch(problem: Problem) -> Steps:
     yield from race.run(np.arange(problem.cells))
     tried = np.zeros(problem.cells, bool)
     for _ in range(MOST):
-        found = race.found()
+        cell, epe = race.estimates()
         tried |= race.seen == problem.samples
         again = np.union1d(
-            np.argsort(np.where(tried, np.inf, found.epe), kind="stable")[:AGAIN],
-            neighbours(found.cell, problem.shape),
+            np.argsort(np.where(tried, np.inf, epe), kind="stable")[:AGAIN],
+            neighbours(cell, problem.shape),
         )
         again = again[~tried[again]]
         if not len(again):
@@ -42,5 +42,6 @@ def rematch(problem: Problem) -> Steps:
         tried[again] = True
         yield from race.run(again, SEEN_AGAIN)
     # What it says of the winner rests on every completion; the others' are corrected by it.
-    yield from race.show(np.array([race.found().cell]), problem.samples)
+    cell, _ = race.estimates()
+    yield from race.show(np.array([cell]), problem.samples)
     return race.found()

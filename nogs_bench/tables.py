@@ -137,6 +137,18 @@ def avp_table(task: str, measures: Iterable[AvpMeasure]) -> Table:
     return table
 
 
+def judged_table(measures: Sequence[AvpMeasure]) -> Table:
+    """Sequences that networks of the posterior chose, as the first one sees them."""
+    judge = measures[0].network
+    table = empty_table(
+        f"Sequences, judged by {judge}", "chosen by", "entropy, nats", "cross-entropy, nats"
+    )
+    for each in measures:
+        rows = (each.judged_entropy, each.judged_cross_entropy)
+        table.add_row(each.network, *(" ".join(f"{value:.3f}" for value in row) for row in rows))
+    return table
+
+
 def published_tables(outcomes: Sequence[Published], dry_run: bool) -> list[Table]:
     """Where datasets went; for a dry run of one, its files and its card's fields."""
     table = empty_table(

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from nogs_bench.builders import compare_avp as module
@@ -31,6 +32,20 @@ def test_each_is_trained_once_for_the_time_given(tmp_path, monkeypatch):
     again = compare_avp(task, ["conv", LOCAL], 4, tmp_path, device="cpu")
     for old, new in zip(first, again, strict=True):
         assert replace(old, prepared=0, whole=0) == replace(new, prepared=0, whole=0)
+
+
+def test_the_first_network_judges_what_the_others_choose(tmp_path, monkeypatch):
+    """It finds its own choice, the one cell that tells, at least as good as that of the others."""
+    monkeypatch.setattr(module, "seconds_per_epoch", lambda *_: 1.0)
+    task = corner_task()
+    found = compare_avp(task, ["conv", LOCAL], 12, tmp_path, device="cpu", sequences=20)
+    for each in found:
+        assert len(each.judged_entropy) == len(each.judged_cross_entropy) == task.T
+    own, other = (each.judged_entropy for each in found)
+    assert own[0] < np.log(4) - 0.2
+    assert own[0] <= other[0] + 1e-6
+    with pytest.raises(NogsError, match="sets 0"):
+        compare_avp(task, out=tmp_path, device="cpu", sequences=31)
 
 
 def test_the_cost_needs_neither_images_nor_training(monkeypatch):

@@ -59,6 +59,9 @@ def compare_avp(
     cost_only: Annotated[
         bool, typer.Option("--cost-only", help="Train nothing; time random weights.")
     ] = False,
+    sequences: Annotated[
+        int, typer.Option(min=0, help="Images that each annotates, for the first to judge.")
+    ] = 0,
     data: Data = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to train and to ask with.")] = 1,
@@ -69,10 +72,11 @@ def compare_avp(
     from nogs_bench.builders.compare_avp import compare_avp as run
 
     chosen = [name.strip() for name in networks.split(",")] if networks else []
-    measures = run(task, chosen, seconds, out, data, seed, threads, device, cost_only)
+    measures = run(task, chosen, seconds, out, data, seed, threads, device, cost_only, sequences)
     if as_json:
         print_json([asdict(each) for each in measures])
     else:
-        from nogs_bench.tables import avp_table, print_tables
+        from nogs_bench.tables import avp_table, judged_table, print_tables
 
-        print_tables(avp_table(task, measures))
+        tables = [avp_table(task, measures)]
+        print_tables(*tables, *([judged_table(measures)] if sequences else []))

@@ -145,7 +145,7 @@ FASHION_MNIST = register_task(
             ),
         ),
         # Kernels and strides as the grid's: a glimpse is two by two whole ones of the first layer.
-        avp=AvpTraining("local:24k2s2-48k3s2p1-256", epochs=24, batch_size=256, learning_rate=2e-3),
+        avp=AvpTraining("local:16k2s2-32k3s2p1-128", epochs=32, batch_size=256, learning_rate=2e-3),
         annotation=Annotation(
             images=600,
             reserved=3_000,

@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from annotation_levers import levers
 
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.avp import Avp
@@ -222,6 +223,7 @@ def regrets(name: str, folder: Path, images: int, **settings: Any) -> dict[str, 
         "CPU an image",
         flush=True,
     )
+    result["levers"] = levers(annotator, train, first, result["evaluations_a_step"])
     return result
 
 

@@ -54,10 +54,10 @@ class ObservedWindows:
         for layer, change in zip(windows.convolutions, windows.changes, strict=True):
             maps = layer(maps)
             before = change.cut(all_windows(maps, change.window), rows, cells)
-            self.bases.append(before + change(below, cells))
+            self.bases.append((before + change(below, cells)).float())
             below, maps = -before.relu(), maps.relu()
         whole = windows.linear(maps.flatten(1))[rows]
-        self.bases.append(whole + windows.last(below, cells))
+        self.bases.append((whole + windows.last(below, cells)).float())
         pixels = self.shown.shape[3:].numel()
         self.layers = [(c.number, c.matrices) for c in (*windows.changes, windows.last)]
         # The completions' pixels are bytes, and their mask is in the first b.

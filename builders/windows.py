@@ -99,7 +99,8 @@ class Windows(nn.Module):
         self.last = Change(corner, window, number, torch.stack(matrices))
         # Where each cell stands when cells whose matrices are the same stand side by side.
         numbers = [change.number.numpy() for change in (*changes, self.last)]
-        place = np.argsort(np.lexsort(numbers)).astype(np.int16)
+        place = np.argsort(np.lexsort(numbers))
+        place = place.astype(np.min_scalar_type(-len(place)))  # small ones are sorted quicker
         self.register_buffer("place", torch.from_numpy(place), persistent=False)
 
     @staticmethod

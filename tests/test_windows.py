@@ -88,4 +88,11 @@ def test_bfloat16_is_near(network):
     exact = avp.prepare(images, prefix).log_posterior(rows, cells)
     with torch.autocast("cpu", torch.bfloat16):
         near = avp.prepare(images, prefix).log_posterior(rows, cells)
+        observed = images[:1].expand_as(images)
+        prefix = prefix[:1].expand_as(prefix)
+        seen = torch.from_numpy(grid.masks)[prefix[0]].any(0)
+        pasted = torch.where(seen, observed, images)
+        shared = avp.prepare(pasted, prefix, observed).log_posterior(rows, cells)
     assert (near.float().exp() - exact.exp()).abs().max() < 0.05
+    exact = avp.prepare(pasted, prefix).log_posterior(rows, cells)
+    assert (shared.float().exp() - exact.exp()).abs().max() < 0.05

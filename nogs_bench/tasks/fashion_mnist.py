@@ -152,7 +152,7 @@ FASHION_MNIST = register_task(
             bank_images=22_000,
             criterion="cross-entropy",
             search="rematch",
-            samples=2_000,
+            samples=3_000,
             components=0,
             # Few, and near: what they show elsewhere must fit what was seen, which they all show.
             effective_samples=50.0,

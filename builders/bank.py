@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,9 +21,12 @@ import numpy as np
 from nogs_bench.artefact import digest_file, digest_json, replacing, write_json
 from nogs_bench.builders.generators.generator import Generator
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Executor
 from nogs_bench.images import LabelledImages
+from nogs_bench.local_executor import LocalExecutor
 from nogs_bench.prepared import open_array
 from nogs_bench.progress import progress_bars
+from nogs_bench.repairs import repaired
 
 ROWS = 1024
 IN_MEMORY = 2**30
@@ -78,9 +83,18 @@ class ShardedImages:
         return {"folder": self.folder, "shape": self.shape, "_open": {}}
 
 
-def make_bank(generator: Generator, folder: Path, seed: int, count: int) -> Bank:
+def make_bank(
+    generator: Generator,
+    folder: Path,
+    seed: int,
+    count: int,
+    executor: Executor | None = None,
+    load: Callable[[], Generator] | None = None,
+) -> Bank:
     """Generate images 0 .. count - 1 into `folder`, shard by shard, or go on where that stopped.
 
+    Shards that are not what their record says are made again. With an `executor`, `load`
+    (picklable) makes the same generator for each of its workers.
     Raises `NogsError` if the folder holds another bank, or the disk has no room for this one.
     """
     settings = {"generator": dict(generator.config), "seed": seed, "count": count, "rows": ROWS}
@@ -88,17 +102,52 @@ def make_bank(generator: Generator, folder: Path, seed: int, count: int) -> Bank
     if settings_file.exists() and _read_json(settings_file) != settings:
         raise NogsError(f"{folder} holds another bank; give another folder or delete it")
     write_json(settings_file, settings)
-    missing = [start for start in _starts(count) if not _record(folder, start).exists()]
+    missing = [start for start in _starts(count) if not _sound(folder, start)]
+    there = [_record(folder, start) for start in missing if _record(folder, start).exists()]
+    for path in there:
+        path.unlink()
+    repaired(there, "is not of the images beside it: they are made again")
+    jobs = [
+        _Rows(folder, seed, start, min(ROWS, count - start), 0 if number else len(missing))
+        for number, start in enumerate(missing)
+    ]
     with progress_bars() as bars:
         bar = bars.add_task("Bank", total=count, note="")
-        bars.advance(bar, sum(min(ROWS, count - s) for s in _starts(count) if s not in missing))
-        for number, start in enumerate(missing):
-            made = generator.sample(seed, start, min(ROWS, count - start))
-            if not number:
-                _check_space(folder, made.images[0].nbytes * ROWS * len(missing))
-            _write(folder, start, made)
-            bars.advance(bar, len(made))
+        bars.advance(bar, count - sum(job.count for job in jobs))
+        if executor is None or load is None or executor.workers == 1:
+            executor, load = LocalExecutor(1), lambda: generator
+        for _, done in executor.run(_Generating(load), jobs):
+            bars.advance(bar, done)
     return open_bank(folder)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A shard to be made; of the first one, how many `shards` there must be room for."""
+
+    folder: Path
+    seed: int
+    start: int
+    count: int
+    shards: int
+
+
+@dataclass(frozen=True)
+class _Generating:
+    """The stage's `Load`."""
+
+    load: Callable[[], Generator]
+
+    def __call__(self) -> Callable[[_Rows], int]:
+        return partial(_generate, self.load())
+
+
+def _generate(generator: Generator, rows: _Rows) -> int:
+    made = generator.sample(rows.seed, rows.start, rows.count)
+    if rows.shards:
+        _check_space(rows.folder, made.images[0].nbytes * ROWS * rows.shards)
+    _write(rows.folder, rows.start, made)
+    return len(made)
 
 
 def open_bank(folder: Path) -> Bank:
@@ -134,6 +183,16 @@ def _check_space(folder: Path, needed: int) -> None:
             f"the rest of the bank needs {needed / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} "
             "GB free; make room or a smaller bank (bank_images)"
         )
+
+
+def _sound(folder: Path, start: int) -> bool:
+    """Whether a shard's files are what its record says."""
+    try:
+        record = json.loads(_record(folder, start).read_text(encoding="utf-8"))
+        names = {"images": f"{start:07d}.npy", "labels": f"{start:07d}.labels.npy"}
+        return all(record[name] == digest_file(folder / file) for name, file in names.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _starts(count: int) -> range:

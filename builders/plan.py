@@ -79,6 +79,10 @@ class BuildPlan:
         """Where the stages' files are."""
         return Workspace(self.out / ".build")
 
+    def folder(self, task: Task) -> Path:
+        """Where the dataset of one of the tasks goes."""
+        return self.out / task.name if len(self.tasks) > 1 else self.out
+
     def _overridden(self, task: Task) -> Task:
         annotation = override(
             task.annotation,

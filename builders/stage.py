@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nogs_bench.artefact import Provenance, digest_file, replacing, write_json
+from nogs_bench.repairs import repaired
+
+# What `artefact.replacing` calls its temporary files.
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>(\.\w+)?)")
 
 
 @dataclass(frozen=True)
@@ -20,16 +27,42 @@ class Workspace:
         return self.folder / f"{provenance.stage}-{provenance.key[:16]}{suffix}"
 
     def stage(self, provenance: Provenance, suffix: str, make: Callable[[Path], None]) -> Path:
-        """The stage's file, made by `make(temporary path)` unless it is there already.
+        """The stage's file, made by `make(temporary path)` unless it is there already, and sound.
 
-        The file appears whole or not at all; `<file>.json` beside it records what made it, with
-        the file's sha256.
+        The file appears whole or not at all, after `<file>.json`, which records what made it, with
+        the file's sha256. What `make` left for another attempt (`.<stage>-<key>.*`) is removed.
         """
         path = self.path(provenance, suffix)
+        record = path.with_name(f"{path.name}.json")
+        if path.exists() and not _sound(path, record):
+            repaired([path], "is not what was written there: made again")
+            path.unlink()
         if not path.exists():
             with replacing(path) as temporary:
                 make(temporary)
-            write_json(
-                path.with_name(f"{path.name}.json"), provenance.record(sha256=digest_file(path))
-            )
+                write_json(record, provenance.record(sha256=digest_file(temporary)))
+        for left in self.folder.glob(f".{path.stem}.*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         return path
+
+    def sweep(self) -> None:
+        """Remove temporary files of calls that were killed; nobody else may be at work here."""
+        left = [
+            path
+            for path in sorted(self.folder.rglob(".*"))
+            if (found := TEMPORARY.fullmatch(path.name))
+            and Path(found["name"]).suffix == found["suffix"]
+            and path.is_file()
+        ]
+        for path in left:
+            path.unlink()
+        repaired(left, "left by a call that was killed: removed")
+
+
+def _sound(path: Path, record: Path) -> bool:
+    """Whether a file is what its record says."""
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(known, dict) and known.get("sha256") == digest_file(path)

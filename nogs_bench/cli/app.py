@@ -23,6 +23,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 Data = Annotated[Path | None, typer.Option("--data", help="Folder of the task's images.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, ...")]
 
+Executor = Annotated[str, typer.Option(help="Who does the work: local or ray.")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="Of a Ray cluster [default: RAY_ADDRESS, or one that is started]."),
+]
+
 
 @app.callback(invoke_without_command=True)
 def _options(

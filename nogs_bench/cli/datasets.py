@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Json, app, print_json
+from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, app, print_json
 from nogs_bench.exits import keeping
 
 
@@ -60,7 +60,12 @@ def build(
         str | None, typer.Option(help="Generator of the bank's images, docs/generators.md.")
     ] = None,
     bank_images: Annotated[int | None, typer.Option(min=1, help="How many of them.")] = None,
+    executor: Executor = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Annotating processes.")] = None,
+    ray_address: RayAddress = None,
+    part: Annotated[
+        str | None, typer.Option(help="NUMBER/COUNT: annotate a part, beside other such calls.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
     samples: Annotated[int | None, typer.Option(min=1, help="Completions an estimate.")] = None,
@@ -92,7 +97,10 @@ def build(
             completion=completion,
             bank=bank,
             bank_images=bank_images,
+            executor=executor,
             workers=workers,
+            ray_address=ray_address,
+            part=part,
             threads=threads,
             device=device,
             with_images=not without_images,
@@ -101,6 +109,9 @@ def build(
             precision=precision,
             folds=folds,
         )
+        if part is not None:
+            typer.echo(f"part {part} of {folder} is done; without --part, the dataset is written")
+            return
         if "*" in task:
             made = sorted(path.parent for path in folder.glob("*/provenance.json"))
             # The folder may hold more than this build made.

@@ -19,6 +19,7 @@ from nogs_bench.executors import Executor
 from nogs_bench.local_executor import LocalExecutor
 from nogs_bench.lock import locked
 from nogs_bench.progress import progress_bars
+from nogs_bench.repairs import sweep
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def alone(plan: BuildPlan) -> Iterator[None]:
     Raises `NogsError` if another build is at work there.
     """
     with locked(plan.workspace.folder / "lock", _busy(plan)):
-        plan.workspace.sweep()
+        sweep(plan.workspace.folder.rglob(".*"))
         for task in plan.tasks:
             sweep_dataset(plan.folder(task))
         yield

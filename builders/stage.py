@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +10,6 @@ from pathlib import Path
 
 from nogs_bench.artefact import Provenance, digest_file, replacing, write_json
 from nogs_bench.repairs import repaired
-
-# What `artefact.replacing` calls its temporary files.
-TEMPORARY = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>(\.\w+)?)")
 
 
 @dataclass(frozen=True)
@@ -44,19 +40,6 @@ class Workspace:
         for left in self.folder.glob(f".{path.stem}.*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         return path
-
-    def sweep(self) -> None:
-        """Remove temporary files of calls that were killed; nobody else may be at work here."""
-        left = [
-            path
-            for path in sorted(self.folder.rglob(".*"))
-            if (found := TEMPORARY.fullmatch(path.name))
-            and Path(found["name"]).suffix == found["suffix"]
-            and path.is_file()
-        ]
-        for path in left:
-            path.unlink()
-        repaired(left, "left by a call that was killed: removed")
 
 
 def _sound(path: Path, record: Path) -> bool:

@@ -16,11 +16,13 @@ from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Crew, Executor, open_executor
 from nogs_bench.images import data_folder
+from nogs_bench.imagestore import sweep_store
 from nogs_bench.jobs import Job, Place
 from nogs_bench.model import load_model
 from nogs_bench.packing import discard_finished, pack
 from nogs_bench.pool import Watch, do_all, do_all_by
 from nogs_bench.progress import progress_bars
+from nogs_bench.repairs import sweep
 from nogs_bench.result import RunConfig, load_result
 from nogs_bench.scoring import Scores, score_runs
 from nogs_bench.stacking import why_not
@@ -114,6 +116,7 @@ def evaluate(
     processes = _workers(workers, place.device, names) if crew is None else crew.workers
     configs = [run.config for study in studies for run in study.runs]
     todo = [study for study in (_remaining(study, Path(out)) for study in studies) if study.runs]
+    _sweep(place)
     if todo:
         most = _together(together, model, todo)
         with _packed(todo, place, processes, most) as jobs, progress_bars() as bars:
@@ -121,7 +124,7 @@ def evaluate(
                 do_all(jobs, processes, place.checkpoints, _watch(bars, jobs))
             else:
                 do_all_by(crew, jobs, _watch(bars, jobs))
-        _tidy(place)
+    _tidy(place)
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
 
 
@@ -146,8 +149,17 @@ def _remaining(study: Study, out: Path) -> Study:
     return replace(study, runs=tuple(run for run in study.runs if not _finished(out, run.config)))
 
 
+def _sweep(place: Place) -> None:
+    """Remove what a killed call left half written, unless another call is at work there."""
+    if sweep_store(place.checkpoints):
+        for folder in (Path(place.out), place.checkpoints, place.pretrained):
+            sweep(folder.glob(".*"))
+
+
 def _tidy(place: Place) -> None:
     """Remove what only unfinished work needs."""
+    if not place.checkpoints.is_dir():
+        return
     for log in place.checkpoints.glob("*.log"):
         log.unlink()
     discard_finished(place)

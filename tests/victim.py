@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -36,7 +37,10 @@ def build(out: Path) -> None:
     shards._annotate = lambda load, shard: log(out, f"shard {shard.start}") or annotate(load, shard)
     avp._batches = lambda *given: log(out, f"epoch {given[3]}") or batches(*given)
     stage.replacing = lambda path: log(out, f"stage {path.name}") or replacing(path)
-    call(corner_task(), out, workers=1, device="cpu")
+    try:
+        call(corner_task(), out, workers=1, device="cpu")
+    finally:
+        shards._annotate, avp._batches, stage.replacing = annotate, batches, replacing
 
 
 def evaluate(out: Path) -> None:
@@ -45,14 +49,18 @@ def evaluate(out: Path) -> None:
     from nogs_bench.evaluation import evaluate as call
 
     runstate.CHECKPOINT_SECONDS = 0.0
-    record = runstate.RunState.record
+    save = runstate.RunState.save_if_due
 
-    def logged(self, iteration, *given):
-        log(out, f"{self.path.parent.name} {iteration}")
-        return record(self, iteration, *given)
+    def logged(self):
+        """What follows a point of the curve: training up to the next one, or testing."""
+        save(self)
+        log(out, f"{self.path.parent.name} from {self.iteration}")
 
-    runstate.RunState.record = logged
-    call(task=CORNER, methods="ram", seeds=2, protocol="pretrained", out=out, workers=1)
+    runstate.RunState.save_if_due = logged
+    try:
+        call(task=CORNER, methods="ram", seeds=2, protocol="pretrained", out=out, workers=1)
+    finally:
+        runstate.RunState.save_if_due = save
 
 
 CALLS = {"build": build, "evaluate": evaluate}
@@ -88,9 +96,12 @@ def _child(request: dict) -> None:
 
 
 def main() -> None:
-    import corner_task  # noqa: F401
-    import tiny  # noqa: F401
-
+    # Imports and first calls once for all children.
+    with tempfile.TemporaryDirectory() as folder, open(os.devnull, "w") as nowhere:
+        errors, sys.stderr = sys.stderr, nowhere
+        for name, call in CALLS.items():
+            call(Path(folder, name))
+        sys.stderr = errors
     for line in sys.stdin:
         pid = os.fork()
         if not pid:

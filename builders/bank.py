@@ -27,6 +27,7 @@ from nogs_bench.local_executor import LocalExecutor
 from nogs_bench.prepared import open_array
 from nogs_bench.progress import progress_bars
 from nogs_bench.repairs import repaired
+from nogs_bench.store import Mirror
 
 ROWS = 1024
 IN_MEMORY = 2**30
@@ -90,25 +91,34 @@ def make_bank(
     count: int,
     executor: Executor | None = None,
     load: Callable[[], Generator] | None = None,
+    mirror: Mirror | None = None,
 ) -> Bank:
     """Generate images 0 .. count - 1 into `folder`, shard by shard, or go on where that stopped.
 
     Shards that are not what their record says are made again. With an `executor`, `load`
-    (picklable) makes the same generator for each of its workers.
+    (picklable) makes the same generator for each of its workers. `mirror`: where finished shards
+    are kept too.
     Raises `NogsError` if the folder holds another bank, or the disk has no room for this one.
     """
     settings = {"generator": dict(generator.config), "seed": seed, "count": count, "rows": ROWS}
     settings_file = folder / SETTINGS
     if settings_file.exists() and _read_json(settings_file) != settings:
         raise NogsError(f"{folder} holds another bank; give another folder or delete it")
-    write_json(settings_file, settings)
+    kept = mirror or Mirror(folder)
+    if not settings_file.exists() or _read_json(settings_file) != settings:
+        write_json(settings_file, settings)
+        kept.push(settings_file)
     missing = [start for start in _starts(count) if not _sound(folder, start)]
-    there = [_record(folder, start) for start in missing if _record(folder, start).exists()]
-    for path in there:
+    false = [_record(folder, start) for start in missing if _record(folder, start).exists()]
+    for path in false:
         path.unlink()
-    repaired(there, "is not of the images beside it: they are made again")
+    repaired(false, "is not of the images beside it: they are made again")
+    held = kept.held(folder) if missing else set()
+    missing = [
+        s for s in missing if _record(folder, s).name not in held or not _pull(folder, s, kept)
+    ]
     jobs = [
-        _Rows(folder, seed, start, min(ROWS, count - start), 0 if number else len(missing))
+        _Rows(folder, seed, start, min(ROWS, count - start), 0 if number else len(missing), kept)
         for number, start in enumerate(missing)
     ]
     with progress_bars() as bars:
@@ -116,7 +126,9 @@ def make_bank(
         bars.advance(bar, count - sum(job.count for job in jobs))
         if executor is None or load is None or executor.workers == 1:
             executor, load = LocalExecutor(1), lambda: generator
-        for _, done in executor.run(_Generating(load), jobs):
+        for place, done in executor.run(_Generating(load), jobs):
+            if not _record(folder, jobs[place].start).exists():
+                _pull(folder, jobs[place].start, kept)
             bars.advance(bar, done)
     return open_bank(folder)
 
@@ -130,6 +142,7 @@ class _Rows:
     start: int
     count: int
     shards: int
+    mirror: Mirror
 
 
 @dataclass(frozen=True)
@@ -147,7 +160,27 @@ def _generate(generator: Generator, rows: _Rows) -> int:
     if rows.shards:
         _check_space(rows.folder, made.images[0].nbytes * ROWS * rows.shards)
     _write(rows.folder, rows.start, made)
+    rows.mirror.push(*_files(rows.folder, rows.start))
     return len(made)
+
+
+def bring_bank(folder: Path, mirror: Mirror) -> None:
+    """Copy the shards that this machine lacks from the store."""
+    if (folder / SETTINGS).exists() or mirror.pull(folder / SETTINGS):
+        for start in _starts(_read_json(folder / SETTINGS)["count"]):
+            if not _record(folder, start).exists():
+                _pull(folder, start, mirror)
+
+
+def _pull(folder: Path, start: int, mirror: Mirror) -> bool:
+    """Copy a shard from the store; whether it is there and sound."""
+    mirror.pull(*_files(folder, start))
+    return _sound(folder, start)
+
+
+def _files(folder: Path, start: int) -> list[Path]:
+    """A shard's, the record last."""
+    return [folder / f"{start:07d}{end}" for end in (".npy", ".labels.npy", ".json")]
 
 
 def open_bank(folder: Path) -> Bank:

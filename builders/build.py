@@ -14,20 +14,19 @@ from pathlib import Path
 import torch
 
 from nogs_bench.builders.completion import load_completions
-from nogs_bench.builders.dataset import write_dataset
+from nogs_bench.builders.dataset import dataset_files, write_dataset
 from nogs_bench.builders.epe import CRITERIA
 from nogs_bench.builders.lockstep import PRECISIONS
 from nogs_bench.builders.parquet import LabelsOnly, Rows
 from nogs_bench.builders.parts import read_part
-from nogs_bench.builders.plan import BuildPlan
-from nogs_bench.builders.posteriors import POSTERIORS
+from nogs_bench.builders.plan import BuildPlan, check_names
 from nogs_bench.builders.roles import Fold
-from nogs_bench.builders.search import load_searches
 from nogs_bench.builders.spread import alone, annotate_folds, annotate_part
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Crew, Executor, open_executor
 from nogs_bench.images import LabelledImages, data_folder
+from nogs_bench.store import check_store
 from nogs_bench.task import Task
 
 
@@ -46,6 +45,7 @@ def build(
     executor: str | Executor = "local",
     ray_address: str | None = None,
     part: str | None = None,
+    store: str | None = None,
     with_images: bool = True,
     bank: str | None = None,
     bank_images: int | None = None,
@@ -63,7 +63,7 @@ def build(
       sequence, or a pattern such as `"celeba-hq-*"`) are annotated together, from one AVP, and
       each one's folder is `out/<its name>`.
     - `images`: how many to annotate (default: the task's `annotation.images`).
-    - `data`: folder of the task's images, where they need one.
+    - `data`: folder of the task's images, where they need one; also one in a store (`s3://...`).
     - `posterior`: `"avp"` trains one; `"bank"` computes it from labelled images.
     - `criterion`, `search`, `samples`, `observed`: override the task's `annotation`.
     - `executor`: who does the shards of the long stages (bank, folds, sequences): `"local"`,
@@ -72,6 +72,9 @@ def build(
     - `ray_address`: of the cluster (default: `RAY_ADDRESS`, or one that this call starts).
     - `part`: `"NUMBER/COUNT"`: annotate every COUNT-th shard only, beside calls for the others in
       the same folder; a call without it, after them, writes the dataset.
+    - `store`: a place such as `"s3://BUCKET/FOLDER"` where all that is finished is kept too; a
+      build on another machine, in an empty folder, goes on from there. Workers that do not share
+      the folder `out` find and leave what they need there.
     - `threads`: threads that train the AVP. Sums are added in another order with another number,
       so it is part of what made the AVP; one makes the same bytes on any number of cores.
     - `with_images`: whether the dataset holds the images, where the task's licence lets it.
@@ -103,7 +106,10 @@ def build(
         observed=observed,
         samples=samples,
         precision=precision,
+        store=store,
     )
+    if store is not None:
+        check_store(store)
     if folds < 1:
         raise NogsError(f"--folds {folds}: give 1, or more for cross-fitting")
     _check(plan)
@@ -127,14 +133,15 @@ def build(
                 calibration=outcome.calibration(place),
                 origin=f"built by nogs-bench with the {posterior} posterior",
             )
+            plan.mirror.push(*dataset_files(plan.folder(one)))
     return Path(out)
 
 
 def _check(plan: BuildPlan) -> None:
     """Say unknown names and what cannot go together before any work."""
     annotation = plan.task.annotation
-    criterion, _ = CRITERIA[annotation.criterion], load_searches()[annotation.search]
-    _, _ = POSTERIORS[plan.posterior], PRECISIONS[plan.precision]
+    check_names(plan)
+    criterion, _ = CRITERIA[annotation.criterion], PRECISIONS[plan.precision]
     kind = load_completions()[annotation.completion]
     kind.config(plan.task, plan.device)
     if not kind.labelled:

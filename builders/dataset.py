@@ -104,6 +104,13 @@ def write_dataset(
     return out
 
 
+def dataset_files(out: Path) -> list[Path]:
+    """All files of a dataset folder, the card last."""
+    folders = [out / piece for piece in PIECES]
+    files = [path for folder in folders if folder.is_dir() for path in sorted(folder.rglob("*"))]
+    return [*files, out / PROVENANCE, out / CARD]
+
+
 def _write_configs(
     folder: Path,
     task: Task,

@@ -52,7 +52,7 @@ def generate(
     provenance = Provenance("generated", config, plan.seed, {})
     folder = plan.workspace.path(provenance, "")
     load = partial(_open_again, plan)
-    bank = make_bank(generator, folder, plan.seed, count, executor, load)
+    bank = make_bank(generator, folder, plan.seed, count, executor, load, plan.mirror)
     return GeneratedBank(bank, folder, provenance.record(sha256=bank.digest()))
 
 

@@ -19,6 +19,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.executors import Executor, single_thread
 from nogs_bench.progress import progress_bars
 from nogs_bench.repairs import repaired
+from nogs_bench.store import Mirror
 
 SHARD = 20
 FIELDS = tuple(field.name for field in fields(Sequences))
@@ -46,6 +47,7 @@ class Shard:
     folder: Path
     start: int
     stop: int
+    mirror: Mirror
 
     @property
     def path(self) -> Path:
@@ -56,6 +58,7 @@ class Shard:
         arrays = {name: np.ascontiguousarray(getattr(made, name)) for name in FIELDS}
         with replacing(self.path) as temporary:
             save_file(arrays, temporary, metadata={"sha256": _digest(arrays)})
+        self.mirror.push(self.path)
 
     def read(self, names: Sequence[str] = FIELDS) -> dict[str, np.ndarray]:
         """Some of the arrays. Raises `NogsError` if the file is absent or damaged."""
@@ -77,9 +80,17 @@ class Shard:
             return False
 
 
-def shards_of(count: int, folder: Path) -> list[Shard]:
-    """Those of images 0 .. count - 1."""
-    return [Shard(folder, s, min(s + SHARD, count)) for s in range(0, count, SHARD)]
+def shard_size(labels: int) -> int:
+    """How many images are a shard: fewer, where each is annotated for many labels."""
+    return max(1, SHARD // labels)
+
+
+def shards_of(
+    count: int, folder: Path, labels: int = 1, mirror: Mirror | None = None
+) -> list[Shard]:
+    """Those of images 0 .. count - 1, each annotated for so many labels."""
+    size, kept = shard_size(labels), mirror or Mirror(folder)
+    return [Shard(folder, s, min(s + size, count), kept) for s in range(0, count, size)]
 
 
 def annotate_all(
@@ -94,12 +105,26 @@ def annotate_all(
     """
     missing = [shard for shard in shards if not shard.sound()]
     repaired([shard.path for shard in missing if shard.path.exists()], "was damaged: made again")
+    missing = _not_kept(missing)
     total, left = (sum(s.stop - s.start for s in some) for some in (shards, missing))
     with progress_bars() as bars:
         bar = bars.add_task("Sequences", total=total, note="")
         bars.advance(bar, total - left)
-        for _, done in executor.run(_Annotating(load, device), missing):
+        for place, done in executor.run(_Annotating(load, device), missing):
+            if not missing[place].path.exists():  # a worker on a machine with other disks
+                missing[place].mirror.pull(missing[place].path)
             bars.advance(bar, done)
+
+
+def _not_kept(missing: Sequence[Shard]) -> list[Shard]:
+    """Those of `missing` that a store has not either; the others are copied from it."""
+    held = missing[0].mirror.held(missing[0].folder) if missing else set()
+    kept = [shard for shard in missing if shard.path.name in held]
+    for shard in kept:
+        shard.mirror.pull(shard.path)
+    damaged = [shard.path for shard in kept if not shard.sound()]
+    repaired(damaged, "is damaged in the store: made again")
+    return [shard for shard in missing if shard not in kept or shard.path in damaged]
 
 
 def gathered(shards: Sequence[Shard], names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -90,7 +90,8 @@ def _annotate(stages: Stages, roles: Roles, executor: Executor, part: Part) -> N
 
 
 def _shards(stages: Stages, roles: Roles) -> list[Shard]:
-    return shards_of(len(roles.numbers), stages.files["sequences"])
+    plan, folder = stages.plan, stages.files["sequences"]
+    return shards_of(len(roles.numbers), folder, len(plan.targets), plan.mirror)
 
 
 def _busy(plan: BuildPlan) -> str:

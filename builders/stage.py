@@ -10,13 +10,15 @@ from pathlib import Path
 
 from nogs_bench.artefact import Provenance, digest_file, replacing, write_json
 from nogs_bench.repairs import repaired
+from nogs_bench.store import Mirror
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder in which a build keeps its stages' files."""
+    """The folder in which a build keeps its stages' files; `mirror`: where they are kept too."""
 
     folder: Path
+    mirror: Mirror
 
     def path(self, provenance: Provenance, suffix: str) -> Path:
         """Where the stage's file of that suffix belongs; `""` names a folder of shards."""
@@ -33,10 +35,14 @@ class Workspace:
         if path.exists() and not _sound(path, record):
             repaired([path], "is not what was written there: made again")
             path.unlink()
+        if not path.exists() and self.mirror.pull(record, path) and not _sound(path, record):
+            repaired([path], "is not what was kept of it in the store: made again")
+            path.unlink()
         if not path.exists():
             with replacing(path) as temporary:
                 make(temporary)
                 write_json(record, provenance.record(sha256=digest_file(temporary)))
+            self.mirror.push(path, record)
         for left in self.folder.glob(f".{path.stem}.*"):
             shutil.rmtree(left) if left.is_dir() else left.unlink()
         return path

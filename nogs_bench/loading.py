@@ -8,6 +8,7 @@ from typing import Any
 from nogs_bench.artefact import PROVENANCE, digest_file, read_provenance
 from nogs_bench.errors import NogsError
 from nogs_bench.hub import hub_errors, is_offline, require_hub
+from nogs_bench.store import fetched, is_url
 from nogs_bench.task import TASKS, Task, get_task
 
 OWNER = "nogs"
@@ -86,9 +87,11 @@ def load(
 
 
 def _find(name: str | Path) -> Path | str:
-    """The folder, or the name on the Hub."""
+    """The folder (a copy of it, if it is in a store), or the name on the Hub."""
     import nogs_bench.tasks  # noqa: F401  (fills the registry)
 
+    if is_url(name):
+        return fetched(str(name))
     if Path(name).is_dir():
         return Path(name)
     if str(name) not in TASKS.names():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,7 +46,7 @@ def prepare(
 @app.command()
 def build(
     task: Annotated[str, typer.Argument(help="A task's name, FILE.py:NAME, or 'celeba-hq-*'.")],
-    out: Annotated[Path, typer.Option(help="The dataset folder to write.")],
+    out: Annotated[Path | None, typer.Option(help="The dataset folder to write.")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="How many to annotate.")] = None,
     data: Data = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -66,6 +66,9 @@ def build(
     part: Annotated[
         str | None, typer.Option(help="NUMBER/COUNT: annotate a part, beside other such calls.")
     ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Keep all that is finished there too, as s3://BUCKET/FOLDER.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
     samples: Annotated[int | None, typer.Option(min=1, help="Completions an estimate.")] = None,
@@ -79,9 +82,37 @@ def build(
     without_images: Annotated[
         bool, typer.Option("--without-images", help="Leave the images out of the dataset.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what it would make and cost, and do nothing.")
+    ] = False,
+    rates: Annotated[
+        Path | None, typer.Option(help="For --plan: a file that benchmarks/rates.py wrote.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Annotate images with near-optimal glimpse sequences and write a dataset folder."""
+    if plan:
+        from nogs_bench.builders.estimate import estimate_build
+
+        estimate = estimate_build(
+            task,
+            rates,
+            folds,
+            workers or 1,
+            posterior=posterior,
+            images=images,
+            bank=bank,
+            bank_images=bank_images,
+            criterion=criterion,
+            search=search,
+            completion=completion,
+            samples=samples,
+            observed=observed,
+        )
+        _show_plan(estimate, as_json)
+        return
+    if out is None:
+        raise typer.BadParameter("give the folder to write", param_hint="--out")
     with keeping(f"finished stages are kept in {out / '.build'}"):
         from nogs_bench.builders.build import build as run
 
@@ -101,6 +132,7 @@ def build(
             workers=workers,
             ray_address=ray_address,
             part=part,
+            store=store,
             threads=threads,
             device=device,
             with_images=not without_images,
@@ -128,6 +160,16 @@ def build(
         for path, record in zip(folders, records, strict=True):
             print_tables(quality_table(record))
             typer.echo(f'{path} is ready: nogs_bench.load("{path}")')
+
+
+def _show_plan(estimate: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(estimate.as_json())
+    else:
+        from nogs_bench.plan_tables import estimate_tables
+        from nogs_bench.tables import print_tables
+
+        print_tables(*estimate_tables(estimate))
 
 
 @app.command("import-released")

@@ -167,7 +167,7 @@ def _generate(generator: Generator, rows: _Rows) -> int:
 def bring_bank(folder: Path, mirror: Mirror) -> None:
     """Copy the shards that this machine lacks from the store."""
     if (folder / SETTINGS).exists() or mirror.pull(folder / SETTINGS):
-        for start in _starts(_read_json(folder / SETTINGS)["count"]):
+        for start in _starts(_count(folder)):
             if not _record(folder, start).exists():
                 _pull(folder, start, mirror)
 
@@ -188,11 +188,13 @@ def open_bank(folder: Path) -> Bank:
 
     Raises `NogsError` if a shard is missing.
     """
-    settings = _read_json(folder / SETTINGS)
-    starts = _starts(settings["count"])
+    count = _count(folder)
+    starts = _starts(count)
     records = [_read_json(_record(folder, start)) for start in starts]
     labels = np.concatenate([open_array(folder / f"{s:07d}.labels.npy") for s in starts])
-    shape = (settings["count"], *open_array(folder / f"{0:07d}.npy").shape[1:])
+    if len(labels) != count:
+        raise NogsError(f"{folder} has {len(labels)} labels, expected {count}; make it again")
+    shape = (count, *open_array(folder / f"{0:07d}.npy").shape[1:])
     images = cast(np.ndarray, ShardedImages(folder, shape))
     if np.prod(shape) <= IN_MEMORY:
         images = images[:]
@@ -236,9 +238,19 @@ def _record(folder: Path, start: int) -> Path:
     return folder / f"{start:07d}.json"
 
 
+def _count(folder: Path) -> int:
+    """How many images a bank has, as its settings say."""
+    count = _read_json(folder / SETTINGS).get("count")
+    if type(count) is not int or count < 1:
+        raise NogsError(f"{folder / SETTINGS} is damaged; make the bank again")
+    return count
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise NogsError(f"{path} is missing or damaged; make the bank again") from error
+    if not isinstance(value, dict):
+        raise NogsError(f"{path} is damaged; make the bank again")
     return value

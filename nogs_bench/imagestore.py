@@ -15,6 +15,7 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.lock import locked
+from nogs_bench.npy import read_array
 from nogs_bench.repairs import repaired
 
 PREFIX, LOCK = "images-", "lock"
@@ -62,13 +63,13 @@ def _in_use(store: Path) -> bool:
 def open_split(folder: Path, split: str) -> LabelledImages:
     """A split of the store: memory-mapped, and written to only in the process's own copy."""
     # The mode "c" makes arrays that torch accepts as writable without a copy.
-    noted, labels = folder / f"{split}.images.json", np.load(folder / f"{split}.labels.npy")
+    noted, labels = folder / f"{split}.images.json", read_array(folder / f"{split}.labels.npy")
     if noted.is_file():
         place = json.loads(noted.read_text())
         shape = tuple(place["shape"])
         images = np.memmap(place["file"], np.uint8, "c", place["offset"], shape)
     else:
-        images = np.load(folder / f"{split}.images.npy", mmap_mode="c", allow_pickle=False)
+        images = read_array(folder / f"{split}.images.npy", "c")
     return LabelledImages(images, labels)
 
 

@@ -146,6 +146,8 @@ def _download(name: str, config: str | None, revision: str | None, streaming: bo
             _check_digests(folder, config, name)
         elif (folder / PROVENANCE).is_file():
             recorded = read_provenance(folder).get("files", {})
+    if not isinstance(recorded, dict):
+        raise NogsError(f"{folder / PROVENANCE} is damaged; build or download the dataset again")
             found = HfApi().get_paths_info(name, files, repo_type="dataset", revision=commit)
             for file in found:
                 large = getattr(file, "lfs", None)  # the Hub digests those alone
@@ -196,6 +198,8 @@ def _check_digests(folder: Path, config: str | None, name: str) -> None:
     if not (folder / PROVENANCE).is_file():
         return
     recorded = read_provenance(folder).get("files", {})
+    if not isinstance(recorded, dict):
+        raise NogsError(f"{folder / PROVENANCE} is damaged; build or download the dataset again")
     for file in _files(folder / CARD, config, name):
         path = folder / file
         if file in recorded and path.is_file():

@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.npy import read_array
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
+from nogs_bench.npy import read_array
 from nogs_bench.randomness import derive
 from nogs_bench.task import Task
 

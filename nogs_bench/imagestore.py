@@ -67,7 +67,7 @@ def open_split(folder: Path, split: str) -> LabelledImages:
     if noted.is_file():
         place = json.loads(noted.read_text())
         shape = tuple(place["shape"])
-        images = np.memmap(place["file"], np.uint8, "c", place["offset"], shape)
+        images: np.ndarray = np.memmap(place["file"], np.uint8, "c", place["offset"], shape)
     else:
         images = read_array(folder / f"{split}.images.npy", "c")
     return LabelledImages(images, labels)

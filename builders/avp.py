@@ -25,7 +25,7 @@ from nogs_bench.builders.glimpse_networks import (
 )
 from nogs_bench.builders.posterior import along
 from nogs_bench.builders.roles import Roles
-from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
+from nogs_bench.checkpoint import resumed, save_checkpoint
 from nogs_bench.progress import progress_bars
 from nogs_bench.task import Task
 
@@ -159,8 +159,8 @@ def train_avp(
     }
     curve: list[dict[str, Any]] = []
     best: dict[str, Any] = {}
-    if checkpoint.exists():
-        state = load_checkpoint(checkpoint)
+    state = resumed(checkpoint)
+    if state is not None:
         for name, part in parts.items():
             part.load_state_dict(state[name])
         curve, best = state["curve"], state["best"]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,9 +21,13 @@ import numpy as np
 from nogs_bench.artefact import digest_file, digest_json, replacing, write_json
 from nogs_bench.builders.generators.generator import Generator
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Executor
 from nogs_bench.images import LabelledImages
+from nogs_bench.local_executor import LocalExecutor
 from nogs_bench.prepared import open_array
 from nogs_bench.progress import progress_bars
+from nogs_bench.repairs import repaired
+from nogs_bench.store import Mirror
 
 ROWS = 1024
 IN_MEMORY = 2**30
@@ -78,27 +84,103 @@ class ShardedImages:
         return {"folder": self.folder, "shape": self.shape, "_open": {}}
 
 
-def make_bank(generator: Generator, folder: Path, seed: int, count: int) -> Bank:
+def make_bank(
+    generator: Generator,
+    folder: Path,
+    seed: int,
+    count: int,
+    executor: Executor | None = None,
+    load: Callable[[], Generator] | None = None,
+    mirror: Mirror | None = None,
+) -> Bank:
     """Generate images 0 .. count - 1 into `folder`, shard by shard, or go on where that stopped.
 
+    Shards that are not what their record says are made again. With an `executor`, `load`
+    (picklable) makes the same generator for each of its workers. `mirror`: where finished shards
+    are kept too.
     Raises `NogsError` if the folder holds another bank, or the disk has no room for this one.
     """
     settings = {"generator": dict(generator.config), "seed": seed, "count": count, "rows": ROWS}
     settings_file = folder / SETTINGS
     if settings_file.exists() and _read_json(settings_file) != settings:
         raise NogsError(f"{folder} holds another bank; give another folder or delete it")
-    write_json(settings_file, settings)
-    missing = [start for start in _starts(count) if not _record(folder, start).exists()]
+    kept = mirror or Mirror(folder)
+    if not settings_file.exists() or _read_json(settings_file) != settings:
+        write_json(settings_file, settings)
+        kept.push(settings_file)
+    missing = [start for start in _starts(count) if not _sound(folder, start)]
+    false = [_record(folder, start) for start in missing if _record(folder, start).exists()]
+    for path in false:
+        path.unlink()
+    repaired(false, "is not of the images beside it: they are made again")
+    held = kept.held(folder) if missing else set()
+    missing = [
+        s for s in missing if _record(folder, s).name not in held or not _pull(folder, s, kept)
+    ]
+    jobs = [
+        _Rows(folder, seed, start, min(ROWS, count - start), 0 if number else len(missing), kept)
+        for number, start in enumerate(missing)
+    ]
     with progress_bars() as bars:
         bar = bars.add_task("Bank", total=count, note="")
-        bars.advance(bar, sum(min(ROWS, count - s) for s in _starts(count) if s not in missing))
-        for number, start in enumerate(missing):
-            made = generator.sample(seed, start, min(ROWS, count - start))
-            if not number:
-                _check_space(folder, made.images[0].nbytes * ROWS * len(missing))
-            _write(folder, start, made)
-            bars.advance(bar, len(made))
+        bars.advance(bar, count - sum(job.count for job in jobs))
+        if executor is None or load is None or executor.workers == 1:
+            executor, load = LocalExecutor(1), lambda: generator
+        for place, done in executor.run(_Generating(load), jobs):
+            if not _record(folder, jobs[place].start).exists():
+                _pull(folder, jobs[place].start, kept)
+            bars.advance(bar, done)
     return open_bank(folder)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A shard to be made; of the first one, how many `shards` there must be room for."""
+
+    folder: Path
+    seed: int
+    start: int
+    count: int
+    shards: int
+    mirror: Mirror
+
+
+@dataclass(frozen=True)
+class _Generating:
+    """The stage's `Load`."""
+
+    load: Callable[[], Generator]
+
+    def __call__(self) -> Callable[[_Rows], int]:
+        return partial(_generate, self.load())
+
+
+def _generate(generator: Generator, rows: _Rows) -> int:
+    made = generator.sample(rows.seed, rows.start, rows.count)
+    if rows.shards:
+        _check_space(rows.folder, made.images[0].nbytes * ROWS * rows.shards)
+    _write(rows.folder, rows.start, made)
+    rows.mirror.push(*_files(rows.folder, rows.start))
+    return len(made)
+
+
+def bring_bank(folder: Path, mirror: Mirror) -> None:
+    """Copy the shards that this machine lacks from the store."""
+    if (folder / SETTINGS).exists() or mirror.pull(folder / SETTINGS):
+        for start in _starts(_count(folder)):
+            if not _record(folder, start).exists():
+                _pull(folder, start, mirror)
+
+
+def _pull(folder: Path, start: int, mirror: Mirror) -> bool:
+    """Copy a shard from the store; whether it is there and sound."""
+    mirror.pull(*_files(folder, start))
+    return _sound(folder, start)
+
+
+def _files(folder: Path, start: int) -> list[Path]:
+    """A shard's, the record last."""
+    return [folder / f"{start:07d}{end}" for end in (".npy", ".labels.npy", ".json")]
 
 
 def open_bank(folder: Path) -> Bank:
@@ -106,11 +188,13 @@ def open_bank(folder: Path) -> Bank:
 
     Raises `NogsError` if a shard is missing.
     """
-    settings = _read_json(folder / SETTINGS)
-    starts = _starts(settings["count"])
+    count = _count(folder)
+    starts = _starts(count)
     records = [_read_json(_record(folder, start)) for start in starts]
     labels = np.concatenate([open_array(folder / f"{s:07d}.labels.npy") for s in starts])
-    shape = (settings["count"], *open_array(folder / f"{0:07d}.npy").shape[1:])
+    if len(labels) != count:
+        raise NogsError(f"{folder} has {len(labels)} labels, expected {count}; make it again")
+    shape = (count, *open_array(folder / f"{0:07d}.npy").shape[1:])
     images = cast(np.ndarray, ShardedImages(folder, shape))
     if np.prod(shape) <= IN_MEMORY:
         images = images[:]
@@ -136,6 +220,16 @@ def _check_space(folder: Path, needed: int) -> None:
         )
 
 
+def _sound(folder: Path, start: int) -> bool:
+    """Whether a shard's files are what its record says."""
+    try:
+        record = json.loads(_record(folder, start).read_text(encoding="utf-8"))
+        names = {"images": f"{start:07d}.npy", "labels": f"{start:07d}.labels.npy"}
+        return all(record[name] == digest_file(folder / file) for name, file in names.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def _starts(count: int) -> range:
     return range(0, count, ROWS)
 
@@ -144,9 +238,19 @@ def _record(folder: Path, start: int) -> Path:
     return folder / f"{start:07d}.json"
 
 
+def _count(folder: Path) -> int:
+    """How many images a bank has, as its settings say."""
+    count = _read_json(folder / SETTINGS).get("count")
+    if type(count) is not int or count < 1:
+        raise NogsError(f"{folder / SETTINGS} is damaged; make the bank again")
+    return count
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise NogsError(f"{path} is missing or damaged; make the bank again") from error
+    if not isinstance(value, dict):
+        raise NogsError(f"{path} is damaged; make the bank again")
     return value

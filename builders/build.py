@@ -7,7 +7,6 @@ on, and one with other settings does not mix with it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +14,19 @@ from pathlib import Path
 import torch
 
 from nogs_bench.builders.completion import load_completions
-from nogs_bench.builders.dataset import write_dataset
+from nogs_bench.builders.dataset import dataset_files, write_dataset
 from nogs_bench.builders.epe import CRITERIA
-from nogs_bench.builders.folds import Outcome, annotate_fold
 from nogs_bench.builders.lockstep import PRECISIONS
 from nogs_bench.builders.parquet import LabelsOnly, Rows
-from nogs_bench.builders.plan import BuildPlan
-from nogs_bench.builders.posteriors import POSTERIORS
+from nogs_bench.builders.parts import read_part
+from nogs_bench.builders.plan import BuildPlan, check_names
 from nogs_bench.builders.roles import Fold
-from nogs_bench.builders.search import load_searches
+from nogs_bench.builders.spread import alone, annotate_folds, annotate_part
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Crew, Executor, open_executor
 from nogs_bench.images import LabelledImages, data_folder
+from nogs_bench.store import check_store
 from nogs_bench.task import Task
 
 
@@ -42,6 +42,10 @@ def build(
     workers: int | None = None,
     threads: int = 1,
     device: str = "auto",
+    executor: str | Executor = "local",
+    ray_address: str | None = None,
+    part: str | None = None,
+    store: str | None = None,
     with_images: bool = True,
     bank: str | None = None,
     bank_images: int | None = None,
@@ -59,10 +63,18 @@ def build(
       sequence, or a pattern such as `"celeba-hq-*"`) are annotated together, from one AVP, and
       each one's folder is `out/<its name>`.
     - `images`: how many to annotate (default: the task's `annotation.images`).
-    - `data`: folder of the task's images, where they need one.
+    - `data`: folder of the task's images, where they need one; also one in a store (`s3://...`).
     - `posterior`: `"avp"` trains one; `"bank"` computes it from labelled images.
     - `criterion`, `search`, `samples`, `observed`: override the task's `annotation`.
-    - `workers`: annotating processes (default: one a core; one if on a GPU). Changes no byte.
+    - `executor`: who does the shards of the long stages (bank, folds, sequences): `"local"`,
+      processes of this machine, `"ray"`, a Ray cluster's, or an `Executor`. Changes no byte.
+    - `workers`: how many (default: one a core, or a GPU). Changes no byte.
+    - `ray_address`: of the cluster (default: `RAY_ADDRESS`, or one that this call starts).
+    - `part`: `"NUMBER/COUNT"`: annotate every COUNT-th shard only, beside calls for the others in
+      the same folder; a call without it, after them, writes the dataset.
+    - `store`: a place such as `"s3://BUCKET/FOLDER"` where all that is finished is kept too; a
+      build on another machine, in an empty folder, goes on from there. Workers that do not share
+      the folder `out` find and leave what they need there.
     - `threads`: threads that train the AVP. Sums are added in another order with another number,
       so it is part of what made the AVP; one makes the same bytes on any number of cores.
     - `with_images`: whether the dataset holds the images, where the task's licence lets it.
@@ -76,11 +88,10 @@ def build(
 
     **Returns** `out`. Raises `NogsError` on bad input; whatever stages had finished are kept.
     """
-    cores = os.cpu_count() or 1
     device = choose_device(device)
     plan = BuildPlan(
         spec=task if isinstance(task, str | Task) else tuple(task),
-        out=Path(out),
+        out=Path(out).absolute(),
         images=images,
         data=data_folder(data),
         seed=seed,
@@ -95,34 +106,42 @@ def build(
         observed=observed,
         samples=samples,
         precision=precision,
+        store=store,
     )
+    if store is not None:
+        check_store(store)
     if folds < 1:
         raise NogsError(f"--folds {folds}: give 1, or more for cross-fitting")
     _check(plan)
+    if isinstance(executor, str):
+        executor = open_executor(executor, Crew(workers, device, ray_address))
     torch.set_num_threads(plan.threads)
-    workers = workers or (cores if device == "cpu" else 1)
     plans = [replace(plan, fold=Fold(number, folds)) for number in range(folds)]
-    outcome = Outcome([annotate_fold(one, workers) for one in plans])
-    for place, one in enumerate(plan.tasks):
-        folder = plan.out / one.name if len(plan.tasks) > 1 else plan.out
-        write_dataset(
-            one,
-            folder,
-            **_rows(one, plan.data, with_images),
-            annotations=outcome.annotations(one, place),
-            provenance=outcome.provenance(place, device),
-            quality=outcome.quality(place),
-            calibration=outcome.calibration(place),
-            origin=f"built by nogs-bench with the {posterior} posterior",
-        )
-    return plan.out
+    if part is not None:
+        annotate_part(plans, executor, read_part(part))
+        return Path(out)
+    with alone(plan):
+        outcome = annotate_folds(plans, executor)
+        for place, one in enumerate(plan.tasks):
+            write_dataset(
+                one,
+                plan.folder(one),
+                **_rows(one, plan.data, with_images),
+                annotations=outcome.annotations(one, place),
+                provenance=outcome.provenance(place, device),
+                quality=outcome.quality(place),
+                calibration=outcome.calibration(place),
+                origin=f"built by nogs-bench with the {posterior} posterior",
+            )
+            plan.mirror.push(*dataset_files(plan.folder(one)))
+    return Path(out)
 
 
 def _check(plan: BuildPlan) -> None:
     """Say unknown names and what cannot go together before any work."""
     annotation = plan.task.annotation
-    criterion, _ = CRITERIA[annotation.criterion], load_searches()[annotation.search]
-    _, _ = POSTERIORS[plan.posterior], PRECISIONS[plan.precision]
+    check_names(plan)
+    criterion, _ = CRITERIA[annotation.criterion], PRECISIONS[plan.precision]
     kind = load_completions()[annotation.completion]
     kind.config(plan.task, plan.device)
     if not kind.labelled:

@@ -6,7 +6,6 @@ as well, it is asked about what it knows.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +13,9 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from nogs_bench.builders.annotate import Annotator
-from nogs_bench.builders.shards import Work, annotate_all
+from nogs_bench.builders.shards import Work, annotate_all, gathered, shards_of
 from nogs_bench.images import LabelledImages
+from nogs_bench.local_executor import LocalExecutor
 
 # Completions depend on an image's number: these images are not those of the training split.
 FIRST_NUMBER = 2**32
@@ -35,13 +35,18 @@ class Chosen:
 
 
 def choose(annotator: Annotator, images: LabelledImages, path: Path, folder: Path) -> None:
-    """Annotate `images` and write their sequences to `path`; finished shards wait in `folder`."""
+    """Annotate `images` and write their sequences to `path`.
+
+    Finished shards wait in `folder`, which the stage removes.
+    """
 
     def load() -> Work:
         numbers = FIRST_NUMBER + np.arange(len(images))
         return Work(annotator, images.images, numbers, annotator.first_step())
 
-    cells = annotate_all(load, len(images), folder, workers=1)["cells"]
+    shards = shards_of(len(images), folder)
+    annotate_all(load, shards, LocalExecutor(1), annotator.device)
+    cells = gathered(shards, ["cells"])["cells"]
     arrays = {
         "images": images.images,
         "labels": images.labels,
@@ -49,7 +54,6 @@ def choose(annotator: Annotator, images: LabelledImages, path: Path, folder: Pat
         "cells": cells.reshape(-1, cells.shape[-1]),
     }
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
-    shutil.rmtree(folder)
 
 
 def load_chosen(path: Path) -> Chosen:

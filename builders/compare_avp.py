@@ -22,6 +22,7 @@ from nogs_bench.builders.stage import Workspace
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
 from nogs_bench.images import data_folder
+from nogs_bench.store import Mirror
 from nogs_bench.task import Task, get_task
 
 NETWORKS = ("conv", "local")
@@ -138,7 +139,7 @@ def _trained(
         if whole:
             write_json(notes, trained | {"seconds": clock() - start})
 
-    path = Workspace(folder).stage(provenance, ".safetensors", make)
+    path = Workspace(folder, Mirror(folder)).stage(provenance, ".safetensors", make)
     avp = kind.load(path, task, device)
     held = roles.avp_validation
     labels = held.labels[:, task.target]

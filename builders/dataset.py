@@ -22,7 +22,9 @@ from nogs_bench.artefact import (
     write_text,
 )
 from nogs_bench.builders.card import dataset_card
+from nogs_bench.builders.maps import ShardedMaps
 from nogs_bench.builders.parquet import (
+    CHUNK,
     Annotations,
     Rows,
     features,
@@ -31,6 +33,7 @@ from nogs_bench.builders.parquet import (
     write_parquet,
 )
 from nogs_bench.images import LabelledImages
+from nogs_bench.repairs import repaired
 from nogs_bench.task import Task
 
 CARD = "README.md"
@@ -101,6 +104,13 @@ def write_dataset(
     return out
 
 
+def dataset_files(out: Path) -> list[Path]:
+    """All files of a dataset folder, the card last."""
+    folders = [out / piece for piece in PIECES]
+    files = [path for folder in folders if folder.is_dir() for path in sorted(folder.rglob("*"))]
+    return [*files, out / PROVENANCE, out / CARD]
+
+
 def _write_configs(
     folder: Path,
     task: Task,
@@ -128,7 +138,7 @@ def _write_configs(
     if annotations.maps is not None:
         types["maps"] = map_features(task)
         files["maps"] = {"train": "maps/train.parquet"}
-        columns = {"index": annotations.index, "epe_map": annotations.maps.astype(np.float16)}
+        columns = {"index": annotations.index, "epe_map": annotations.maps}
         write_parquet(folder / "maps/train.parquet", columns, types["maps"])
     return describe_configs(types, files, digest)
 
@@ -168,15 +178,30 @@ def _content_digest(task: Task, splits: Mapping[str, Rows], annotations: Annotat
     return digest_json(content)
 
 
-def _digest(array: np.ndarray, kind: str) -> str:
+def _digest(array: np.ndarray | ShardedMaps, kind: str) -> str:
+    """Of an array's shape and content, read some rows at a time."""
     state = hashlib.sha256(repr(array.shape).encode())
-    state.update(np.ascontiguousarray(array, dtype=kind).data)
+    for start in range(0, len(array), CHUNK):
+        state.update(np.ascontiguousarray(array[start : start + CHUNK], dtype=kind).data)
     return state.hexdigest()
 
 
 def _version(digest: str) -> str:
     """A digest in the form of a version number, the only one that `datasets` accepts."""
     return f"1.{int(digest[:8], 16)}.{int(digest[8:16], 16)}"
+
+
+def sweep_dataset(out: Path) -> None:
+    """Remove what `write_dataset` to `out` left when it was killed; nobody may be writing there."""
+    beside = out.parent.iterdir() if out.parent.is_dir() else ()
+    left = sorted(p for p in beside if p.name.startswith(_prefix(out)) and p.is_dir())
+    for path in left:
+        shutil.rmtree(path)
+    repaired(left, "left by a call that was killed: removed")
+
+
+def _prefix(out: Path) -> str:
+    return f".{out.name}.unfinished-"
 
 
 @contextmanager
@@ -186,7 +211,7 @@ def _moved_into(out: Path) -> Iterator[Path]:
     The card goes first and comes last: a folder with a card is whole.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=_prefix(out)) as temporary:
         new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
         old.mkdir()

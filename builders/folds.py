@@ -16,13 +16,12 @@ from nogs_bench.builders.calibration import (
     fixed_cells,
     pooled,
 )
-from nogs_bench.builders.generated import generate
+from nogs_bench.builders.maps import sharded_maps
 from nogs_bench.builders.parquet import Annotations
-from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import along
-from nogs_bench.builders.roles import Roles, assign_roles
-from nogs_bench.builders.shards import annotate_all
-from nogs_bench.builders.stages import Stages, prepare
+from nogs_bench.builders.roles import Roles
+from nogs_bench.builders.shards import FIELDS, Shard, gathered
+from nogs_bench.builders.stages import Stages
 from nogs_bench.task import Task
 
 Quality = dict[str, dict[str, list[float]]]
@@ -32,28 +31,27 @@ Quality = dict[str, dict[str, list[float]]]
 class FoldOutcome:
     """What one fold gave: its stages, and for each task how good the posterior is.
 
-    - `arrays`: the fields of `builders.annotate.Sequences`, of the images `roles.numbers`.
+    - `arrays`: the fields of `builders.annotate.Sequences` but the maps, of the images
+      `roles.numbers`; the maps stay in `shards`.
     """
 
     stages: Stages
     roles: Roles
+    shards: list[Shard]
     arrays: dict[str, np.ndarray]
     quality: list[Quality]
     curves: list[list[Reliability]]
 
 
-def annotate_fold(plan: BuildPlan, workers: int) -> FoldOutcome:
-    """Make the stages of the plan's fold, annotate its images, and measure its posterior."""
-    make_bank = (lambda training: generate(plan, training)) if plan.bank else None
-    roles = assign_roles(plan.task, plan.count, plan.seed, plan.data, make_bank, plan.fold)
-    stages = prepare(plan, roles)
-    count = len(roles.numbers)
-    arrays = annotate_all(stages.load, count, stages.files["sequences"], workers)
+def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcome:
+    """Gather what was annotated, and measure the posterior."""
+    plan = stages.plan
+    arrays = gathered(shards, [name for name in FIELDS if name != "maps"])
     quality, curves = [], []
     for place, task in enumerate(plan.tasks):
         quality.append(_quality(task, stages, roles, arrays["cells"][:, place]))
         curves.append(_curves(task, stages, roles))
-    return FoldOutcome(stages, roles, arrays, quality, curves)
+    return FoldOutcome(stages, roles, shards, arrays, quality, curves)
 
 
 def _quality(task: Task, stages: Stages, roles: Roles, cells: np.ndarray) -> Quality:
@@ -92,13 +90,14 @@ class Outcome:
         """The sequences of one task, the build's `place`-th."""
         arrays = {
             name: np.concatenate([fold.arrays[name][:, place] for fold in self.folds])
-            for name in ("cells", "epe", "maps")
+            for name in ("cells", "epe")
         }
+        shards = [shard for fold in self.folds for shard in fold.shards]
         return Annotations(
             index=np.concatenate([fold.roles.numbers for fold in self.folds]),
             glimpses=task.grid.index_to_pixel(arrays["cells"]),
             epe=arrays["epe"].astype(np.float32),
-            maps=arrays["maps"].reshape(-1, task.T, *task.grid.shape),
+            maps=sharded_maps(shards, place, (task.T, *task.grid.shape)),
         )
 
     def provenance(self, place: int, device: str) -> dict[str, Any]:

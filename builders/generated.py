@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import torch
 from nogs_bench.artefact import Provenance
 from nogs_bench.builders.bank import Bank, make_bank
 from nogs_bench.builders.epe import CRITERIA
-from nogs_bench.builders.generators import Setting, open_generator
+from nogs_bench.builders.generators import Generator, Setting, open_generator
 from nogs_bench.builders.plan import BuildPlan
+from nogs_bench.builders.roles import assign_roles
+from nogs_bench.executors import Executor, single_thread
 from nogs_bench.images import LabelledImages
 
 
@@ -26,7 +29,9 @@ class GeneratedBank:
     record: dict[str, Any]
 
 
-def generate(plan: BuildPlan, training: Callable[[], LabelledImages]) -> GeneratedBank:
+def generate(
+    plan: BuildPlan, training: Callable[[], LabelledImages], executor: Executor
+) -> GeneratedBank:
     """The bank that `plan.bank` names, of the task's `annotation.bank_images`; made, or found made.
 
     `training` gives the images that a generator may learn from. Raises `NogsError` if the
@@ -34,8 +39,7 @@ def generate(plan: BuildPlan, training: Callable[[], LabelledImages]) -> Generat
     """
     assert plan.bank is not None
     task = plan.task
-    setting = Setting(task, plan.data, plan.seed, plan.device, training, plan.workspace.folder)
-    generator = open_generator(plan.bank, setting)
+    generator = _open(plan, training)
     # Said now, and not by the first step, which comes after the AVP's training.
     labels = torch.from_numpy(generator.sample(plan.seed, 0, 1).labels[:, task.target])
     CRITERIA[task.annotation.criterion](torch.zeros(1, 1, len(task.classes)), labels)
@@ -47,5 +51,25 @@ def generate(plan: BuildPlan, training: Callable[[], LabelledImages]) -> Generat
     }
     provenance = Provenance("generated", config, plan.seed, {})
     folder = plan.workspace.path(provenance, "")
-    bank = make_bank(generator, folder, plan.seed, count)
+    load = partial(_open_again, plan)
+    bank = make_bank(generator, folder, plan.seed, count, executor, load, plan.mirror)
     return GeneratedBank(bank, folder, provenance.record(sha256=bank.digest()))
+
+
+def _open(plan: BuildPlan, training: Callable[[], LabelledImages]) -> Generator:
+    assert plan.bank is not None
+    folder = plan.workspace.folder
+    setting = Setting(plan.task, plan.data, plan.seed, plan.device, training, folder)
+    return open_generator(plan.bank, setting)
+
+
+def _open_again(plan: BuildPlan) -> Generator:
+    """In a worker: what had to be trained has been."""
+    single_thread(plan.device)
+
+    def training() -> LabelledImages:
+        task = plan.task
+        without = replace(task, annotation=replace(task.annotation, bank_images=0))
+        return assign_roles(without, plan.count, plan.seed, plan.data, fold=plan.fold).avp(0)
+
+    return _open(plan, training)

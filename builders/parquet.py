@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nogs_bench.builders.maps import ShardedMaps
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.joining import picture
@@ -43,13 +44,13 @@ class Annotations:
     - `epe`: float32 (n, T), expected posterior entropy of the chosen location before each
       glimpse, nats, at least 0; None where it is not known.
     - `maps`: float16 (n, T, grid rows, grid columns), the EPE of every location; None where it
-      was not kept. NaN marks a location that the search did not evaluate.
+      was not kept. NaN marks a location that the search did not evaluate. They may stay on disk.
     """
 
     index: np.ndarray
     glimpses: np.ndarray
     epe: np.ndarray | None = None
-    maps: np.ndarray | None = None
+    maps: np.ndarray | ShardedMaps | None = None
 
     def checked(self, task: Task, rows: int) -> Annotations:
         """Sorted by index. Raises `NogsError` if anything does not fit `task` or `rows` images."""
@@ -133,6 +134,8 @@ def write_parquet(
         for start in range(0, max(len(columns["index"]), 1), CHUNK):
             rows = slice(start, start + CHUNK)
             chunk = {name: column[rows] for name, column in columns.items()}
+            if "epe_map" in chunk:
+                chunk["epe_map"] = chunk["epe_map"].astype(np.float16)
             if images is not None:
                 chunk["image"] = [{"bytes": png, "path": None} for png in _pngs(images[rows])]
             writer.write_table(_table(chunk, types.arrow_schema))

@@ -12,6 +12,7 @@ from typing import Any
 from nogs_bench.builders.roles import WHOLE, Fold
 from nogs_bench.builders.stage import Workspace
 from nogs_bench.errors import NogsError
+from nogs_bench.store import Mirror
 from nogs_bench.task import TASKS, Task, get_task, override
 
 # What the tasks of one family may differ in and still be annotated together.
@@ -39,6 +40,7 @@ class BuildPlan:
     samples: int | None = None
     precision: str = "float32"
     fold: Fold = WHOLE
+    store: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Without what is cached: a task from a user's file is loaded from that file again.
@@ -77,7 +79,16 @@ class BuildPlan:
     @property
     def workspace(self) -> Workspace:
         """Where the stages' files are."""
-        return Workspace(self.out / ".build")
+        return Workspace(self.out / ".build", self.mirror)
+
+    @property
+    def mirror(self) -> Mirror:
+        """Where the build's finished files are kept too."""
+        return Mirror(self.out, self.store)
+
+    def folder(self, task: Task) -> Path:
+        """Where the dataset of one of the tasks goes."""
+        return self.out / task.name if len(self.tasks) > 1 else self.out
 
     def _overridden(self, task: Task) -> Task:
         annotation = override(
@@ -91,6 +102,18 @@ class BuildPlan:
             samples=self.samples,
         )
         return replace(task, annotation=annotation)
+
+
+def check_names(plan: BuildPlan) -> None:
+    """Raise `NogsError` at a name that a plan gives and nothing has."""
+    from nogs_bench.builders.completion import load_completions
+    from nogs_bench.builders.epe import CRITERIA
+    from nogs_bench.builders.posteriors import POSTERIORS
+    from nogs_bench.builders.search import load_searches
+
+    annotation = plan.task.annotation
+    _, _ = CRITERIA[annotation.criterion], load_searches()[annotation.search]
+    _, _ = POSTERIORS[plan.posterior], load_completions()[annotation.completion]
 
 
 def tasks_of(spec: str | Task | Sequence[str | Task]) -> tuple[Task, ...]:

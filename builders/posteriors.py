@@ -148,10 +148,12 @@ class TrainedAvp:
             chosen = load_chosen(files["chosen"])
         checkpoint = self.checkpoint(path)
         save_checkpoint(path, train_avp(task, roles, seed, checkpoint, device, teacher, chosen))
-        checkpoint.unlink()
 
     def checkpoint(self, path: Path) -> Path:
-        """Where the training of a temporary `path` goes on: every attempt has another path."""
+        """Where the training of a temporary `path` goes on: every attempt has another path.
+
+        The stage removes it when the file is in its place.
+        """
         return path.with_name(f".{path.name.split('.')[1]}.checkpoint.safetensors")
 
     def load(self, path: Path, task: Task, device: str) -> Avp:

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from nogs_bench.errors import NogsError
+from nogs_bench.npy import read_array
 
 PER_CHUNK = 64
 Box = tuple[int, int, int, int]
@@ -102,10 +103,7 @@ def to_pixels(image: Image.Image, size: int) -> np.ndarray:
 
 def read_npy(path: Path) -> Image.Image:
     """A .npy of one RGB image, uint8 (h, w, 3), (3, h, w) or (1, 3, h, w); never unpickled."""
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise NogsError(f"{path} is not a readable array ({error}); get it again") from error
+    array = read_array(path)
     if array.ndim == 4 and len(array) == 1:
         array = array[0]
     if array.ndim == 3 and array.shape[0] == 3 != array.shape[2]:

@@ -1,28 +1,28 @@
-"""The annotation of many images: deterministic shards, any number of processes, any order."""
+"""The annotation of many images: deterministic shards, any number of workers, any order."""
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from multiprocessing import get_context, parent_process
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 
 from nogs_bench.artefact import replacing
-from nogs_bench.builders.annotate import Annotator
+from nogs_bench.builders.annotate import Annotator, Sequences
 from nogs_bench.builders.search import Found
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Executor, single_thread
 from nogs_bench.progress import progress_bars
+from nogs_bench.repairs import repaired
+from nogs_bench.store import Mirror
 
 SHARD = 20
+FIELDS = tuple(field.name for field in fields(Sequences))
 
 
 @dataclass(frozen=True)
@@ -40,103 +40,121 @@ class Work:
     first: list[Found]
 
 
-Load = Callable[[], Work]
+@dataclass(frozen=True)
+class Shard:
+    """Images `start .. stop - 1` of the work, and the file of their sequences."""
+
+    folder: Path
+    start: int
+    stop: int
+    mirror: Mirror
+
+    @property
+    def path(self) -> Path:
+        return self.folder / f"{self.start:07d}.safetensors"
+
+    def write(self, made: Sequences) -> None:
+        """The file, with a sha256 of its arrays."""
+        arrays = {name: np.ascontiguousarray(getattr(made, name)) for name in FIELDS}
+        with replacing(self.path) as temporary:
+            save_file(arrays, temporary, metadata={"sha256": _digest(arrays)})
+        self.mirror.push(self.path)
+
+    def read(self, names: Sequence[str] = FIELDS) -> dict[str, np.ndarray]:
+        """Some of the arrays. Raises `NogsError` if the file is absent or damaged."""
+        try:
+            with safe_open(self.path, framework="np") as file:
+                return {name: file.get_tensor(name) for name in names}
+        except (OSError, SafetensorError) as error:
+            raise NogsError(
+                f"{self.path} changed while it was read; run the build again"
+            ) from error
+
+    def sound(self) -> bool:
+        """Whether the file is there, whole, and as it was written."""
+        try:
+            with safe_open(self.path, framework="np") as file:
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return (file.metadata() or {}).get("sha256") == _digest(arrays)
+        except (FileNotFoundError, SafetensorError):
+            return False
 
 
-def annotate_all(load: Load, count: int, folder: Path, workers: int) -> dict[str, np.ndarray]:
-    """Annotate images 0 .. count - 1 of the work, one file a shard, and gather `Sequences`' arrays.
+def shard_size(labels: int) -> int:
+    """How many images are a shard: fewer, where each is annotated for many labels."""
+    return max(1, SHARD // labels)
 
-    Shards whose file is there and sound are kept. With more than one worker, processes are
-    started, each of which calls `load` (which must therefore be picklable) once. Ctrl-C stops at
+
+def shards_of(
+    count: int, folder: Path, labels: int = 1, mirror: Mirror | None = None
+) -> list[Shard]:
+    """Those of images 0 .. count - 1, each annotated for so many labels."""
+    size, kept = shard_size(labels), mirror or Mirror(folder)
+    return [Shard(folder, s, min(s + size, count), kept) for s in range(0, count, size)]
+
+
+def annotate_all(
+    load: Callable[[], Work], shards: Sequence[Shard], executor: Executor, device: str = "cpu"
+) -> None:
+    """Annotate the images of `shards`, one file each.
+
+    Shards whose file is there and sound are kept; what was damaged is said and made again. Each
+    worker calls `load` (which must be picklable if there is more than one) once. Ctrl-C stops at
     once; finished shards stay. A shard's images are annotated together, so that with another
-    `count` the last shard may differ by rounding.
-
-    **Returns** the fields of `Sequences`, by name.
+    number of images the last shard may differ by rounding.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, count, SHARD)
-    missing = [start for start in starts if _read(folder, start) is None]
+    missing = [shard for shard in shards if not shard.sound()]
+    repaired([shard.path for shard in missing if shard.path.exists()], "was damaged: made again")
+    missing = _not_kept(missing)
+    total, left = (sum(s.stop - s.start for s in some) for some in (shards, missing))
     with progress_bars() as bars:
-        bar = bars.add_task("Sequences", total=count, note="")
-        bars.advance(bar, sum(min(SHARD, count - s) for s in starts if s not in set(missing)))
-        for done in _run(load, missing, count, folder, min(workers, len(missing))):
+        bar = bars.add_task("Sequences", total=total, note="")
+        bars.advance(bar, total - left)
+        for place, done in executor.run(_Annotating(load, device), missing):
+            if not missing[place].path.exists():  # a worker on a machine with other disks
+                missing[place].mirror.pull(missing[place].path)
             bars.advance(bar, done)
-    shards = [_read(folder, start) for start in starts]
-    whole = [shard for shard in shards if shard is not None]
-    if len(whole) < len(shards):
-        raise NogsError(f"{folder} changed while it was read; run the build again")
-    return {name: np.concatenate([shard[name] for shard in whole]) for name in whole[0]}
 
 
-def _run(load: Load, missing: list[int], count: int, folder: Path, workers: int) -> Iterator[int]:
-    if workers <= 1:
-        if missing:
-            _start(load, folder, count, own_process=False)
-        yield from map(_work, missing)
-        return
-    pool = ProcessPoolExecutor(
-        workers, get_context("spawn"), initializer=_start, initargs=(load, folder, count)
-    )
-    try:
-        for future in as_completed([pool.submit(_work, start) for start in missing]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise NogsError(
-            "a worker process died (out of memory?); finished shards are kept: run the same "
-            "command again, with fewer --workers if it repeats"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
+def _not_kept(missing: Sequence[Shard]) -> list[Shard]:
+    """Those of `missing` that a store has not either; the others are copied from it."""
+    held = missing[0].mirror.held(missing[0].folder) if missing else set()
+    kept = [shard for shard in missing if shard.path.name in held]
+    for shard in kept:
+        shard.mirror.pull(shard.path)
+    damaged = [shard.path for shard in kept if not shard.sound()]
+    repaired(damaged, "is damaged in the store: made again")
+    return [shard for shard in missing if shard not in kept or shard.path in damaged]
+
+
+def gathered(shards: Sequence[Shard], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Some fields of `Sequences`, of all shards."""
+    parts = [shard.read(names) for shard in shards]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 @dataclass(frozen=True)
-class _Context:
-    """What a process annotates with."""
+class _Annotating:
+    """The stage's `Load`."""
 
-    work: Work
-    folder: Path
-    count: int
+    load: Callable[[], Work]
+    device: str
 
-
-_CONTEXT: list[_Context] = []
-
-
-def _start(load: Load, folder: Path, count: int, own_process: bool = True) -> None:
-    """Prepare this process for `_work`. Workers leave Ctrl-C to the parent and use one thread."""
-    if own_process:
-        import torch
-
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-        torch.set_num_threads(1)
-    _CONTEXT[:] = [_Context(load(), folder, count)]
+    def __call__(self) -> Callable[[Shard], int]:
+        single_thread(self.device)
+        return partial(_annotate, self.load())
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed has nobody to work for."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _annotate(work: Work, shard: Shard) -> int:
+    rows = slice(shard.start, shard.stop)
+    shard.write(work.annotator.annotate(work.images[rows], work.numbers[rows].tolist(), work.first))
+    return shard.stop - shard.start
 
 
-def _work(start: int) -> int:
-    (context,) = _CONTEXT
-    work, rows = context.work, slice(start, min(start + SHARD, context.count))
-    made = work.annotator.annotate(work.images[rows], work.numbers[rows].tolist(), work.first)
-    arrays = {field.name: np.ascontiguousarray(getattr(made, field.name)) for field in fields(made)}
-    with replacing(_path(context.folder, start)) as temporary:
-        save_file(arrays, temporary)
-    return len(made.cells)
-
-
-def _path(folder: Path, start: int) -> Path:
-    return folder / f"{start:07d}.safetensors"
-
-
-def _read(folder: Path, start: int) -> dict[str, np.ndarray] | None:
-    """A shard's arrays, or None if its file is absent or damaged (and then it is made again)."""
-    try:
-        return load_file(_path(folder, start))
-    except (FileNotFoundError, SafetensorError):
-        return None
+def _digest(arrays: Mapping[str, np.ndarray]) -> str:
+    state = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        state.update(f"{name} {array.dtype} {array.shape};".encode())
+        state.update(array.data)
+    return state.hexdigest()

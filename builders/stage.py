@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from nogs_bench.artefact import Provenance, digest_file, replacing, write_json
+from nogs_bench.repairs import repaired
+from nogs_bench.store import Mirror
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The folder in which a build keeps its stages' files."""
+    """The folder in which a build keeps its stages' files; `mirror`: where they are kept too."""
 
     folder: Path
+    mirror: Mirror
 
     def path(self, provenance: Provenance, suffix: str) -> Path:
         """Where the stage's file of that suffix belongs; `""` names a folder of shards."""
         return self.folder / f"{provenance.stage}-{provenance.key[:16]}{suffix}"
 
     def stage(self, provenance: Provenance, suffix: str, make: Callable[[Path], None]) -> Path:
-        """The stage's file, made by `make(temporary path)` unless it is there already.
+        """The stage's file, made by `make(temporary path)` unless it is there already, and sound.
 
-        The file appears whole or not at all; `<file>.json` beside it records what made it, with
-        the file's sha256.
+        The file appears whole or not at all, after `<file>.json`, which records what made it, with
+        the file's sha256. What `make` left for another attempt (`.<stage>-<key>.*`) is removed.
         """
         path = self.path(provenance, suffix)
+        record = path.with_name(f"{path.name}.json")
+        if path.exists() and not _sound(path, record):
+            repaired([path], "is not what was written there: made again")
+            path.unlink()
+        if not path.exists() and self.mirror.pull(record, path) and not _sound(path, record):
+            repaired([path], "is not what was kept of it in the store: made again")
+            path.unlink()
         if not path.exists():
             with replacing(path) as temporary:
                 make(temporary)
-            write_json(
-                path.with_name(f"{path.name}.json"), provenance.record(sha256=digest_file(path))
-            )
+                write_json(record, provenance.record(sha256=digest_file(temporary)))
+            self.mirror.push(path, record)
+        for left in self.folder.glob(f".{path.stem}.*"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
         return path
+
+
+def _sound(path: Path, record: Path) -> bool:
+    """Whether a file is what its record says."""
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(known, dict) and known.get("sha256") == digest_file(path)

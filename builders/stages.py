@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from nogs_bench.artefact import Provenance
 from nogs_bench.builders.annotate import Annotator
-from nogs_bench.builders.bank import open_bank
+from nogs_bench.builders.bank import bring_bank, open_bank
 from nogs_bench.builders.completion import load_completions
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior
@@ -20,6 +20,7 @@ from nogs_bench.builders.posteriors import POSTERIORS, Context, Step
 from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.search import Found
 from nogs_bench.builders.shards import Work
+from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import Task
 
@@ -39,9 +40,21 @@ class Stages:
 
     def load(self) -> Work:
         """What annotates: the annotator, the images to annotate, the shared first step."""
+        self._bring()
         first, bank = load_file(self.files["first-step"]), load_file(self.files["bank"])
         found = [Found(int(c), e) for c, e in zip(first["cell"], first["epe"], strict=True)]
         return Work(self.annotator(), bank["annotated_images"], bank["annotated_numbers"], found)
+
+    def _bring(self) -> None:
+        """Copy what this machine lacks from the store."""
+        mirror = self.plan.mirror
+        for name, path in self.files.items():
+            if name == "generated-bank":
+                bring_bank(path, mirror)
+            elif name != "sequences" and not path.exists() and not mirror.pull(path):
+                raise NogsError(
+                    f"a worker finds no {path}: give a folder that all machines share, or --store"
+                )
 
     def posterior(self, task: Task | None = None) -> Posterior:
         """The family's posterior, for the build's first task or another one of its tasks."""

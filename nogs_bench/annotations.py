@@ -120,7 +120,7 @@ def _read_folder(folder: Path) -> tuple[str, dict[str, np.ndarray]]:
     for file in files:
         try:
             tables.append(pq.read_table(file, columns=wanted, partitioning=None))
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise NogsError(f"{file} is damaged or lacks a column of {wanted}: {error}") from error
         missing = set(wanted) - set(tables[-1].column_names)
         if missing:

@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 from nogs_bench.artefact import replacing
 from nogs_bench.errors import NogsError
+from nogs_bench.repairs import repaired
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
+
+
+class Damaged(NogsError):
+    """A file that is no checkpoint, or not as it was written."""
 
 
 def save_checkpoint(path: Path, state: Mapping[Any, Any]) -> None:
@@ -60,10 +65,25 @@ def load_checkpoint(path: Path) -> dict[Any, Any]:
             raise ValueError("checksum")
         state = _decode(record["tree"], tensors)
     except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
-        raise NogsError(f"{path} is damaged or no checkpoint; delete it and run again") from error
+        raise Damaged(f"{path} is damaged or no checkpoint; delete it and run again") from error
     if not isinstance(state, dict):
-        raise NogsError(f"{path} is damaged or no checkpoint; delete it and run again")
+        raise Damaged(f"{path} is damaged or no checkpoint; delete it and run again")
     return state
+
+
+def resumed(path: Path) -> dict[Any, Any] | None:
+    """What `save_checkpoint` wrote to `path`; None if there is nothing, or nothing sound.
+
+    A damaged checkpoint is deleted, and a line says so: the work begins again.
+    """
+    if not path.is_file():
+        return None
+    try:
+        return load_checkpoint(path)
+    except Damaged:
+        path.unlink()
+        repaired([path], "was damaged: that work begins again")
+        return None
 
 
 def _encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

@@ -14,12 +14,15 @@ from typing import Any
 from nogs_bench.configs import difference
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Crew, Executor, open_executor
 from nogs_bench.images import data_folder
+from nogs_bench.imagestore import sweep_store
 from nogs_bench.jobs import Job, Place
 from nogs_bench.model import load_model
 from nogs_bench.packing import discard_finished, pack
-from nogs_bench.pool import Watch, do_all
+from nogs_bench.pool import Watch, do_all, do_all_by
 from nogs_bench.progress import progress_bars
+from nogs_bench.repairs import sweep
 from nogs_bench.result import RunConfig, load_result
 from nogs_bench.scoring import Scores, score_runs
 from nogs_bench.stacking import why_not
@@ -47,6 +50,8 @@ def evaluate(
     maps: str | Path | None = None,
     together: int | None = None,
     tasks: str | Sequence[str] | None = None,
+    executor: str | Executor = "local",
+    ray_address: str | None = None,
 ) -> Scores:
     """Train `model` on `task` once for each method and seed, and score these runs.
 
@@ -80,6 +85,9 @@ def evaluate(
       of a model that cannot be stacked are trained one by one, and a line on standard error says
       why.
 
+    - `executor`: who trains: `"local"`, processes of this machine, `"ray"`, a Ray cluster's workers
+      (all see the folder `out`), or an `Executor`. `ray_address`: see `build`.
+
     Raises `NogsError` at bad input, before anything is trained.
     """
     wanted = Wanted(
@@ -95,18 +103,28 @@ def evaluate(
         keypoints=keypoints,
         data=data_folder(data),
     )
-    place = Place(model=model, images="", out=str(out), device=choose_device(device))
+    place = Place(
+        model=model, images="", out=str(Path(out).absolute()), device=choose_device(device)
+    )
     names = [task] if tasks is None else task_names(tasks)
     images: dict[str, Any] = {}
     studies = [study_of(name, wanted, images) for name in names]
-    processes = _workers(workers, place.device, names)
+    crew = None
+    if executor != "local":
+        named = Crew(workers, place.device, ray_address)
+        crew = open_executor(executor, named) if isinstance(executor, str) else executor
+    processes = _workers(workers, place.device, names) if crew is None else crew.workers
     configs = [run.config for study in studies for run in study.runs]
     todo = [study for study in (_remaining(study, Path(out)) for study in studies) if study.runs]
+    _sweep(place)
     if todo:
         most = _together(together, model, todo)
         with _packed(todo, place, processes, most) as jobs, progress_bars() as bars:
-            do_all(jobs, processes, place.checkpoints, _watch(bars, jobs))
-        _tidy(place)
+            if crew is None:
+                do_all(jobs, processes, place.checkpoints, _watch(bars, jobs))
+            else:
+                do_all_by(crew, jobs, _watch(bars, jobs))
+    _tidy(place)
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
 
 
@@ -131,8 +149,17 @@ def _remaining(study: Study, out: Path) -> Study:
     return replace(study, runs=tuple(run for run in study.runs if not _finished(out, run.config)))
 
 
+def _sweep(place: Place) -> None:
+    """Remove what a killed call left half written, unless another call is at work there."""
+    if sweep_store(place.checkpoints):
+        for folder in (Path(place.out), place.checkpoints, place.pretrained):
+            sweep(folder.glob(".*"))
+
+
 def _tidy(place: Place) -> None:
     """Remove what only unfinished work needs."""
+    if not place.checkpoints.is_dir():
+        return
     for log in place.checkpoints.glob("*.log"):
         log.unlink()
     discard_finished(place)

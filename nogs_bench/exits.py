@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +15,7 @@ from typer.core import TyperGroup
 
 from nogs_bench.errors import NogsError
 
-FAILED, INTERRUPTED = 1, 130
+FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
 # What is the matter with the user's machine rather than with this package.
 ENVIRONMENT = {
     errno.EACCES: "check its permissions or give another folder",
@@ -30,16 +32,35 @@ ENVIRONMENT = {
 
 
 class Interrupted(Exception):
-    """Ctrl-C in a command that can go on later; the message says what was kept."""
+    """A signal to a command that can go on later; the message says what was kept."""
+
+    status = INTERRUPTED
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it before it kills; it ends things as Ctrl-C does."""
 
 
 @contextmanager
 def keeping(kept: str) -> Iterator[None]:
-    """Say what was kept if the block is interrupted; the same command goes on from there."""
+    """Say what was kept if SIGINT or SIGTERM stops the block; the same command goes on from it."""
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough
+        raise Terminated
+
+    main = threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGTERM, stop) if main else None
     try:
         yield
     except KeyboardInterrupt as error:
-        raise Interrupted(f"{kept}; the same command goes on from there") from error
+        stopped = Interrupted(f"{kept}; the same command goes on from there")
+        if isinstance(error, Terminated):
+            stopped.status = TERMINATED
+        raise stopped from error
+    finally:
+        if main:
+            signal.signal(signal.SIGTERM, before)
 
 
 class Commands(TyperGroup):
@@ -51,7 +72,7 @@ class Commands(TyperGroup):
         except NogsError as error:
             raise _exit(f"error: {error}", FAILED) from error
         except Interrupted as error:
-            raise _exit(f"interrupted: {error}", INTERRUPTED) from error
+            raise _exit(f"interrupted: {error}", error.status) from error
         except KeyboardInterrupt as error:
             raise _exit("interrupted", INTERRUPTED) from error
         except OSError as error:

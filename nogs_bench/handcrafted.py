@@ -10,6 +10,7 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
+from nogs_bench.npy import read_array
 from nogs_bench.randomness import derive
 from nogs_bench.task import Task
 
@@ -71,16 +72,12 @@ def read_keypoints(path: Path, task: Task, count: int) -> np.ndarray:
     Row i is training image i. Raises `NogsError`, with the row, unless n is at least `count`, k at
     least T, and all lie within the image or are NaN. Nothing is unpickled.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise NogsError(f"{path} cannot be read as a .npy file of numbers: {error}") from error
-    fits = isinstance(array, np.ndarray) and array.ndim == 3 and array.dtype.kind in "iuf"
+    array = read_array(path)
+    fits = array.ndim == 3 and array.dtype.kind in "iuf"
     if not fits or len(array) < count or array.shape[1] < task.T or array.shape[2] != 2:
-        got = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
         raise NogsError(
             f"{path}: keypoints of {task.name} must be numbers (n, {task.T} or more, 2) with n at "
-            f"least {count}, the annotated images; got {got}"
+            f"least {count}, the annotated images; got {array.dtype} {array.shape}"
         )
     outside = ~np.isnan(array) & ~((array >= 0) & (array <= task.image_size))
     if outside.any():

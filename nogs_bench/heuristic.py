@@ -54,7 +54,10 @@ def first_step_map(task: Task, where: str | Path | None = None) -> np.ndarray:
         source, first = _first_of_folder(folder)
     else:
         source, first = f"{where} (Hub)", load(where, "maps")["train"][0]["epe_map"]
-    epe = np.asarray(first, np.float64)
+    try:
+        epe = np.asarray(first, np.float64)
+    except (ValueError, TypeError) as error:
+        raise NogsError(f"{source}: a map is no array of numbers; build it again") from error
     if epe.shape != (task.T, *task.grid.shape):
         raise NogsError(
             f"{source}: maps of {task.name} have shape {(task.T, *task.grid.shape)}, got "
@@ -85,5 +88,5 @@ def _first_of_folder(folder: Path) -> tuple[str, Any]:
         column = batch.column(0)
         # `datasets` writes Array3D as an extension of lists.
         return str(files[0]), getattr(column, "storage", column).to_pylist()[0]
-    except (pa.ArrowException, OSError, StopIteration, IndexError) as error:
+    except (pa.ArrowException, OSError, ValueError, StopIteration, IndexError) as error:
         raise NogsError(f"{files[0]} is damaged or lacks the column 'epe_map': {error}") from error

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from nogs_bench.errors import NogsError
+from nogs_bench.store import fetched, is_url
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,14 @@ class Sampler(Protocol):
 
 
 def data_folder(data: str | Path | None) -> Path | None:
-    """`data` as a path that exists, or None. Raises `NogsError` if it does not exist."""
+    """`data` as a path that exists, or None; a place in a store is copied to this machine first.
+
+    Raises `NogsError` if it does not exist.
+    """
     if data is None:
         return None
+    if is_url(data):
+        return fetched(str(data))
     path = Path(data)
     if not path.is_dir():
         raise NogsError(f"--data {path} is not a folder; give the folder that holds the images")

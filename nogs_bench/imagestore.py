@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
+from nogs_bench.lock import locked
+from nogs_bench.npy import read_array
+from nogs_bench.repairs import repaired
+
+PREFIX, LOCK = "images-", "lock"
 
 
 @contextmanager
@@ -21,7 +28,10 @@ def shared_images(splits: Mapping[str, LabelledImages], parent: Path) -> Iterato
     Images that are memory-mapped from a file already are not copied: their place is noted.
     """
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=parent, prefix="images-") as name:
+    with (
+        tempfile.TemporaryDirectory(dir=parent, prefix=PREFIX) as name,
+        locked(Path(name, LOCK), "a new folder is in use"),
+    ):
         for split, rows in splits.items():
             place = _place(rows.images)
             if place is None:
@@ -32,16 +42,34 @@ def shared_images(splits: Mapping[str, LabelledImages], parent: Path) -> Iterato
         yield Path(name)
 
 
+def sweep_store(parent: Path) -> bool:
+    """Remove stores whose process was killed. Whether no other process has one there."""
+    stores = [path for path in sorted(parent.glob(f"{PREFIX}*")) if path.is_dir()]
+    left = [path for path in stores if not _in_use(path)]
+    for path in left:
+        shutil.rmtree(path)
+    repaired(left, "left by a call that was killed: removed")
+    return len(left) == len(stores)
+
+
+def _in_use(store: Path) -> bool:
+    try:
+        with locked(store / LOCK, str(store)):
+            return False
+    except NogsError:
+        return True
+
+
 def open_split(folder: Path, split: str) -> LabelledImages:
     """A split of the store: memory-mapped, and written to only in the process's own copy."""
     # The mode "c" makes arrays that torch accepts as writable without a copy.
-    noted, labels = folder / f"{split}.images.json", np.load(folder / f"{split}.labels.npy")
+    noted, labels = folder / f"{split}.images.json", read_array(folder / f"{split}.labels.npy")
     if noted.is_file():
         place = json.loads(noted.read_text())
         shape = tuple(place["shape"])
-        images = np.memmap(place["file"], np.uint8, "c", place["offset"], shape)
+        images: np.ndarray = np.memmap(place["file"], np.uint8, "c", place["offset"], shape)
     else:
-        images = np.load(folder / f"{split}.images.npy", mmap_mode="c", allow_pickle=False)
+        images = read_array(folder / f"{split}.images.npy", "c")
     return LabelledImages(images, labels)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from nogs_bench.artefact import PROVENANCE, digest_file, read_provenance
 from nogs_bench.errors import NogsError
 from nogs_bench.hub import hub_errors, is_offline, require_hub
+from nogs_bench.store import fetched, is_url
 from nogs_bench.task import TASKS, Task, get_task
 
 OWNER = "nogs"
@@ -86,9 +87,11 @@ def load(
 
 
 def _find(name: str | Path) -> Path | str:
-    """The folder, or the name on the Hub."""
+    """The folder (a copy of it, if it is in a store), or the name on the Hub."""
     import nogs_bench.tasks  # noqa: F401  (fills the registry)
 
+    if is_url(name):
+        return fetched(str(name))
     if Path(name).is_dir():
         return Path(name)
     if str(name) not in TASKS.names():
@@ -142,7 +145,7 @@ def _download(name: str, config: str | None, revision: str | None, streaming: bo
         if not streaming:
             _check_digests(folder, config, name)
         elif (folder / PROVENANCE).is_file():
-            recorded = read_provenance(folder).get("files", {})
+            recorded = _recorded(folder)
             found = HfApi().get_paths_info(name, files, repo_type="dataset", revision=commit)
             for file in found:
                 large = getattr(file, "lfs", None)  # the Hub digests those alone
@@ -192,13 +195,21 @@ def _check_digests(folder: Path, config: str | None, name: str) -> None:
     """
     if not (folder / PROVENANCE).is_file():
         return
-    recorded = read_provenance(folder).get("files", {})
+    recorded = _recorded(folder)
     for file in _files(folder / CARD, config, name):
         path = folder / file
         if file in recorded and path.is_file():
             _require_digest(str(path), digest_file(path), recorded[file])
         elif file in recorded:
             raise NogsError(f"{path} is missing; build or download the dataset again")
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """sha256 of each file, as the folder's provenance has them."""
+    recorded = read_provenance(folder).get("files", {})
+    if not isinstance(recorded, dict):
+        raise NogsError(f"{folder / PROVENANCE} is damaged; build or download the dataset again")
+    return recorded
 
 
 def _require_digest(what: str, found: str, recorded: str) -> None:

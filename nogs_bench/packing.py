@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from nogs_bench.artefact import digest_json
+from nogs_bench.checkpoint import resumed
 from nogs_bench.jobs import Job, Place, RunPlan
 from nogs_bench.runstate import saved_runs
 from nogs_bench.task import TASKS
@@ -31,7 +32,7 @@ def pack(
     weights = {
         run.pretrained: run
         for run in runs
-        if run.pretrained and not (place.pretrained / f"{run.pretrained}.safetensors").is_file()
+        if run.pretrained and resumed(place.pretrained / f"{run.pretrained}.safetensors") is None
     }
     return [
         job
@@ -56,10 +57,11 @@ def _stage(stage: str, runs: list[RunPlan], place: Place, workers: int, most: in
 
 
 def saved(stage: str, place: Place) -> list[tuple[Path, int, list[str]]]:
-    """The checkpoints of a stage: path, iteration, keys of the runs in it."""
+    """The sound checkpoints of a stage: path, iteration, keys of the runs in it."""
     folder = place.pretrained if stage == "pretraining" else place.checkpoints
     end = ".unfinished.safetensors" if stage == "pretraining" else ".safetensors"
-    return [(path, *saved_runs(path)) for path in sorted(folder.glob(f"*{end}"))]
+    read = [(path, saved_runs(path)) for path in sorted(folder.glob(f"*{end}"))]
+    return [(path, *held) for path, held in read if held is not None]
 
 
 def discard_finished(place: Place) -> None:

@@ -8,6 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Any
 import torch
 
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Executor, single_thread
 from nogs_bench.jobs import Job
+from nogs_bench.scheduling import DEATHS
 from nogs_bench.work import do
 
 # (job, iterations done, a few words or "") -> None
@@ -29,7 +32,8 @@ def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
     With one worker they are done in this process. On the CPU, a process computes on one thread:
     the networks are small, and results do not depend on how many cores there are. What workers
     print goes to files in `logs`.
-    Raises `NogsError` if a job fails or a worker dies; the other workers are then stopped.
+    A worker that dies is replaced, and its job done again from its checkpoint. Raises `NogsError`
+    if a job fails, or its worker dies `DEATHS` times; the other workers are then stopped.
     """
     if workers > 1:
         _Pool(jobs, min(workers, len(jobs)), logs, watch).run()
@@ -41,6 +45,31 @@ def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
             do(job, lambda done, note, job=job: watch(job, done, note))  # type: ignore[misc]
     finally:
         torch.set_num_threads(threads)
+
+
+def do_all_by(executor: Executor, jobs: Sequence[Job], watch: Watch) -> None:
+    """Do all `jobs` with an executor's workers: all pre-training first, then all runs."""
+    for stage in ("pretraining", "run"):
+        some = [job for job in jobs if job.stage == stage]
+        for place, note in executor.run(_doing, [job.as_json() for job in some]):
+            watch(some[place], some[place].steps, note)
+
+
+def _doing() -> Callable[[dict[str, Any]], str]:
+    return _do_alone
+
+
+def _do_alone(item: dict[str, Any]) -> str:
+    """Do a job in an executor's worker; gives the last words of its report."""
+    job, last = Job.from_json(item), ""
+    single_thread(job.place.device)
+
+    def report(done: int, note: str) -> None:
+        nonlocal last
+        last = note or last
+
+    do(job, report)
+    return last
 
 
 class _Worker:
@@ -93,9 +122,9 @@ class _Pool:
         self.messages: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
         logs.mkdir(parents=True, exist_ok=True)
         cpu = jobs[0].place.device == "cpu"
-        self.workers = [
-            _Worker(logs / f"worker-{number}.log", cpu, self.messages) for number in range(workers)
-        ]
+        self.deaths: Counter[int] = Counter()
+        self.hire = lambda number: _Worker(logs / f"worker-{number}.log", cpu, self.messages)
+        self.workers = [self.hire(number) for number in range(workers)]
 
     def run(self) -> None:
         try:
@@ -135,12 +164,21 @@ class _Pool:
         raise NogsError(f"{message}; the traceback is in {worker.log}" if log else message)
 
     def _ended(self, worker: _Worker) -> None:
-        code = worker.process.wait()
-        what = f" while it did {worker.job.label}" if worker.job else ""
-        raise NogsError(
-            f"a worker process died (exit code {code}){what}; see {worker.log}; the same command "
-            "resumes"
-        )
+        code, job = worker.process.wait(), worker.job
+        what = f" while it did {job.label}" if job else ""
+        self.deaths[id(job)] += 1
+        if self.deaths[id(job)] >= DEATHS:
+            raise NogsError(
+                f"a worker process died (exit code {code}){what}, {DEATHS} times; see "
+                f"{worker.log}; the same command resumes"
+            )
+        print(f"a worker died (exit code {code}){what}; it is done again", file=sys.stderr)
+        worker.stop()
+        place = self.workers.index(worker)
+        self.workers[place] = self.hire(place)
+        if job is not None:
+            self.waiting.insert(0, job)
+        self._hand_out()
 
 
 HANDLERS: dict[str, Callable[..., None]] = {

@@ -19,6 +19,7 @@ import numpy as np
 from nogs_bench.artefact import digest_file
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages, data_folder
+from nogs_bench.npy import read_array
 
 RECORD = "prepared.json"
 
@@ -131,6 +132,6 @@ def open_array(path: Path) -> np.ndarray:
     """A .npy file, memory-mapped, written to only in the process's own copy; never unpickled."""
     try:
         # Not the mode "r", whose arrays torch does not accept without a copy.
-        return np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise NogsError(f"{path} cannot be read ({error}); prepare the images again") from error
+        return read_array(path, "c")
+    except NogsError as error:
+        raise NogsError(f"{error}; prepare the images again") from error

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
+from nogs_bench.checkpoint import resumed, save_checkpoint
 from nogs_bench.errors import NogsError
 from nogs_bench.metrics import quality
 from nogs_bench.randomness import derive
@@ -130,13 +130,13 @@ class RunState:
 
     def resume(self) -> None:
         """Take up the checkpoint if there is one. `NogsError` if it lacks one of the runs."""
-        paths = [path for path in (self.path, self.earlier) if path is not None and path.is_file()]
-        if not paths:
+        found = ((path, resumed(path)) for path in (self.path, self.earlier) if path is not None)
+        path, state = next((pair for pair in found if pair[1] is not None), (None, None))
+        if state is None:
             return
-        state = load_checkpoint(paths[0])
         held = state.get("runs", {})
         if any(member.key not in held for member in self.members):
-            raise NogsError(f"{paths[0]} belongs to another run; delete it or choose another --out")
+            raise NogsError(f"{path} belongs to another run; delete it or choose another --out")
         own = [held[member.key] for member in self.members]
         parts = [run["parts"] for run in own]
         whole = whole_of(parts, SHARED) if self.stacked else parts[0]
@@ -156,10 +156,10 @@ class RunState:
         self.iteration, self._past = state["iteration"], own[0]["seconds"]
 
 
-def saved_runs(path: Path) -> tuple[int, list[str]]:
-    """How far the runs of a checkpoint have come, and their keys."""
-    state = load_checkpoint(path)
-    return state.get("iteration", 0), list(state.get("runs", {}))
+def saved_runs(path: Path) -> tuple[int, list[str]] | None:
+    """How far the runs of a checkpoint have come, and their keys; None if it was damaged."""
+    state = resumed(path)
+    return None if state is None else (state.get("iteration", 0), list(state.get("runs", {})))
 
 
 def _lay_out(optimiser: torch.optim.Optimizer) -> None:

@@ -16,6 +16,7 @@ from nogs_bench.images import LabelledImages
 from nogs_bench.imagestore import shared_images
 from nogs_bench.jobs import Place, RunPlan
 from nogs_bench.methods import METHODS, Method
+from nogs_bench.store import fetched, is_url
 from nogs_bench.supervision import Material, make_sequences, supervising
 from nogs_bench.task import TASKS, Task, TrainingProtocol, get_task, override, register_task
 
@@ -138,6 +139,8 @@ def _of_task(where: str | Path | None, task: str) -> str | None:
     if where is None:
         return None
     path = str(where).replace("{task}", task)
+    if is_url(path):
+        path = str(fetched(path))
     inside = Path(path, task)
     return str(inside) if inside.is_dir() else path
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -18,7 +20,7 @@ REPORT_SECONDS = 0.2
 
 
 def main() -> None:
-    """Work until the input ends."""
+    """Work until the input ends, which ends a job that is not done too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that `finally` is honoured
     with os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8") as out:
@@ -27,8 +29,19 @@ def main() -> None:
         def send(event: str, **content: object) -> None:
             out.write(json.dumps({"event": event, **content}) + "\n")
 
-        for line in sys.stdin:
+        lines: queue.Queue[str | None] = queue.Queue()
+        threading.Thread(target=_read, args=(lines,), daemon=True).start()
+        while (line := lines.get()) is not None:
             _do(line, send)
+
+
+def _read(lines: queue.Queue[str | None]) -> None:
+    """Pass on the input. It ends before the parent's signal only if the parent was killed: a worker
+    that is at a job has nobody to do it for."""
+    for line in sys.stdin:
+        lines.put(line)
+    lines.put(None)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _do(line: str, send: Callable[..., None]) -> None:

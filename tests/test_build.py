@@ -66,21 +66,23 @@ def test_calibration_is_that_of_uniform_glimpses(built, tmp_path):
 
 def test_a_build_that_was_stopped_gives_the_same_bytes(built, tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "SHARD", 7)
-    work, done = shards._work, []
+    work, done = shards._annotate, []
 
-    def stop_in_the_third(start):
+    def stop_in_the_third(load, shard):
         if len(done) == 2:
             raise KeyboardInterrupt
-        done.append(start)
-        return work(start)
+        done.append(shard.start)
+        return work(load, shard)
 
-    monkeypatch.setattr(shards, "_work", stop_in_the_third)
+    monkeypatch.setattr(shards, "_annotate", stop_in_the_third)
     with pytest.raises(KeyboardInterrupt):
         quick(tmp_path / "corner", posterior="bank")
     assert not (tmp_path / "corner" / "README.md").exists()
     shard = next((tmp_path / "corner" / ".build").glob("*/*.safetensors"))
     shard.write_bytes(shard.read_bytes()[:100])
-    monkeypatch.setattr(shards, "_work", lambda start: done.append(start) or work(start))
+    monkeypatch.setattr(
+        shards, "_annotate", lambda load, shard: done.append(shard.start) or work(load, shard)
+    )
     quick(tmp_path / "corner", posterior="bank")
     assert sorted(done) == [0, 0, 7, 14, 21, 28]
     assert files(tmp_path / "corner") == files(built)

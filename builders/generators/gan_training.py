@@ -15,7 +15,7 @@ from torch.nn.functional import relu
 
 from nogs_bench.artefact import digest_json
 from nogs_bench.builders.generators.gan_network import GanDiscriminator, GanGenerator, GanSizes
-from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
+from nogs_bench.checkpoint import resumed, save_checkpoint
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.progress import progress_bars
@@ -67,8 +67,9 @@ def train_gan(
     what = {"sizes": asdict(sizes), "training": asdict(settings), "images": images.digest()}
     checkpoint = path.with_name(f".{path.stem}.checkpoint{path.suffix}")
     run = _Run(sizes, settings, images, seed, torch.device(device))
-    if checkpoint.exists():
-        run.restore(load_checkpoint(checkpoint), digest_json(what), checkpoint)
+    state = resumed(checkpoint)
+    if state is not None:
+        run.restore(state, digest_json(what), checkpoint)
     with progress_bars() as bars:
         bar = bars.add_task("GAN", total=settings.steps, completed=run.step, note="")
         while run.step < settings.steps:

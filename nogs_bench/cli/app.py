@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,8 +19,14 @@ app = typer.Typer(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Data = Annotated[Path | None, typer.Option("--data", help="Folder of the task's images.")]
+Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, ...")]
+
+Executor = Annotated[str, typer.Option(help="Who does the work: local or ray.")]
+RayAddress = Annotated[
+    str | None,
+    typer.Option(help="Of a Ray cluster [default: RAY_ADDRESS, or one that is started]."),
+]
 
 
 @app.callback(invoke_without_command=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Json, app, print_json
+from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, app, print_json
 from nogs_bench.exits import keeping
 
 
@@ -46,7 +46,7 @@ def prepare(
 @app.command()
 def build(
     task: Annotated[str, typer.Argument(help="A task's name, FILE.py:NAME, or 'celeba-hq-*'.")],
-    out: Annotated[Path, typer.Option(help="The dataset folder to write.")],
+    out: Annotated[Path | None, typer.Option(help="The dataset folder to write.")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="How many to annotate.")] = None,
     data: Data = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -60,7 +60,15 @@ def build(
         str | None, typer.Option(help="Generator of the bank's images, docs/generators.md.")
     ] = None,
     bank_images: Annotated[int | None, typer.Option(min=1, help="How many of them.")] = None,
+    executor: Executor = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Annotating processes.")] = None,
+    ray_address: RayAddress = None,
+    part: Annotated[
+        str | None, typer.Option(help="NUMBER/COUNT: annotate a part, beside other such calls.")
+    ] = None,
+    store: Annotated[
+        str | None, typer.Option(help="Keep all that is finished there too, as s3://BUCKET/FOLDER.")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
     samples: Annotated[int | None, typer.Option(min=1, help="Completions an estimate.")] = None,
@@ -74,9 +82,37 @@ def build(
     without_images: Annotated[
         bool, typer.Option("--without-images", help="Leave the images out of the dataset.")
     ] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what it would make and cost, and do nothing.")
+    ] = False,
+    rates: Annotated[
+        Path | None, typer.Option(help="For --plan: a file that benchmarks/rates.py wrote.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Annotate images with near-optimal glimpse sequences and write a dataset folder."""
+    if plan:
+        from nogs_bench.builders.estimate import estimate_build
+
+        estimate = estimate_build(
+            task,
+            rates,
+            folds,
+            workers or 1,
+            posterior=posterior,
+            images=images,
+            bank=bank,
+            bank_images=bank_images,
+            criterion=criterion,
+            search=search,
+            completion=completion,
+            samples=samples,
+            observed=observed,
+        )
+        _show_plan(estimate, as_json)
+        return
+    if out is None:
+        raise typer.BadParameter("give the folder to write", param_hint="--out")
     with keeping(f"finished stages are kept in {out / '.build'}"):
         from nogs_bench.builders.build import build as run
 
@@ -92,7 +128,11 @@ def build(
             completion=completion,
             bank=bank,
             bank_images=bank_images,
+            executor=executor,
             workers=workers,
+            ray_address=ray_address,
+            part=part,
+            store=store,
             threads=threads,
             device=device,
             with_images=not without_images,
@@ -101,6 +141,9 @@ def build(
             precision=precision,
             folds=folds,
         )
+        if part is not None:
+            typer.echo(f"part {part} of {folder} is done; without --part, the dataset is written")
+            return
         if "*" in task:
             made = sorted(path.parent for path in folder.glob("*/provenance.json"))
             # The folder may hold more than this build made.
@@ -117,6 +160,16 @@ def build(
         for path, record in zip(folders, records, strict=True):
             print_tables(quality_table(record))
             typer.echo(f'{path} is ready: nogs_bench.load("{path}")')
+
+
+def _show_plan(estimate: Any, as_json: bool) -> None:
+    if as_json:
+        print_json(estimate.as_json())
+    else:
+        from nogs_bench.plan_tables import estimate_tables
+        from nogs_bench.tables import print_tables
+
+        print_tables(*estimate_tables(estimate))
 
 
 @app.command("import-released")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Json, app, print_json
+from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, app, print_json
 from nogs_bench.exits import keeping
 
 
@@ -41,7 +41,9 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),
     data: Data = None,
     device: Device = "auto",
+    executor: Executor = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
+    ray_address: RayAddress = None,
     together: Annotated[
         int | None, typer.Option(min=1, help="Most runs that a process trains at once.")
     ] = None,
@@ -67,7 +69,9 @@ def evaluate(
             out=out,
             data=data,
             device=device,
+            executor=executor,
             workers=workers,
+            ray_address=ray_address,
             together=together,
         )
     _show_scores(scores, as_json)

@@ -1,0 +1,182 @@
+"""What one worker does a second in each part of a build: `nogs-bench build --plan` reckons with it.
+
+    python benchmarks/rates.py [--device cpu] [--out builders/rates.json]
+
+Random weights; one thread of a CPU, in processor time, or one GPU, in wall-clock time. Networks and
+images are those of the package's tasks. Prints the file, and last one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nogs_bench.annotations import SHIPPED
+from nogs_bench.builders.avp import Avp, _batches, _loss
+from nogs_bench.builders.completion import Completions
+from nogs_bench.builders.epe import CRITERIA, StepEpe
+from nogs_bench.builders.generators.stylegan_network import StyleGanNetwork
+from nogs_bench.builders.lockstep import Evaluator
+from nogs_bench.builders.pca import Pca
+from nogs_bench.builders.posterior import prepare
+from nogs_bench.builders.rates import Rates, image_name
+from nogs_bench.builders.retrieval import Retrieval
+from nogs_bench.builders.roles import Roles
+from nogs_bench.builders.search import load_searches
+from nogs_bench.images import LabelledImages
+from nogs_bench.task import Task, get_task
+
+TASKS = ("celeba-hq-male", "cub-200", "fashion-mnist", "cluttered-digits", "cluttered-fashion")
+TOKENS = "tokens:vit_tiny_patch16_224"
+STYLEGAN_256 = (512, 512, 512, 512, 256, 128, 64)
+REPEATS = 3
+
+
+def timed(work: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
+    """Median seconds, after one that is not counted."""
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    seconds = []
+    for _ in range(repeats + 1):
+        start = clock()
+        work()
+        if device != "cpu":
+            torch.cuda.synchronize()
+        seconds.append(clock() - start)
+    return float(np.median(seconds[1:]))
+
+
+def noise(task: Task, count: int) -> LabelledImages:
+    rng = np.random.default_rng(0)
+    shape = (count, task.channels, task.image_size, task.image_size)
+    labels = [rng.integers(len(label.classes), size=count) for label in task.labels]
+    return LabelledImages(rng.integers(256, size=shape, dtype=np.uint8), np.stack(labels, axis=1))
+
+
+def network(task: Task, device: str) -> tuple[float, float]:
+    """Posteriors, and training images, a second."""
+    avp = Avp(task).to(device)
+    heavy = task.image_size > 100
+    count, pairs = (20, 64) if heavy else (200, 4096)
+    batch = min(task.avp.batch_size, 8) if heavy and device == "cpu" else task.avp.batch_size
+    small = replace(task, avp=replace(task.avp, batch_size=batch, warmup=0.0))
+    images = noise(task, max(count, 2 * batch))
+    roles = Roles(images, np.arange(1), images, lambda epoch: images, images, {})
+    optimizer = torch.optim.AdamW(avp.train().parameters(), fused=True)
+
+    def step() -> None:
+        (one,) = islice(_batches(small, roles, 0, 0, device), 1)
+        optimizer.zero_grad(set_to_none=True)
+        _loss(avp, one, None, 0).backward()
+        optimizer.step()
+
+    training = batch / timed(step, device)
+    rng = np.random.default_rng(1)
+    prefix = torch.from_numpy(rng.integers(task.grid.cells, size=(1, 2))).expand(count, -1)
+    with torch.inference_mode():
+        shown = torch.from_numpy(images.images[:count]).to(device)
+        prepared = prepare(avp.freeze(), shown, prefix.to(device))
+        rows = torch.from_numpy(rng.integers(count, size=pairs)).to(device)
+        cells = torch.from_numpy(rng.integers(task.grid.cells, size=pairs)).to(device)
+        posteriors = pairs / timed(lambda: prepared.log_posterior(rows, cells), device)
+    return posteriors, training
+
+
+def retrieval(task: Task, copies: int = 20_000) -> tuple[float, float]:
+    """Images that the proposal, and the exact comparison, get through a second, for a glimpse."""
+    rng, settings = np.random.default_rng(0), task.annotation
+    distinct = noise(task, 500)
+    bank = LabelledImages(np.tile(distinct.images, (copies // 500, 1, 1, 1)), np.zeros((copies, 1)))
+    basis = rng.standard_normal((settings.components, distinct.images[0].size), np.float32) / 300
+    latents = rng.standard_normal((copies, settings.components), np.float32)
+    zero = np.float32(0)
+    pca = Pca(np.full(basis.shape[1], 0.5, np.float32), basis, latents, zero, zero)
+    one = Retrieval(bank, task.grid, settings, pca)
+    query = one.query(bank.images[7])
+    query.observe(0)
+    cells = iter(range(1, 100))
+    proposed = timed(lambda: query.observe(next(cells)), "cpu")
+    seen = len(query.cells)
+    exact = timed(lambda: query.draw(settings.samples, np.random.default_rng(1)), "cpu") / seen
+    moves = len(settings.proposal_shifts) ** 2 * len(one.reversals)
+    return copies * moves / proposed, settings.retrieved * len(settings.shifts) ** 2 / exact
+
+
+def shares() -> dict[str, float]:
+    """Of cells x completions that each search computes.
+
+    Racing: in the sequences of `cluttered-digits` that come with the package. The others: at a step
+    of CelebA-HQ's, t = 3, of 200 random completions and random weights.
+    """
+    base = get_task("celeba-hq-male")
+    task = replace(base, avp=replace(base.avp, network=TOKENS))
+    evaluator = Evaluator(Avp(task).freeze(), CRITERIA["entropy"], 0)
+    images, rng = noise(task, task.annotation.samples), np.random.default_rng(2)
+    found = {"exhaustive": 1.0, "racing": shipped("cluttered-digits", "racing")}
+    for name in ("halving", "coarse-to-fine"):
+        nowhere = np.empty(0, np.int64)
+        drawn = Completions(images.images, images.labels, 1.0, 1.0, nowhere, nowhere.astype(bool))
+        step = StepEpe(drawn, rng.integers(task.grid.cells, size=2), (0,), task.grid.cells)
+        _, (count,) = evaluator.search(load_searches()[name], [step], task.grid.shape)
+        found[name] = count / task.grid.cells / len(images)
+    return found
+
+
+def shipped(name: str, search: str) -> float:
+    record = json.loads((SHIPPED / name / "provenance.json").read_text())
+    settings = record["made_by"]["stages"]["sequences"]["config"]
+    assert settings["search"] == search
+    task = get_task(name)
+    every = record["annotated"] * (task.T - 1) * task.grid.cells * settings["samples"]
+    return float(record["made_by"]["evaluations"] / every)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--device", default="cpu")
+    arguments.add_argument("--out", type=Path)
+    given = arguments.parse_args()
+    torch.set_num_threads(1)
+    device = given.device
+    name = platform.machine() if device == "cpu" else torch.cuda.get_device_name()
+    capability = torch.backends.cpu.get_cpu_capability()
+    rates = Rates(
+        f"one thread, {name}, {capability}" if device == "cpu" else name,
+        "cpu" if device == "cpu" else "gpu",
+        searches=shares(),
+    )
+    tasks = [get_task(task) for task in TASKS]
+    tasks.append(replace(tasks[0], avp=replace(tasks[0].avp, network=TOKENS)))
+    for task in tasks:
+        key = image_name(task.avp.network, task)
+        rates.posteriors[key], rates.training[key] = network(task, device)
+        print(f"{key}: {rates.posteriors[key]:,.0f} posteriors/s", flush=True)
+    proposal, exact = retrieval(tasks[0])
+    matrix = torch.rand(2048, 2048, device=device)
+    product = 2048**3 / timed(lambda: matrix @ matrix, device)
+    stylegan = StyleGanNetwork(STYLEGAN_256, 512).eval().to(device)
+    w = torch.rand(2, 2 * len(STYLEGAN_256), 512, device=device)
+    layers = [torch.rand(2, 1, size, size, device=device) for size in stylegan.noise_sizes]
+    with torch.inference_mode():
+        made = 2 / timed(lambda: stylegan.synthesise(w, layers), device)
+    rates.generators["stylegan"] = made
+    rates = replace(rates, proposal=proposal, exact=exact, multiply_adds=product)
+    record = json.loads(
+        json.dumps(asdict(rates)), parse_float=lambda text: float(f"{float(text):.4g}")
+    )
+    if given.out:
+        given.out.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps(record, indent=1))
+    print(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main()

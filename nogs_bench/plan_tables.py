@@ -27,11 +27,12 @@ def estimate_tables(estimate: BuildEstimate) -> list[Table]:
         stages.add_row(
             stage.stage, f"{stage.shards:,}", _size(stage.bytes), _span(stage.hours), lost
         )
-    stages.add_row("all", "", _size(estimate.bytes), _span(estimate.hours), "")
+    more = "more than " if estimate.unknown else ""
+    stages.add_row("all", "", _size(estimate.bytes), f"{more}{_span(estimate.hours)}", "")
     stages.caption = (
-        f"rates of {estimate.hardware}; {estimate.workers:,} workers: {_span(estimate.days)} days; "
-        f"losing a node of {estimate.workers_a_node}: at most {_hours(estimate.lost_hours)} hours "
-        "of work"
+        f"rates of {estimate.hardware}; {estimate.workers:,} workers: {more}{_span(estimate.days)} "
+        f"days; losing a node of {estimate.workers_a_node}: at most "
+        f"{_hours(estimate.lost_hours)} hours of work"
     )
     return [stages]
 

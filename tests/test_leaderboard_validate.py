@@ -42,7 +42,7 @@ LEAVES: dict[str, list[Any]] = {
     "hyperparameters.iterations": [*NUMBERS, 1_900],
     "hyperparameters.batch_size": [*NUMBERS, 65],
     "hyperparameters.learning_rate": NUMBERS,
-    "hyperparameters.evaluation_period": [*NUMBERS, 50],
+    "hyperparameters.evaluation_period": [*NUMBERS, 49],
     "hyperparameters.supervised_share": [*NUMBERS, 1.01],
     "hyperparameters.pretraining": [None, 3, [], {}],
     "hyperparameters.pretraining.iterations": [*NUMBERS, 1],

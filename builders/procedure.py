@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.epe import StepEpe
 from nogs_bench.builders.plan import BuildPlan
+from nogs_bench.builders.posteriors import POSTERIORS
 from nogs_bench.builders.search import Ask, Found, Problem, Steps
 from nogs_bench.builders.stages import Stages
 from nogs_bench.errors import NogsError
@@ -43,18 +44,17 @@ def lay_open(
     build: Path,
     index: int,
     prefix: np.ndarray,
-    posterior: str = "avp",
     task: str | Task | None = None,
 ) -> Procedure:
     """Draw completions of an annotated image anew, and evaluate a few of them at every cell.
 
     - `record`: of the dataset; `build`: the folder that it was built in.
     - `index`: the image's number in the training split; `prefix`: int64 cells, the glimpses taken.
-    - `posterior`, `task`: what `build` was called with.
+    - `task`: as `build` was called with it.
 
     Raises `NogsError` if the build's files are gone, or it was built of generated images or folds.
     """
-    stages = _stages(record, build, posterior, task)
+    stages = _stages(record, build, task)
     kept = load_file(stages.files["bank"])
     rows = np.flatnonzero(kept["annotated_numbers"] == index)
     if not len(rows):
@@ -81,9 +81,7 @@ def _files(record: Mapping[str, Any], build: Path) -> dict[str, Path]:
     }
 
 
-def _stages(
-    record: Mapping[str, Any], build: Path, posterior: str, task: str | Task | None
-) -> Stages:
+def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> Stages:
     """The stages that the record names, found again; none is made."""
     files = _files(record, build)
     if not files:
@@ -101,14 +99,14 @@ def _stages(
         name: tuple(config[name]) if isinstance(config[name], list) else config[name]
         for name in known
     }
-    annotation = Annotation(**values)
+    spec = replace(get_task(task or record["task"]), annotation=Annotation(**values))
     plan = BuildPlan(
-        spec=replace(get_task(task or record["task"]), annotation=annotation),
+        spec=spec,
         out=build,
         images=None,
         data=None,
         seed=made["first-step"]["seed"],
-        posterior=posterior,
+        posterior=_posterior(made["posterior"]["stage"], spec),
         criterion=None,
         search=None,
         threads=1,
@@ -116,6 +114,14 @@ def _stages(
         precision=config["precision"],
     )
     return Stages(plan, files, dict(made))
+
+
+def _posterior(stage: str, task: Task) -> str:
+    """The posterior whose file is called `stage`."""
+    names = [name for name in POSTERIORS.names() if POSTERIORS[name].steps(task)[-1].stage == stage]
+    if not names:
+        raise NogsError(f"no posterior makes a file called {stage!r}; install what registers it")
+    return names[0]
 
 
 def _look(annotator: Annotator, image: np.ndarray, index: int, prefix: np.ndarray) -> Procedure:

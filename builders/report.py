@@ -56,7 +56,6 @@ def report(
     images: str | Path | bool | None = None,
     task: str | Task | None = None,
     build: str | Path | None = None,
-    posterior: str = "avp",
 ) -> Path:
     """Write one self-contained HTML page about a dataset folder; it makes no requests.
 
@@ -69,9 +68,8 @@ def report(
 
     - `out`: the page; default: `report.html` in the folder.
     - `images`, `task`: as `nogs_bench.load` has them, for a dataset that has no images.
-    - `build`, `posterior`: the folder that the dataset was built in, with which posterior: shows
-      the choice of a second glimpse from completions on (figure 7). Default: `folder`, if the
-      build's files are there.
+    - `build`: the folder that the dataset was built in: shows the choice of a second glimpse from
+      completions on (figure 7). Default: `folder`, if the build's files are there.
 
     **Returns** the page's path. Raises `NogsError` if the folder is not whole or has no sequence,
     or the build's files are gone.
@@ -82,7 +80,7 @@ def report(
     if build is not None or is_open(data.record, folder):
         first = data.grid.pixel_to_index(data.glimpses[0, :1])
         place = Path(build or folder)
-        procedure = lay_open(data.record, place, int(data.index[0]), first, posterior, task)
+        procedure = lay_open(data.record, place, int(data.index[0]), first, task)
     page = Path(out) if out else folder / "report.html"
     with tempfile.TemporaryDirectory() as name:
         body = "\n".join(_sections(folder, data, procedure, Path(name)))

@@ -26,6 +26,12 @@ from tiny import corner_task
 KINDS = ["local", "ray"]
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Ray's workers import from where the driver is: not from the checkout, but what is tested."""
+    monkeypatch.chdir(tmp_path)
+
+
 def executor(kind):
     if kind == "ray":
         pytest.importorskip("ray")

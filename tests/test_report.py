@@ -149,11 +149,14 @@ def test_a_browser_draws_the_page_without_scrolling_aside(
     assert "<title>true,true</title>" in done.stdout, done.stderr[-500:]
 
 
-def test_a_step_of_algorithm_1_is_shown_as_the_build_took_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("posterior", ["avp", "bank"])
+def test_a_step_of_algorithm_1_is_shown_as_the_build_took_it(
+    tmp_path: Path, posterior: str
+) -> None:
     """With as many completions shown as there are, their mean is the map that the build wrote."""
     task = corner_task()
     few = replace(task, annotation=replace(task.annotation, samples=4, first_samples=4))
-    folder = build(few, tmp_path / "d", images=3, workers=1, device="cpu")
+    folder = build(few, tmp_path / "d", images=3, workers=1, device="cpu", posterior=posterior)
     rows, maps = load(folder, split="train[:1]")[0], load(folder, "maps", split="train[:1]")[0]
     first = few.grid.pixel_to_index(np.array(rows["glimpses"])[:1])
     shown = lay_open(read_provenance(folder), folder, 0, first, task=few)

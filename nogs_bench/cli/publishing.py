@@ -93,9 +93,8 @@ def report(
     build: Annotated[
         Path | None, typer.Option(help="Folder that it was built in, to show a step of it.")
     ] = None,
-    posterior: Annotated[str, typer.Option(help="What the build's --posterior was.")] = "avp",
 ) -> None:
     """Write one HTML page about a dataset: its sequences, quality, calibration and cost."""
     from nogs_bench.builders.report import report as run
 
-    typer.echo(f"{run(folder, out, images or join_images, task, build, posterior)} is ready")
+    typer.echo(f"{run(folder, out, images or join_images, task, build)} is ready")

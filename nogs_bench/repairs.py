@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-# What `artefact.replacing` calls its temporary files.
+# What safetensors calls its temporary files, and `artefact.replacing` its own.
+SAFETENSORS = re.compile(r"\.tmp[A-Za-z0-9]{6}")
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}(?P<suffix>(\.\w+)?)")
 
 
@@ -30,5 +31,7 @@ def sweep(paths: Iterable[Path]) -> None:
 
 
 def _temporary(name: str) -> bool:
+    if SAFETENSORS.fullmatch(name):
+        return True
     found = TEMPORARY.fullmatch(name)
     return found is not None and Path(found["name"]).suffix == found["suffix"]

@@ -102,8 +102,8 @@ def killed_again_and_again(victims, call: str, kills: int) -> None:
 
 
 def test_a_few_kills(victims):
-    killed_again_and_again(victims, "build", 4)
-    killed_again_and_again(victims, "evaluate", 4)
+    killed_again_and_again(victims, "build", 2)
+    killed_again_and_again(victims, "evaluate", 2)
 
 
 @pytest.mark.slow

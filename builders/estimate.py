@@ -202,4 +202,6 @@ def estimate_build(
         **{"images": None, "criterion": None, "search": None} | settings,
     )
     check_names(plan)
-    return estimate(plan, read_rates(rates and Path(rates)), folds, workers, workers_a_node)
+    return estimate(
+        plan, read_rates(Path(rates) if rates else None), folds, workers, workers_a_node
+    )

@@ -71,8 +71,9 @@ class Annotations:
             raise NogsError(f"{name}: an expected posterior entropy is negative or NaN")
         task.grid.pixel_to_index(self.glimpses)
         order = np.argsort(self.index)
-        pick = [None if a is None else a[order] for a in (self.epe, self.maps)]
-        return Annotations(self.index[order], self.glimpses[order], *pick)
+        epe = None if self.epe is None else self.epe[order]
+        maps = None if self.maps is None else self.maps[order]
+        return Annotations(self.index[order], self.glimpses[order], epe, maps)
 
 
 def features(task: Task, images: bool) -> Any:

@@ -8,7 +8,7 @@ added to the linear map. Equal to the whole network up to rounding.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -104,7 +104,7 @@ class Windows(nn.Module):
         self.register_buffer("place", torch.from_numpy(place), persistent=False)
 
     @staticmethod
-    def fits(network: nn.Module) -> bool:
+    def fits(network: nn.Module) -> TypeGuard[nn.Sequential]:
         """Whether a frozen network is such a `Sequential`, and its convolutions plain ones."""
         kinds = [type(layer) for layer in network] if isinstance(network, nn.Sequential) else []
         if nn.Flatten not in kinds[2:-1]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from nogs_bench.embedders import ConvEmbedder
 from nogs_bench.registry import Registry
@@ -88,7 +90,20 @@ class MappedStack(Stack):
             return functional_call(self._call, held, (method, *arguments), options)
 
         held = {f"model.{name}": value for name, value in _held(self.members).items()}
-        return vmap(alone, randomness="error")(held, *tensors)
+        with _plain_attention():
+            return vmap(alone, randomness="error")(held, *tensors)
+
+
+@contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Attention out of operations that vmap has rules for, not by PyTorch's fused ones."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _conv_embedder(self: ConvEmbedder, patch: Tensor) -> Tensor:

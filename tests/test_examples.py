@@ -10,6 +10,7 @@ import nogs_bench
 from nogs_bench.errors import NogsError
 from nogs_bench.model import load_model, location_parameters
 from nogs_bench.result import load_results
+from nogs_bench.stacking import why_not
 from tiny import corner_task
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -49,6 +50,12 @@ def test_the_transformer_s_location_network_is_its_own() -> None:
     task = corner_task()
     net = load_model(TRANSFORMER).build(task, 0)
     assert {name.split(".")[0] for name in location_parameters(net, task)} == {"locator"}
+
+
+def test_the_transformer_s_runs_are_computed_together() -> None:
+    task, fast = corner_task(), torch.backends.mha.get_fastpath_enabled()
+    assert why_not(lambda seed: load_model(TRANSFORMER).build(task, seed), task) is None
+    assert torch.backends.mha.get_fastpath_enabled() == fast
 
 
 def test_the_timm_example_wants_a_timm_backbone() -> None:

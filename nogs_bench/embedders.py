@@ -17,6 +17,7 @@ from nogs_bench.task import Task
 # (task, units, what follows the name's colon) -> module from patches (n, c, g, g) to (n, units)
 EmbedderFactory = Callable[[Task, int, str], nn.Module]
 EMBEDDERS: Registry[EmbedderFactory] = Registry("embedder", group="nogs_bench.embedders")
+LARGEST_INPUT = 4096
 
 
 def make_embedder(spec: str, task: Task, units: int) -> nn.Module:
@@ -59,15 +60,20 @@ class TimmEmbedder(nn.Module):
     """Any timm backbone's pooled features, then a linear layer.
 
     `timm:NAME` starts from random weights, `timm:NAME@FILE.safetensors` from local ones. Glimpses
-    smaller than the backbone takes (its fixed input size, else 32 pixels) are enlarged linearly.
-    Raises `NogsError` if timm has no such backbone or the weights do not load.
+    smaller than the backbone's input (its fixed size, else 32 pixels) are enlarged linearly;
+    `timm:NAME/16` and `timm:NAME/16@FILE.safetensors` make the input 16 pixels.
+    Raises `NogsError` if timm has no such backbone, it does not take that size, or the weights do
+    not load.
     """
 
     def __init__(self, task: Task, units: int, argument: str):
         super().__init__()
         import timm
 
-        name, _, weights = argument.partition("@")
+        whole, _, weights = argument.partition("@")
+        name, _, size = whole.partition("/")
+        if size and not (size.isdecimal() and 0 < int(size) <= LARGEST_INPUT):
+            raise NogsError(f"the input of {name} is {size!r} pixels; write timm:{name}/16")
         if not timm.is_model(name):
             raise NogsError(f"timm has no backbone {name!r}; write the embedder as timm:NAME")
         if weights and not (weights.endswith(".safetensors") and Path(weights).is_file()):
@@ -81,14 +87,26 @@ class TimmEmbedder(nn.Module):
             raise NogsError(f"weights {weights} do not fit timm's {name}: {error}") from error
         config = backbone.pretrained_cfg
         fixed: int = config["input_size"][-1] if config.get("fixed_input_size") else 0
-        self.backbone = backbone
-        self.size = fixed or max(32, task.glimpse_size)
+        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.size = int(size) if size else fixed or max(32, task.glimpse_size)
+        if size:
+            _check_size(self.backbone, torch.zeros(2, task.channels, self.size, self.size), name)
         self.linear = nn.Linear(backbone.num_features, units)
 
     def forward(self, patch: Tensor) -> Tensor:
         if patch.shape[-1] != self.size:
             patch = functional.interpolate(patch, (self.size, self.size), mode="bilinear")
-        return self.linear(self.backbone(patch))
+        return self.linear(self.backbone(patch.contiguous(memory_format=torch.channels_last)))
+
+
+def _check_size(backbone: nn.Module, patch: Tensor, name: str) -> None:
+    """Raise `NogsError` if a backbone does not take such patches."""
+    try:
+        with torch.no_grad():
+            backbone.eval()(patch)
+    except (RuntimeError, AssertionError) as error:
+        raise NogsError(f"timm's {name} does not take {patch.shape[-1]} pixels: {error}") from error
+    backbone.train()
 
 
 # Output channels of VGG-16's first 12 convolutions, all but its last; "M" is a 2 x 2 max pool.

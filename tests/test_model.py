@@ -97,6 +97,19 @@ def test_a_timm_backbone_embeds_with_random_or_local_weights(tmp_path):
         make_embedder("conw", task, 5)
 
 
+def test_a_timm_backbone_is_given_glimpses_of_the_size_that_is_asked_for():
+    seen = []
+    for spec in ("timm:test_resnet", "timm:test_resnet/16"):
+        embedder = make_embedder(spec, CORNER, 5)
+        embedder.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
+        embedder(torch.rand(2, 1, 4, 4))
+    assert [tuple(shape) for shape in seen] == [(2, 1, 32, 32), (2, 1, 16, 16)]
+    with pytest.raises(NogsError, match="test_convnext does not take 8 pixels"):
+        make_embedder("timm:test_convnext/8", CORNER, 5)
+    with pytest.raises(NogsError, match="'big' pixels; write timm:test_resnet/16"):
+        make_embedder("timm:test_resnet/big", CORNER, 5)
+
+
 def test_what_is_wrong_with_a_model_is_said():
     class NoClassify(nn.Module):
         start = look = locate = HardAttentionNet.start

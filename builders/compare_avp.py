@@ -11,6 +11,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nogs_bench.artefact import Provenance, write_json
 from nogs_bench.builders.avp import Avp, seconds_per_epoch, validate_avp
@@ -41,6 +42,8 @@ class AvpMeasure:
     - `whole`: evaluations a second of `log_posterior`, which is given whole sequences.
     - `judged_entropy`, `judged_cross_entropy`: nats, t = 1 .. T, of the first network compared,
       along sequences that this one chose; empty where none were asked for.
+    - `judged_error`: nats, standard errors of the differences of `judged_cross_entropy` to the
+      first network's own, paired by image.
     """
 
     network: str
@@ -53,6 +56,7 @@ class AvpMeasure:
     whole: float
     judged_entropy: tuple[float, ...] = ()
     judged_cross_entropy: tuple[float, ...] = ()
+    judged_error: tuple[float, ...] = ()
 
 
 def compare_avp(
@@ -108,14 +112,21 @@ def compare_avp(
         return [measure for measure, _ in made]
     judge = Judge(task, roles, made[0][1], sequences, seed, device)
     judged = [judge.judged(avp) for _, avp in made]
+    own = judged[0]["cross_entropy"]
     return [
         replace(
             measure,
-            judged_entropy=tuple(rows["entropy"]),
-            judged_cross_entropy=tuple(rows["cross_entropy"]),
+            judged_entropy=tuple(rows["entropy"].mean(0).tolist()),
+            judged_cross_entropy=tuple(rows["cross_entropy"].mean(0).tolist()),
+            judged_error=tuple(standard_error(rows["cross_entropy"] - own).tolist()),
         )
         for (measure, _), rows in zip(made, judged, strict=True)
     ]
+
+
+def standard_error(values: Tensor) -> Tensor:
+    """float (T,): of the means of float (n, T) over n; zeros for one row."""
+    return values.std(0, correction=min(1, len(values) - 1)) / len(values) ** 0.5
 
 
 def _trained(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.completion import Completion, fit_completion
-from nogs_bench.builders.posterior import Posterior, along
+from nogs_bench.builders.posterior import Posterior, along_each
 from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.shards import SHARD
 from nogs_bench.task import Task
@@ -31,9 +32,9 @@ class Judge:
             task.annotation.completion, task, roles.bank, seed, device
         )
 
-    def judged(self, posterior: Posterior) -> dict[str, list[float]]:
-        """Lists over t = 1 .. T, of the sequences that `posterior` chooses, as `along` has them of
-        the judge: `entropy` and `cross_entropy` in nats, `accuracy`."""
+    def judged(self, posterior: Posterior) -> dict[str, Tensor]:
+        """float32 (images, T), of the sequences that `posterior` chooses, as `along_each` has them
+        of the judge: `entropy` and `cross_entropy` in nats, `accuracy`."""
         annotator = Annotator(self.task, posterior, self.completion, self.seed, self.device)
         images, first = self.shown.images, annotator.first_step()
         parts = [
@@ -42,4 +43,4 @@ class Judge:
         ]
         cells = np.concatenate([part.cells[:, 0] for part in parts])
         labels = self.shown.labels[:, self.task.target]
-        return along(self.posterior, images, labels, cells, self.device)
+        return along_each(self.posterior, images, labels, cells, self.device)

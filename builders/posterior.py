@@ -100,7 +100,19 @@ def along(
     cells: np.ndarray,
     device: torch.device | str = "cpu",
 ) -> dict[str, list[float]]:
-    """How good a posterior is along given sequences of glimpses.
+    """How good a posterior is along given sequences of glimpses: means of `along_each`, lists."""
+    each = along_each(posterior, images, labels, cells, device)
+    return {name: values.mean(0).tolist() for name, values in each.items()}
+
+
+def along_each(
+    posterior: Posterior,
+    images: np.ndarray,
+    labels: np.ndarray,
+    cells: np.ndarray,
+    device: torch.device | str = "cpu",
+) -> dict[str, Tensor]:
+    """How good a posterior is along each of given sequences of glimpses.
 
     **Arguments**
 
@@ -108,17 +120,17 @@ def along(
     - `labels`: int64 (n,), the target's true classes.
     - `cells`: int64 (n, T).
 
-    **Returns** lists over t = 1 .. T: `cross_entropy`, of the true labels (nats); `entropy`, what
-    the posterior claims (nats); `accuracy`.
+    **Returns** float32 (n, T), t = 1 .. T: `cross_entropy`, of the true labels (nats); `entropy`,
+    what the posterior claims (nats); `accuracy`, 0 or 1.
     """
-    rows: dict[str, list[float]] = {"cross_entropy": [], "entropy": [], "accuracy": []}
+    rows: dict[str, list[Tensor]] = {"cross_entropy": [], "entropy": [], "accuracy": []}
     truth = torch.from_numpy(labels)
     seen, taken = torch.from_numpy(images), torch.from_numpy(cells)
     for t in range(1, cells.shape[1] + 1):
         chunks = zip(seen.split(ALONG_ROWS), taken[:, :t].split(ALONG_ROWS), strict=True)
         parts = [posterior.log_posterior(x.to(device), c.to(device)).cpu() for x, c in chunks]
         log = torch.cat(parts)
-        rows["cross_entropy"].append(-log.gather(1, truth[:, None]).mean().item())
-        rows["entropy"].append(torch.special.entr(log.exp()).sum(1).mean().item())
-        rows["accuracy"].append((log.argmax(1) == truth).float().mean().item())
-    return rows
+        rows["cross_entropy"].append(-log.gather(1, truth[:, None])[:, 0])
+        rows["entropy"].append(torch.special.entr(log.exp()).sum(1))
+        rows["accuracy"].append((log.argmax(1) == truth).float())
+    return {name: torch.stack(values, dim=1) for name, values in rows.items()}

@@ -141,10 +141,14 @@ def judged_table(measures: Sequence[AvpMeasure]) -> Table:
     """Sequences that networks of the posterior chose, as the first one sees them."""
     judge = measures[0].network
     table = empty_table(
-        f"Sequences, judged by {judge}", "chosen by", "entropy, nats", "cross-entropy, nats"
+        f"Sequences, judged by {judge}",
+        "chosen by",
+        "entropy, nats",
+        "cross-entropy, nats",
+        "± of the difference",
     )
     for each in measures:
-        rows = (each.judged_entropy, each.judged_cross_entropy)
+        rows = (each.judged_entropy, each.judged_cross_entropy, each.judged_error)
         table.add_row(each.network, *(" ".join(f"{value:.3f}" for value in row) for row in rows))
     return table
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from nogs_bench.builders import compare_avp as module
 from nogs_bench.builders.avp import Avp
-from nogs_bench.builders.compare_avp import compare_avp, speeds
+from nogs_bench.builders.compare_avp import compare_avp, speeds, standard_error
 from nogs_bench.errors import NogsError
 from tiny import corner_task
 
@@ -41,6 +42,7 @@ def test_the_first_network_judges_what_the_others_choose(tmp_path, monkeypatch):
     found = compare_avp(task, ["conv", LOCAL], 12, tmp_path, device="cpu", sequences=20)
     for each in found:
         assert len(each.judged_entropy) == len(each.judged_cross_entropy) == task.T
+    assert found[0].judged_error == (0,) * task.T
     own, other = (each.judged_entropy for each in found)
     assert own[0] < np.log(4) - 0.2
     assert own[0] <= other[0] + 1e-6
@@ -98,3 +100,10 @@ def test_too_few_images_are_said(tmp_path):
     task = replace(task, avp=replace(task.avp, batch_size=1000))
     with pytest.raises(NogsError, match="fewer than a batch"):
         compare_avp(task, ["conv"], out=tmp_path / "out", device="cpu")
+
+
+def test_the_standard_error_is_that_of_the_mean():
+    """Of 1, 2, 6: variance 7, so (7 / 3) ** 0.5."""
+    values = torch.tensor([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]])
+    np.testing.assert_allclose(standard_error(values), [(7 / 3) ** 0.5, 0], rtol=1e-6)
+    assert standard_error(values[:1]).tolist() == [0, 0]

@@ -36,7 +36,8 @@ def evaluate(
         str | None, typer.Option(help="Dataset of EPE maps [default: as --sequences].")
     ] = None,
     embedder: Annotated[
-        str | None, typer.Option(help="conv, timm:NAME, vgg16-12:FILE.safetensors, ...")
+        str | None,
+        typer.Option(help="conv, timm:NAME, timm:NAME/16, vgg16-12:FILE.safetensors, ..."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),
     data: Data = None,

@@ -1,6 +1,6 @@
 """What annotation costs, and whether the cheap way chooses as the dear one does.
 
-    python benchmarks/annotation.py [--builds DIR] [--images 20] [--avp tokens:vit_tiny_patch16_224]
+    python benchmarks/annotation.py [--builds DIR] [--first 100] [--images 20]
 
 One thread. **Cost**: one location at CelebA-HQ's setting (224 x 224, 2,500 cells, 16 x 16 glimpses,
 t = 3, 200 completions of a bank of 20,000, random weights). The exhaustive DenseNet-121 pipeline is
@@ -180,12 +180,15 @@ def annotator_of(
     return made, work.first, chosen
 
 
-def regrets(name: str, folder: Path, images: int, **settings: Any) -> dict[str, Any]:
+def regrets(
+    name: str, folder: Path, first_image: int, images: int, **settings: Any
+) -> dict[str, Any]:
     """How far above the least EPE the chosen cells are, t = 2 .. T, and what they cost."""
     annotator, first, task = annotator_of(name, folder, 0, **settings)
-    train = task.source.load("train").images[100 : 100 + images]
+    numbers = range(first_image, first_image + images)
+    train = task.source.load("train").images[list(numbers)]
     start = time.process_time()
-    made = annotator.annotate(train, range(100, 100 + images), first)
+    made = annotator.annotate(train, numbers, first)
     seconds = (time.process_time() - start) / images
     found: list[float] = []
     bounds: list[float] = []
@@ -268,6 +271,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--builds", default="nogs")
     arguments.add_argument("--images", type=int, default=20)
+    arguments.add_argument("--first", type=int, default=100, help="number of the first image")
     arguments.add_argument("--samples", type=int)
     arguments.add_argument("--search")
     arguments.add_argument("--cost-search", default="coarse-to-fine")
@@ -280,7 +284,7 @@ def main() -> None:
     print("\nChosen cells against ten times the completions")
     settings = {"search": given.search, "samples": given.samples}
     result["regrets"] = {
-        task: regrets(task, Path(given.builds) / task, given.images, **settings)
+        task: regrets(task, Path(given.builds) / task, given.first, given.images, **settings)
         for task in given.tasks.split(",")
         if task
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -18,6 +20,7 @@ from nogs_bench.task import get_task
 
 TASK = get_task("cluttered-digits")
 FOLDER = SHIPPED / TASK.name
+REBUILT = 300
 
 
 def test_shipped_sequences_are_the_tasks() -> None:
@@ -47,16 +50,20 @@ def test_the_shipped_card_is_right_in_every_field() -> None:
 
 @pytest.mark.slow
 def test_the_committed_builder_makes_the_shipped_sequences_again(tmp_path: Path) -> None:
-    """Byte for byte where torch and the CPU's instructions are those that made them.
-
-    Elsewhere sums round differently, and near-ties of the search fall otherwise.
+    """The first 300, to the last bit where torch and the CPU's instructions are those that made
+    them. Elsewhere sums round differently, and near-ties of the search fall otherwise.
     """
-    rebuilt = build(TASK.name, tmp_path / TASK.name, with_images=False, device="cpu")
+    rebuilt = build(TASK.name, tmp_path / TASK.name, REBUILT, with_images=False, device="cpu")
     made_on = json.loads((FOLDER / "provenance.json").read_text())["made_by"]["environment"]
     here = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability()}
     if {name: made_on[name] for name in here} == here:
         for name in ("annotations/train.parquet", "maps/train.parquet"):
-            assert (rebuilt / name).read_bytes() == (FOLDER / name).read_bytes(), name
+            assert _annotated(rebuilt / name) == _annotated(FOLDER / name), name
     shipped, again = load_annotations(TASK), load_annotations(TASK, rebuilt)
-    np.testing.assert_array_equal(shipped.index, again.index)
-    assert shipped.epe.mean(0) == pytest.approx(again.epe.mean(0), abs=0.05)
+    np.testing.assert_array_equal(shipped.index[:REBUILT], again.index)
+    assert shipped.epe[:REBUILT].mean(0) == pytest.approx(again.epe.mean(0), abs=0.05)
+
+
+def _annotated(path: Path) -> list[dict[str, Any]]:
+    """The rows of the first `REBUILT` images."""
+    return pq.read_table(path).slice(0, REBUILT).to_pylist()

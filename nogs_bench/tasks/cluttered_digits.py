@@ -138,7 +138,7 @@ TRAINING = Training(
 CLUTTERED_DIGITS = register_task(
     Task(
         name="cluttered-digits",
-        version=2,
+        version=3,
         family="cluttered-digits",
         description="A handwritten digit among clutter, 28 x 28 grey, five 6 x 6 glimpses",
         channels=1,
@@ -176,13 +176,11 @@ CLUTTERED_DIGITS = register_task(
             images=ANNOTATABLE,
             bank_images=60_000,
             criterion="cross-entropy",
-            search="racing",
-            samples=2_000,
+            search="rematch",
+            samples=8_000,
             components=0,
             effective_samples=200.0,
             observed="pasted",
-            # As the shipped sequences were made: rounding decides where cells are nearly as good.
-            together=False,
         ),
         licence="Apache-2.0",
         images_licence="CC-BY-4.0",

@@ -129,7 +129,7 @@ def _pool(name: str, data: Path | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 TRAINING = Training(
-    supervised=ANNOTATABLE,
+    supervised=1_500,
     supervision_reduction="mean",
     location_gradient=True,
     evaluation_period=250,
@@ -148,25 +148,27 @@ CLUTTERED_FASHION = register_task(
         splits=SPLITS,
         source=ClutteredFashion(),
         training=TRAINING,
-        # Lengths and targets are provisional until the study has run RAM on the task.
+        # `pretrained`: the highest whole percent that each of RAM's five runs reaches. `scratch` is
+        # provisional: the study has not run it.
         protocols=(
             TrainingProtocol(
                 "pretrained",
-                iterations=8_000,
-                target_accuracy=0.50,
-                pretraining=Pretraining(iterations=8_000, learning_rate=1e-3),
+                iterations=6_000,
+                target_accuracy=0.57,
+                pretraining=Pretraining(iterations=6_000, learning_rate=1e-3),
                 training=replace(
                     TRAINING,
                     learning_rate=1e-3,
                     supervision_reduction="sum",
                     supervised_share=0.5,
+                    evaluation_period=100,
                 ),
             ),
             TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.45),
         ),
-        # Strides as the grid's: a glimpse is five by five whole outputs of the first layer.
+        # Wide steps: nearly as good as finer ones at a third of their cost (docs/results.md).
         avp=AvpTraining(
-            "local:24k2s2-48k2s2-96k3s2p1-256",
+            "local:32k4s4-64k3s2p1-256",
             epochs=20,
             batch_size=256,
             learning_rate=2e-3,

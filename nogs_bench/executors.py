@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from threadpoolctl import threadpool_limits
+
 from nogs_bench.errors import NogsError
 from nogs_bench.registry import Registry
 
@@ -68,8 +70,9 @@ def open_executor(name: str, crew: Crew) -> Executor:
 
 
 def single_thread(device: str) -> None:
-    """Let torch compute on one thread, on a CPU: threads that wait for each other are slower, and
-    sums must not depend on how many there are."""
+    """Let numpy compute on one thread, and on a CPU torch: threads that wait for each other are
+    slower, and sums must not depend on how many there are."""
+    threadpool_limits(1, "blas")
     if device == "cpu":
         import torch
 

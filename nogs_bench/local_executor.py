@@ -14,6 +14,8 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from nogs_bench.executors import EXECUTORS, Crew, Load
 from nogs_bench.scheduling import Done, Event, Failed, Lost, Ready, Schedule, reasoned
 
@@ -57,14 +59,15 @@ def _local(crew: Crew) -> LocalExecutor:
 
 
 def _run_here(load: Load, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """One after the other; torch computes on as many threads afterwards as before."""
+    """One after the other; torch and numpy compute on as many threads afterwards as before."""
     import torch
 
     threads = torch.get_num_threads()
     try:
-        do = load()
-        for place, item in enumerate(items):
-            yield place, do(item)
+        with threadpool_limits(1, "blas"):
+            do = load()
+            for place, item in enumerate(items):
+                yield place, do(item)
     finally:
         torch.set_num_threads(threads)
 

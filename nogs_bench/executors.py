@@ -7,7 +7,10 @@ number of workers, nor which of them does it, nor how often, can change a byte.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,6 +25,12 @@ Do = Callable[[Any], Any]
 Load = Callable[[], Do]
 """Picklable."""
 
+Watch = Callable[[int, int, str], None]
+"""Is told the place of an item, how far it has come, and a few words or ""."""
+
+TELL_SECONDS = 0.5
+_tell: ContextVar[Callable[[int, str], None]] = ContextVar("tell", default=lambda done, note: None)
+
 
 class Executor(Protocol):
     """Does items with workers of one kind.
@@ -32,9 +41,12 @@ class Executor(Protocol):
     @property
     def workers(self) -> int: ...
 
-    def run(self, load: Load, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(
+        self, load: Load, items: Sequence[Any], watch: Watch | None = None
+    ) -> Iterator[tuple[int, Any]]:
         """Do all `items`; yield the place of each, and what it reported, in the order of their end.
 
+        `watch` hears what items `tell` meanwhile, now and then.
         Items are handed out one by one. One whose worker dies, or that takes far longer than the
         others while a worker is idle, is done again elsewhere. Raises what an item raised, and
         `NogsError` if an item's worker dies again and again.
@@ -67,6 +79,29 @@ def open_executor(name: str, crew: Crew) -> Executor:
     if crew.workers is not None and crew.workers < 1:
         raise NogsError(f"workers must be at least 1, got {crew.workers}")
     return EXECUTORS[name](crew)
+
+
+def tell(done: int, note: str = "") -> None:
+    """Say how far the item at work has come, and will go on from if its worker dies."""
+    _tell.get()(done, note)
+
+
+@contextmanager
+def telling(say: Callable[[int, str], None]) -> Iterator[None]:
+    """Pass on what the item at work tells: words always, else twice a second at most."""
+    last = 0.0
+
+    def seldom(done: int, note: str) -> None:
+        nonlocal last
+        if note or time.monotonic() - last >= TELL_SECONDS:
+            last = time.monotonic()
+            say(done, note)
+
+    before = _tell.set(seldom)
+    try:
+        yield
+    finally:
+        _tell.reset(before)
 
 
 def single_thread(device: str) -> None:

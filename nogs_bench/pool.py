@@ -17,7 +17,7 @@ import torch
 
 from nogs_bench.deaths import Deaths
 from nogs_bench.errors import NogsError
-from nogs_bench.executors import Executor, single_thread
+from nogs_bench.executors import Executor, single_thread, tell
 from nogs_bench.jobs import Job
 from nogs_bench.work import do
 
@@ -50,7 +50,12 @@ def do_all_by(executor: Executor, jobs: Sequence[Job], watch: Watch) -> None:
     """Do all `jobs` with an executor's workers: all pre-training first, then all runs."""
     for stage in ("pretraining", "run"):
         some = [job for job in jobs if job.stage == stage]
-        for place, note in executor.run(_doing, [job.as_json() for job in some]):
+        items = [job.as_json() for job in some]
+
+        def told(place: int, done: int, note: str, some: list[Job] = some) -> None:
+            watch(some[place], done, note)
+
+        for place, note in executor.run(_doing, items, told):
             watch(some[place], some[place].steps, note)
 
 
@@ -66,6 +71,7 @@ def _do_alone(item: dict[str, Any]) -> str:
     def report(done: int, note: str) -> None:
         nonlocal last
         last = note or last
+        tell(done, note)
 
     do(job, report)
     return last

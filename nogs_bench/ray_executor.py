@@ -6,7 +6,9 @@ Actors read and write the same paths as this process: the cluster's nodes share 
 from __future__ import annotations
 
 import os
+import queue
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nogs_bench.errors import NogsError
-from nogs_bench.executors import EXECUTORS, Crew, Load
-from nogs_bench.scheduling import Done, Event, Failed, Lost, Ready, Schedule, reasoned
+from nogs_bench.executors import EXECUTORS, Crew, Load, Watch, telling
+from nogs_bench.scheduling import Done, Event, Failed, Lost, Ready, Schedule, Told, reasoned
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,15 @@ class RayExecutor:
     workers: int
     resources: dict[str, float]
 
-    def run(self, load: Load, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(
+        self, load: Load, items: Sequence[Any], watch: Watch | None = None
+    ) -> Iterator[tuple[int, Any]]:
         import ray
 
         handed = ray.put(load)
         options: dict[str, Any] = {**self.resources, "max_restarts": 0, "max_task_retries": 0}
         actor = ray.remote(**options)(_Actor)
-        schedule = Schedule(lambda: _Handle(actor, handed), _wait, items, self.workers)
+        schedule = Schedule(lambda: _Handle(actor, handed), _wait, items, self.workers, watch)
         yield from schedule.run()
 
 
@@ -84,28 +88,41 @@ class _Actor:
             return Failed(reasoned(error, traceback.format_exc()))
         return Ready()
 
-    def work(self, item: Any) -> Event:
+    def work(self, item: Any) -> Iterator[Event]:
+        """What the item tells, in the end what it reported."""
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        threading.Thread(target=self._do, args=(item, events)).start()
+        event = events.get()
+        while isinstance(event, Told):
+            yield event
+            event = events.get()
+        yield event
+
+    def _do(self, item: Any, events: queue.SimpleQueue[Event]) -> None:
         try:
-            return Done(self.do(item))
+            with telling(lambda done, note: events.put(Told(done, note))):
+                report = self.do(item)
+            events.put(Done(report))
         except Exception as error:
-            return Failed(reasoned(error, traceback.format_exc()))
+            events.put(Failed(reasoned(error, traceback.format_exc())))
 
 
 class _Handle:
-    """An actor, and the answer that it owes."""
+    """An actor, and the answers that it owes: one, or a stream of them."""
 
     def __init__(self, actor: Any, load: Any):
         self.actor = actor.remote(os.getcwd(), sys.path)
         self.answer = self.actor.start.remote(load)
 
     def give(self, item: Any) -> None:
-        self.answer = self.actor.work.remote(item)
+        self.answer = self.actor.work.options(num_returns="streaming").remote(item)
 
     def event(self) -> Event:
         import ray
 
         try:
-            event: Event = ray.get(self.answer)
+            streamed = isinstance(self.answer, ray.ObjectRefGenerator)
+            event: Event = ray.get(next(self.answer) if streamed else self.answer)
         except ray.exceptions.RayTaskError as error:
             return Failed(NogsError(f"a worker cannot do this work: {error.cause!r}"))
         except ray.exceptions.RayError as error:

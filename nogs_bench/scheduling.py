@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from nogs_bench.deaths import Deaths
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Watch
 
 POLL_SECONDS = 1.0
 # An item is done twice if it takes this many times as long as the median, and so many seconds.
@@ -32,6 +33,14 @@ class Worker(Protocol):
 @dataclass(frozen=True)
 class Ready:
     """The worker can be given its first item."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """How far the worker's item has come, and a few words or ""."""
+
+    done: int
+    note: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Lost:
     why: str
 
 
-Event = Ready | Done | Failed | Lost
+Event = Ready | Told | Done | Failed | Lost
 Wait = Callable[[Sequence[Any], float], list[tuple[Any, Event]]]
 """What happened to workers that are getting ready or at work, within so many seconds."""
 
@@ -72,13 +81,14 @@ class Schedule:
     """Items and the workers at them; `run` it once.
 
     - `hire`: makes a worker that will be `Ready`; `wait`: tells what happened.
-    - `most`: workers at once.
+    - `most`: workers at once. - `watch`: see `Executor.run`.
     """
 
     hire: Callable[[], Any]
     wait: Wait
     items: Sequence[Any]
     most: int
+    watch: Watch | None = None
     at_work: dict[Any, tuple[int, float]] = field(default_factory=dict)  # worker: (place, since)
     starting: set[Any] = field(default_factory=set)
     idle: list[Any] = field(default_factory=list)
@@ -88,6 +98,7 @@ class Schedule:
         self.waiting, self.unfinished = deque(range(len(self.items))), set(range(len(self.items)))
         self.deaths = Deaths(self.most)
         self.seconds: list[float] = []
+        self.furthest: dict[int, int] = {}
         try:
             while self.unfinished:
                 self._staff()
@@ -134,6 +145,9 @@ class Schedule:
         return min(late)[1] if late else None
 
     def _take(self, worker: Any, event: Event) -> Iterator[tuple[int, Any]]:
+        if isinstance(event, Told):
+            self._told(self.at_work[worker][0], event)
+            return
         place, since = self.at_work.pop(worker, (None, 0.0))
         self.starting.discard(worker)
         if isinstance(event, Lost):
@@ -150,6 +164,13 @@ class Schedule:
             self.deaths.finish()
             self.seconds.append(time.monotonic() - since)
             yield place, event.report
+
+    def _told(self, place: int, event: Told) -> None:
+        if event.done > self.furthest.get(place, 0):
+            self.furthest[place] = event.done
+            self.deaths.further(place)
+        if self.watch is not None and place in self.unfinished:
+            self.watch(place, event.done, event.note)
 
     def _lost(self, worker: Any, place: int | None, why: str) -> None:
         worker.dismiss()

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from chores import complain, die, die_once, fill_the_disk, hang_once, load
-from nogs_bench import scheduling
+from chores import complain, die, die_once, fill_the_disk, hang_once, load, talk
+from nogs_bench import evaluation, scheduling
 from nogs_bench.builders.build import build
 from nogs_bench.builders.parts import Part, read_part
 from nogs_bench.errors import NogsError
@@ -87,6 +87,18 @@ def test_what_an_item_raises_arrives(kind, tmp_path, fault, kept):
 def test_one_worker_is_this_process(tmp_path):
     assert list(LocalExecutor(1).run(partial(load, tmp_path), [5])) == [(0, 25)]
     assert (tmp_path / "5").read_text().split() == [str(os.getpid())]
+
+
+@pytest.mark.parametrize("kind", ["here", *KINDS])
+def test_what_items_tell_is_heard(kind, tmp_path):
+    heard = []
+    crew = LocalExecutor(1) if kind == "here" else executor(kind)
+    items = [7, 8, 9]
+    found = crew.run(partial(load, tmp_path, talk), items, lambda *told: heard.append(told))
+    assert sorted(found) == [(place, item * item) for place, item in enumerate(items)]
+    for place, item in enumerate(items):
+        told = [(done, note) for at, done, note in heard if at == place]
+        assert told == [(done, f"{done} of {item}") for done in range(1, 4)]
 
 
 def test_unknown_executors_and_counts(tmp_path):
@@ -178,8 +190,16 @@ def test_a_bank_and_folds_by_two_processes_have_the_same_bytes(tmp_path):
 
 
 @pytest.mark.slow
-def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path):
+def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path, monkeypatch):
     pytest.importorskip("ray")
+    heard = []
+    watching = evaluation._watch
+
+    def watch(bars, jobs):
+        shown = watching(bars, jobs)
+        return lambda job, at, note: (heard.append((job.stage, at)), shown(job, at, note))
+
+    monkeypatch.setattr(evaluation, "_watch", watch)
     file = tmp_path / "task.py"
     file.write_text(
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
@@ -189,7 +209,10 @@ def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path):
     settings = {"methods": "ram", "seeds": 2, "device": "cpu", "task": f"{file}:MINE"}
     settings |= {"protocol": "pretrained"}
     evaluate(out=tmp_path / "here", workers=2, **settings)
+    heard.clear()
     evaluate(out=tmp_path / "there", workers=2, executor="ray", **settings)
+    for stage in ("pretraining", "run"):
+        assert {0 < at < 20 for where, at in heard if where == stage} == {True, False}
     names = sorted(path.name for path in (tmp_path / "here").glob("*.json"))
     assert len(names) == 2
     for name in names:

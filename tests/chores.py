@@ -57,3 +57,15 @@ def hang(folder, item):
 def talk(folder, item):
     for done in range(1, 4):
         tell(done, f"{done} of {item}")
+
+
+def slowly(folder, load):
+    """A worker whose items take at least a second, and whose id is a file's name in `folder`."""
+    (folder / str(os.getpid())).touch()
+    doing = load()
+
+    def wait(item):
+        time.sleep(1)
+        return doing(item)
+
+    return wait

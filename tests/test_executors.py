@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import random
+import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from chores import complain, die, die_once, fill_the_disk, hang_once, load, talk
+from chores import complain, die, die_once, fill_the_disk, hang_once, load, slowly, talk
 from nogs_bench import evaluation, scheduling
 from nogs_bench.builders.build import build
 from nogs_bench.builders.parts import Part, read_part
@@ -61,6 +66,54 @@ def test_an_item_that_kills_every_worker_is_given_up(tmp_path, capsys):
     with pytest.raises(NogsError, match=r"died again and again .*exit code -9"):
         outcome("local", tmp_path, die)
     assert 10 <= len((tmp_path / "3").read_text().splitlines()) <= 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_build_whose_workers_are_killed_every_few_seconds(kind, tmp_path, capsys):
+    """One of two, whatever it is at, even getting ready; the bytes are an undisturbed one's."""
+    settings = {"posterior": "bank", "device": "cpu", "images": 240, "bank_images": 100}
+    undisturbed = build(corner_task(), tmp_path / "undisturbed", workers=1, **settings)
+    slow = Slowly(executor(kind), tmp_path / "workers")
+    slow.folder.mkdir()
+    with killing(slow.folder, 3.0) as killed:
+        out = build(corner_task(), tmp_path / "killed", executor=slow, **settings)
+    assert files(out) == files(undisturbed)
+    assert len(killed) >= 3
+    assert capsys.readouterr().err.count("a worker died") >= 3
+
+
+@dataclass(frozen=True)
+class Slowly:
+    """An executor whose workers take their time."""
+
+    executor: object
+    folder: Path
+    workers: int = 2
+
+    def run(self, load, items, watch=None):
+        return self.executor.run(partial(slowly, self.folder, load), items, watch)
+
+
+@contextmanager
+def killing(folder, seconds):
+    """Kill one of the workers that lives every few seconds; gives those killed so far."""
+    killed, over, chance = [], threading.Event(), random.Random(0)
+
+    def kill():
+        while not over.wait(chance.uniform(0.5, 1.5) * seconds):
+            living = [int(path.name) for path in folder.iterdir() if alive(int(path.name))]
+            if living:
+                killed.append(chance.choice(living))
+                os.kill(killed[-1], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("kind", KINDS)

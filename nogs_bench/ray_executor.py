@@ -38,8 +38,12 @@ class RayExecutor:
         handed = ray.put(load)
         options: dict[str, Any] = {**self.resources, "max_restarts": 0, "max_task_retries": 0}
         actor = ray.remote(**options)(_Actor)
-        schedule = Schedule(lambda: _Handle(actor, handed), _wait, items, self.workers, watch)
-        yield from schedule.run()
+        heard = watch is not None
+
+        def hire() -> _Handle:
+            return _Handle(actor, handed, heard)
+
+        yield from Schedule(hire, _wait, items, self.workers, watch).run()
 
 
 @EXECUTORS.register("ray")
@@ -88,34 +92,42 @@ class _Actor:
             return Failed(reasoned(error, traceback.format_exc()))
         return Ready()
 
-    def work(self, item: Any) -> Iterator[Event]:
-        """What the item tells, in the end what it reported."""
+    def work(self, item: Any) -> Event:
+        try:
+            return Done(self.do(item))
+        except Exception as error:
+            return Failed(reasoned(error, traceback.format_exc()))
+
+    def work_and_tell(self, item: Any) -> Iterator[Event]:
+        """What the item tells, and in the end what it reported."""
         events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        threading.Thread(target=self._do, args=(item, events)).start()
+
+        def work() -> None:
+            with telling(lambda done, note: events.put(Told(done, note))):
+                events.put(self.work(item))
+
+        threading.Thread(target=work).start()
         event = events.get()
         while isinstance(event, Told):
             yield event
             event = events.get()
         yield event
 
-    def _do(self, item: Any, events: queue.SimpleQueue[Event]) -> None:
-        try:
-            with telling(lambda done, note: events.put(Told(done, note))):
-                report = self.do(item)
-            events.put(Done(report))
-        except Exception as error:
-            events.put(Failed(reasoned(error, traceback.format_exc())))
-
 
 class _Handle:
-    """An actor, and the answers that it owes: one, or a stream of them."""
+    """An actor, and the answer that it owes; where it is `heard`, a stream of them."""
 
-    def __init__(self, actor: Any, load: Any):
+    def __init__(self, actor: Any, load: Any, heard: bool):
+        self.heard = heard
         self.actor = actor.remote(os.getcwd(), sys.path)
         self.answer = self.actor.start.remote(load)
 
     def give(self, item: Any) -> None:
-        self.answer = self.actor.work.options(num_returns="streaming").remote(item)
+        if self.heard:
+            telling_work = self.actor.work_and_tell.options(num_returns="streaming")
+            self.answer = telling_work.remote(item)
+        else:
+            self.answer = self.actor.work.remote(item)
 
     def event(self) -> Event:
         import ray

@@ -52,13 +52,21 @@ def shards_a_second(out: Path, workers: int) -> float:
 
 
 def actors() -> list[int]:
-    """Process ids of this machine's Ray actors that annotate."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    """Process ids of the Ray actors that this process has, also through others."""
+    found, parents = [], {}
+    for entry in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if entry.read_bytes().startswith(b"ray::_Actor"):
-                found.append(int(entry.parent.name))
-    return found
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            parents[int(entry.name)] = int(stat[1])
+            if (entry / "cmdline").read_bytes().startswith(b"ray::_Actor"):
+                found.append(int(entry.name))
+
+    def ours(process: int) -> bool:
+        while process not in (0, os.getpid()):
+            process = parents.get(process, 0)
+        return process != 0
+
+    return [process for process in found if ours(process)]
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nogs_bench.builders.passes import Here, Passes
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
 from nogs_bench.task import Task
@@ -98,8 +99,17 @@ class CompletionKind(Protocol):
         """
         ...
 
-    def make(self, path: Path, task: Task, bank: LabelledImages, seed: int, device: str) -> None:
-        """Fit to the bank's images and write the file."""
+    def make(
+        self,
+        path: Path,
+        task: Task,
+        bank: LabelledImages,
+        seed: int,
+        device: str,
+        passes: Passes,
+    ) -> None:
+        """Fit to the bank's images and write the file. `passes`: goes over these images, by many
+        workers if there are."""
         ...
 
     def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Completion:
@@ -119,7 +129,7 @@ def fit_completion(
         return kind.open(None, task, bank, device)
     with TemporaryDirectory(prefix="nogs-bench-") as folder:
         path = Path(folder, f"{kind.stage}.safetensors")
-        kind.make(path, task, bank, seed, device)
+        kind.make(path, task, bank, seed, device, Here(bank.images))
         return kind.open(path, task, bank, device)
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from nogs_bench.builders.bank import ROWS
+from nogs_bench.builders.passes import PIECE_PIXELS
 from nogs_bench.builders.pca import (
     EXACT_PIXELS,
     EXTRA_COMPONENTS,
     FIT_IMAGES,
     FLOAT32_LATENTS,
     PASSES,
+    fitting_pieces,
+    pieces_of,
 )
 from nogs_bench.builders.plan import BuildPlan, check_names
 from nogs_bench.builders.rates import Rates, image_name, read_rates
@@ -113,13 +116,17 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
     if settings.completion == "retrieval" and components:
         width = 4 if bank * components <= FLOAT32_LATENTS else 2
         size = bank * components * width + (components + 1) * pixels * 4
+        shards = len(pieces_of(bank, pixels))
         if pixels <= EXACT_PIXELS:
-            products = bank * pixels**2 + 10 * pixels**3
+            products, shards = bank * pixels**2 + 10 * pixels**3, 2 * shards
         else:
             seen = min(bank, FIT_IMAGES)
             products = 2 * PASSES * seen * pixels * (components + EXTRA_COMPONENTS)
+            shards += (1 + PASSES) * len(fitting_pieces(bank, pixels))
+        if bank * pixels <= PIECE_PIXELS:
+            shards = 1
         seconds = _over(products + bank * pixels * components, rates.multiply_adds)
-        yield _row("pca", 1, size, seconds, folds)
+        yield _row("pca", shards, size, seconds, folds)
 
     key = image_name(task.avp.network, task)
     if plan.posterior == "avp":

@@ -24,6 +24,7 @@ from nogs_bench.builders.latent_generator import (
     VaeSettings,
     train_decoder,
 )
+from nogs_bench.builders.passes import Passes
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
@@ -172,7 +173,15 @@ class HmcKind:
         require_pyro()
         return asdict(self.settings) | {"device": device}
 
-    def make(self, path: Path, task: Task, bank: LabelledImages, seed: int, device: str) -> None:
+    def make(
+        self,
+        path: Path,
+        task: Task,
+        bank: LabelledImages,
+        seed: int,
+        device: str,
+        passes: Passes,
+    ) -> None:
         decoder = train_decoder(bank, seed, device, self.settings)
         save_checkpoint(path, {"weights": decoder.state_dict()})
 

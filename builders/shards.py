@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from nogs_bench.artefact import replacing
 from nogs_bench.builders.annotate import Annotator, Sequences
+from nogs_bench.builders.arrays import read_arrays, sound_arrays, write_arrays
 from nogs_bench.builders.search import Found
-from nogs_bench.errors import NogsError
 from nogs_bench.executors import Executor, single_thread
 from nogs_bench.progress import progress_bars
 from nogs_bench.repairs import repaired
@@ -55,29 +51,16 @@ class Shard:
 
     def write(self, made: Sequences) -> None:
         """The file, with a sha256 of its arrays."""
-        arrays = {name: np.ascontiguousarray(getattr(made, name)) for name in FIELDS}
-        with replacing(self.path) as temporary:
-            save_file(arrays, temporary, metadata={"sha256": _digest(arrays)})
+        write_arrays(self.path, {name: getattr(made, name) for name in FIELDS})
         self.mirror.push(self.path)
 
     def read(self, names: Sequence[str] = FIELDS) -> dict[str, np.ndarray]:
         """Some of the arrays. Raises `NogsError` if the file is absent or damaged."""
-        try:
-            with safe_open(self.path, framework="np") as file:
-                return {name: file.get_tensor(name) for name in names}
-        except (OSError, SafetensorError) as error:
-            raise NogsError(
-                f"{self.path} changed while it was read; run the build again"
-            ) from error
+        return read_arrays(self.path, names)
 
     def sound(self) -> bool:
         """Whether the file is there, whole, and as it was written."""
-        try:
-            with safe_open(self.path, framework="np") as file:
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                return (file.metadata() or {}).get("sha256") == _digest(arrays)
-        except (FileNotFoundError, SafetensorError):
-            return False
+        return sound_arrays(self.path)
 
 
 def shard_size(labels: int) -> int:
@@ -149,12 +132,3 @@ def _annotate(work: Work, shard: Shard) -> int:
     rows = slice(shard.start, shard.stop)
     shard.write(work.annotator.annotate(work.images[rows], work.numbers[rows].tolist(), work.first))
     return shard.stop - shard.start
-
-
-def _digest(arrays: Mapping[str, np.ndarray]) -> str:
-    state = hashlib.sha256()
-    for name in sorted(arrays):
-        array = arrays[name]
-        state.update(f"{name} {array.dtype} {array.shape};".encode())
-        state.update(array.data)
-    return state.hexdigest()

@@ -76,7 +76,7 @@ def _prepare_alone(plan: BuildPlan) -> None:
 
 def _prepare(plan: BuildPlan, executor: Executor) -> tuple[Stages, Roles]:
     roles = _roles(plan, executor)
-    return prepare(plan, roles), roles
+    return prepare(plan, roles, executor), roles
 
 
 def _roles(plan: BuildPlan, executor: Executor) -> Roles:

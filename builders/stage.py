@@ -44,7 +44,11 @@ class Workspace:
                 write_json(record, provenance.record(sha256=digest_file(temporary)))
             self.mirror.push(path, record)
         for left in self.folder.glob(f".{path.stem}.*"):
-            shutil.rmtree(left) if left.is_dir() else left.unlink()
+            if left.is_dir():
+                self.mirror.drop(left)
+                shutil.rmtree(left)
+            else:
+                left.unlink()
         return path
 
 

@@ -14,6 +14,7 @@ from nogs_bench.artefact import Provenance
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.bank import bring_bank, open_bank
 from nogs_bench.builders.completion import load_completions
+from nogs_bench.builders.passes import PIECE_PIXELS, Here, Passes, Spread
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.posteriors import POSTERIORS, Context, Step
@@ -21,6 +22,7 @@ from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.search import Found
 from nogs_bench.builders.shards import Work
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Executor
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import Task
 
@@ -56,6 +58,17 @@ class Stages:
                     f"a worker finds no {path}: give a folder that all machines share, or --store"
                 )
 
+    def bank_images(self) -> np.ndarray:
+        """The bank's images, for who makes its stages' files."""
+        self._bring()
+        return self._images("bank").images
+
+    def passes(self, images: np.ndarray, executor: Executor, folder: Path) -> Passes:
+        """Over the bank's `images`: by the executor's workers, if there are enough of them."""
+        if len(images) * images[0].size <= PIECE_PIXELS:
+            return Here(images)
+        return Spread(self.bank_images, executor, folder, self.plan.mirror)
+
     def posterior(self, task: Task | None = None) -> Posterior:
         """The family's posterior, for the build's first task or another one of its tasks."""
         plan = self.plan
@@ -85,7 +98,13 @@ class Stages:
         return LabelledImages(stored[f"{role}_images"], stored[f"{role}_labels"])
 
 
-def prepare(plan: BuildPlan, roles: Roles) -> Stages:
+def unfinished(temporary: Path) -> Path:
+    """Where a stage's unfinished work waits: its temporary path differs in every attempt, this
+    does not."""
+    return temporary.with_name(f".{temporary.name.split('.')[1]}.unfinished")
+
+
+def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
     """Make every file that the sequences need, or find it made, in the order of the data."""
     task = plan.task
     stages = Stages(plan, {}, {})
@@ -115,13 +134,13 @@ def prepare(plan: BuildPlan, roles: Roles) -> Stages:
         save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
 
     def write_completion(path: Path) -> None:
-        completion.make(path, task, roles.bank, plan.seed, plan.device)
+        passes = stages.passes(roles.bank.images, executor, unfinished(path))
+        completion.make(path, task, roles.bank, plan.seed, plan.device, passes)
 
     def make_step(step: Step) -> Callable[[Path], None]:
         def make(path: Path) -> None:
-            # The temporary path differs in every attempt; where unfinished work waits must not.
-            folder = path.with_name(f".{path.name.split('.')[1]}.unfinished")
             files, annotator = stages.files, stages.annotator
+            folder = unfinished(path)
             step.make(path, Context(roles, plan.seed, plan.device, files, annotator, folder))
 
         return make

@@ -17,7 +17,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.executors import Crew, Executor, open_executor
 from nogs_bench.images import data_folder
 from nogs_bench.imagestore import sweep_store
-from nogs_bench.jobs import Job, Place
+from nogs_bench.jobs import Job, Place, RunPlan
 from nogs_bench.model import load_model
 from nogs_bench.packing import discard_finished, pack
 from nogs_bench.pool import Watch, do_all, do_all_by
@@ -26,6 +26,7 @@ from nogs_bench.repairs import sweep
 from nogs_bench.result import RunConfig, load_result
 from nogs_bench.scoring import Scores, score_runs
 from nogs_bench.stacking import why_not
+from nogs_bench.store import check_store
 from nogs_bench.study import Study, Wanted, in_place, study_of, task_names
 from nogs_bench.task import Task
 
@@ -52,6 +53,7 @@ def evaluate(
     tasks: str | Sequence[str] | None = None,
     executor: str | Executor = "local",
     ray_address: str | None = None,
+    store: str | None = None,
 ) -> Scores:
     """Train `model` on `task` once for each method and seed, and score these runs.
 
@@ -87,6 +89,8 @@ def evaluate(
 
     - `executor`: who trains: `"local"`, processes of this machine, `"ray"`, a Ray cluster's workers
       (all see the folder `out`), or an `Executor`. `ray_address`: see `build`.
+    - `store`: a place such as `"s3://BUCKET/FOLDER"` where results and pre-trained weights are kept
+      too; a call on another machine, with an empty `out`, makes only what is missing there.
 
     Raises `NogsError` at bad input, before anything is trained.
     """
@@ -104,8 +108,14 @@ def evaluate(
         data=data_folder(data),
     )
     place = Place(
-        model=model, images="", out=str(Path(out).absolute()), device=choose_device(device)
+        model=model,
+        images="",
+        out=str(Path(out).absolute()),
+        device=choose_device(device),
+        store=store,
     )
+    if store is not None:
+        check_store(store)
     names = [task] if tasks is None else task_names(tasks)
     images: dict[str, Any] = {}
     studies = [study_of(name, wanted, images) for name in names]
@@ -114,6 +124,7 @@ def evaluate(
         named = Crew(workers, place.device, ray_address)
         crew = open_executor(executor, named) if isinstance(executor, str) else executor
     processes = _workers(workers, place.device, names) if crew is None else crew.workers
+    _bring(place, [run for study in studies for run in study.runs])
     configs = [run.config for study in studies for run in study.runs]
     todo = [study for study in (_remaining(study, Path(out)) for study in studies) if study.runs]
     _sweep(place)
@@ -147,6 +158,17 @@ def _packed(
 
 def _remaining(study: Study, out: Path) -> Study:
     return replace(study, runs=tuple(run for run in study.runs if not _finished(out, run.config)))
+
+
+def _bring(place: Place, runs: Sequence[RunPlan]) -> None:
+    """Copy results from the store, and the weights that runs without one start from."""
+    out, mirror = Path(place.out), place.mirror
+    for run in runs:
+        result = out / f"{run.config.name}.json"
+        if not result.exists() and not mirror.pull(result) and run.pretrained is not None:
+            weights = place.pretrained / f"{run.pretrained}.safetensors"
+            if not weights.exists():
+                mirror.pull(weights)
 
 
 def _sweep(place: Place) -> None:

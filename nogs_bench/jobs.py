@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from nogs_bench.artefact import digest_json
-from nogs_bench.result import (
-    RunConfig,
-)
+from nogs_bench.result import RunConfig
+from nogs_bench.store import Mirror
 
 
 @dataclass(frozen=True)
@@ -22,12 +21,18 @@ class Place:
 
     - `images`: folder of `nogs_bench.imagestore`.
     - `out`: the results folder.
+    - `store`: where results and pre-trained weights are kept too, if anywhere.
     """
 
     model: str
     images: str
     out: str
     device: str
+    store: str | None = None
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror(Path(self.out), self.store)
 
     @property
     def checkpoints(self) -> Path:

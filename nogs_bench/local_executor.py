@@ -9,13 +9,16 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from nogs_bench.executors import EXECUTORS, Crew, Load
-from nogs_bench.scheduling import Done, Event, Failed, Lost, Ready, Schedule, reasoned
+from threadpoolctl import threadpool_limits
+
+from nogs_bench.executors import EXECUTORS, Crew, Load, Watch, telling
+from nogs_bench.scheduling import Done, Event, Failed, Lost, Ready, Schedule, Told, reasoned
 
 STOP_SECONDS = 10
 
@@ -30,16 +33,18 @@ class LocalExecutor:
     workers: int
     gpus: tuple[str, ...] = ()
 
-    def run(self, load: Load, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(
+        self, load: Load, items: Sequence[Any], watch: Watch | None = None
+    ) -> Iterator[tuple[int, Any]]:
         if min(self.workers, len(items)) > 1:
             seats = count()
 
             def hire() -> _Process:
                 return _Process(load, self._gpu(next(seats)))
 
-            yield from Schedule(hire, _wait, items, self.workers).run()
+            yield from Schedule(hire, _wait, items, self.workers, watch).run()
         elif items:
-            yield from _run_here(load, items)
+            yield from _run_here(load, items, watch)
 
     def _gpu(self, seat: int) -> str | None:
         return self.gpus[seat % len(self.gpus)] if self.gpus else None
@@ -56,15 +61,18 @@ def _local(crew: Crew) -> LocalExecutor:
     return LocalExecutor(crew.workers or max(1, len(gpus)), tuple(gpus))
 
 
-def _run_here(load: Load, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-    """One after the other; torch computes on as many threads afterwards as before."""
+def _run_here(load: Load, items: Sequence[Any], watch: Watch | None) -> Iterator[tuple[int, Any]]:
+    """One after the other; torch and numpy compute on as many threads afterwards as before."""
     import torch
 
     threads = torch.get_num_threads()
     try:
-        do = load()
-        for place, item in enumerate(items):
-            yield place, do(item)
+        with threadpool_limits(1, "blas"):
+            do = load()
+            for place, item in enumerate(items):
+                with telling(partial(watch, place) if watch else lambda done, note: None):
+                    report = do(item)
+                yield place, report
     finally:
         torch.set_num_threads(threads)
 
@@ -120,7 +128,9 @@ def _serve(pipe: Connection, load: Load, gpu: str | None) -> None:
         pipe.send(Ready())
         while True:
             item = pipe.recv()
-            pipe.send(Done(do(item)))
+            with telling(lambda done, note: pipe.send(Told(done, note))):
+                report = do(item)
+            pipe.send(Done(report))
     except EOFError:
         return
     except Exception as error:

@@ -8,7 +8,6 @@ import queue
 import subprocess
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +15,10 @@ from typing import Any
 
 import torch
 
+from nogs_bench.deaths import Deaths
 from nogs_bench.errors import NogsError
-from nogs_bench.executors import Executor, single_thread
+from nogs_bench.executors import Executor, single_thread, tell
 from nogs_bench.jobs import Job
-from nogs_bench.scheduling import DEATHS
 from nogs_bench.work import do
 
 # (job, iterations done, a few words or "") -> None
@@ -33,7 +32,7 @@ def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
     the networks are small, and results do not depend on how many cores there are. What workers
     print goes to files in `logs`.
     A worker that dies is replaced, and its job done again from its checkpoint. Raises `NogsError`
-    if a job fails, or its worker dies `DEATHS` times; the other workers are then stopped.
+    if a job fails, or its workers die again and again (`Deaths`); the others are then stopped.
     """
     if workers > 1:
         _Pool(jobs, min(workers, len(jobs)), logs, watch).run()
@@ -51,7 +50,12 @@ def do_all_by(executor: Executor, jobs: Sequence[Job], watch: Watch) -> None:
     """Do all `jobs` with an executor's workers: all pre-training first, then all runs."""
     for stage in ("pretraining", "run"):
         some = [job for job in jobs if job.stage == stage]
-        for place, note in executor.run(_doing, [job.as_json() for job in some]):
+        items = [job.as_json() for job in some]
+
+        def told(place: int, done: int, note: str, some: list[Job] = some) -> None:
+            watch(some[place], done, note)
+
+        for place, note in executor.run(_doing, items, told):
             watch(some[place], some[place].steps, note)
 
 
@@ -67,6 +71,7 @@ def _do_alone(item: dict[str, Any]) -> str:
     def report(done: int, note: str) -> None:
         nonlocal last
         last = note or last
+        tell(done, note)
 
     do(job, report)
     return last
@@ -122,7 +127,7 @@ class _Pool:
         self.messages: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
         logs.mkdir(parents=True, exist_ok=True)
         cpu = jobs[0].place.device == "cpu"
-        self.deaths: Counter[int] = Counter()
+        self.deaths, self.best = Deaths(workers), dict.fromkeys(map(id, jobs), 0)
         self.hire = lambda number: _Worker(logs / f"worker-{number}.log", cpu, self.messages)
         self.workers = [self.hire(number) for number in range(workers)]
 
@@ -152,10 +157,17 @@ class _Pool:
 
     def _progress(self, worker: _Worker, done: int, note: str) -> None:
         if worker.job is not None:
+            self._further(worker.job, done)
             self.watch(worker.job, done, note)
+
+    def _further(self, job: Job, done: int) -> None:
+        if done > self.best[id(job)]:
+            self.best[id(job)] = done
+            self.deaths.further(id(job))
 
     def _done(self, worker: _Worker) -> None:
         job, worker.job = worker.job, None
+        self.deaths.finish()
         if job is not None and job.stage == "pretraining":
             self.missing -= set(job.keys)
         self._hand_out()
@@ -166,10 +178,9 @@ class _Pool:
     def _ended(self, worker: _Worker) -> None:
         code, job = worker.process.wait(), worker.job
         what = f" while it did {job.label}" if job else ""
-        self.deaths[id(job)] += 1
-        if self.deaths[id(job)] >= DEATHS:
+        if self.deaths.hopeless(job and id(job)):
             raise NogsError(
-                f"a worker process died (exit code {code}){what}, {DEATHS} times; see "
+                f"workers died again and again, the last (exit code {code}){what}; see "
                 f"{worker.log}; the same command resumes"
             )
         print(f"a worker died (exit code {code}){what}; it is done again", file=sys.stderr)

@@ -6,7 +6,9 @@ Actors read and write the same paths as this process: the cluster's nodes share 
 from __future__ import annotations
 
 import os
+import queue
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -14,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nogs_bench.errors import NogsError
-from nogs_bench.executors import EXECUTORS, Crew, Load
-from nogs_bench.scheduling import Done, Event, Failed, Lost, Ready, Schedule, reasoned
+from nogs_bench.executors import EXECUTORS, Crew, Load, Watch, telling
+from nogs_bench.scheduling import Done, Event, Failed, Lost, Ready, Schedule, Told, reasoned
 
 
 @dataclass(frozen=True)
@@ -28,14 +30,20 @@ class RayExecutor:
     workers: int
     resources: dict[str, float]
 
-    def run(self, load: Load, items: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+    def run(
+        self, load: Load, items: Sequence[Any], watch: Watch | None = None
+    ) -> Iterator[tuple[int, Any]]:
         import ray
 
         handed = ray.put(load)
         options: dict[str, Any] = {**self.resources, "max_restarts": 0, "max_task_retries": 0}
         actor = ray.remote(**options)(_Actor)
-        schedule = Schedule(lambda: _Handle(actor, handed), _wait, items, self.workers)
-        yield from schedule.run()
+        heard = watch is not None
+
+        def hire() -> _Handle:
+            return _Handle(actor, handed, heard)
+
+        yield from Schedule(hire, _wait, items, self.workers, watch).run()
 
 
 @EXECUTORS.register("ray")
@@ -90,22 +98,43 @@ class _Actor:
         except Exception as error:
             return Failed(reasoned(error, traceback.format_exc()))
 
+    def work_and_tell(self, item: Any) -> Iterator[Event]:
+        """What the item tells, and in the end what it reported."""
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+
+        def work() -> None:
+            with telling(lambda done, note: events.put(Told(done, note))):
+                events.put(self.work(item))
+
+        threading.Thread(target=work).start()
+        event = events.get()
+        while isinstance(event, Told):
+            yield event
+            event = events.get()
+        yield event
+
 
 class _Handle:
-    """An actor, and the answer that it owes."""
+    """An actor, and the answer that it owes; where it is `heard`, a stream of them."""
 
-    def __init__(self, actor: Any, load: Any):
+    def __init__(self, actor: Any, load: Any, heard: bool):
+        self.heard = heard
         self.actor = actor.remote(os.getcwd(), sys.path)
         self.answer = self.actor.start.remote(load)
 
     def give(self, item: Any) -> None:
-        self.answer = self.actor.work.remote(item)
+        if self.heard:
+            telling_work = self.actor.work_and_tell.options(num_returns="streaming")
+            self.answer = telling_work.remote(item)
+        else:
+            self.answer = self.actor.work.remote(item)
 
     def event(self) -> Event:
         import ray
 
         try:
-            event: Event = ray.get(self.answer)
+            streamed = isinstance(self.answer, ray.ObjectRefGenerator)
+            event: Event = ray.get(next(self.answer) if streamed else self.answer)
         except ray.exceptions.RayTaskError as error:
             return Failed(NogsError(f"a worker cannot do this work: {error.cause!r}"))
         except ray.exceptions.RayError as error:

@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from nogs_bench.deaths import Deaths
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Watch
 
 POLL_SECONDS = 1.0
 # An item is done twice if it takes this many times as long as the median, and so many seconds.
 STRAGGLER, STRAGGLER_SECONDS = 4.0, 10.0
-DEATHS = 3
 
 
 class Worker(Protocol):
@@ -32,6 +33,14 @@ class Worker(Protocol):
 @dataclass(frozen=True)
 class Ready:
     """The worker can be given its first item."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """How far the worker's item has come, and a few words or ""."""
+
+    done: int
+    note: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,7 @@ class Lost:
     why: str
 
 
-Event = Ready | Done | Failed | Lost
+Event = Ready | Told | Done | Failed | Lost
 Wait = Callable[[Sequence[Any], float], list[tuple[Any, Event]]]
 """What happened to workers that are getting ready or at work, within so many seconds."""
 
@@ -72,13 +81,14 @@ class Schedule:
     """Items and the workers at them; `run` it once.
 
     - `hire`: makes a worker that will be `Ready`; `wait`: tells what happened.
-    - `most`: workers at once.
+    - `most`: workers at once. - `watch`: see `Executor.run`.
     """
 
     hire: Callable[[], Any]
     wait: Wait
     items: Sequence[Any]
     most: int
+    watch: Watch | None = None
     at_work: dict[Any, tuple[int, float]] = field(default_factory=dict)  # worker: (place, since)
     starting: set[Any] = field(default_factory=set)
     idle: list[Any] = field(default_factory=list)
@@ -86,8 +96,9 @@ class Schedule:
     def run(self) -> Iterator[tuple[int, Any]]:
         """See `Executor.run`."""
         self.waiting, self.unfinished = deque(range(len(self.items))), set(range(len(self.items)))
-        self.deaths: Counter[int | None] = Counter()
+        self.deaths = Deaths(self.most)
         self.seconds: list[float] = []
+        self.furthest: dict[int, int] = {}
         try:
             while self.unfinished:
                 self._staff()
@@ -101,9 +112,10 @@ class Schedule:
                 list(pool.map(lambda worker: worker.dismiss(), everyone))
 
     def _staff(self) -> None:
-        """Hire as many as there is work for."""
+        """Hire as many as there is work for; where workers die, as many again stand ready."""
         there = len(self.starting) + len(self.at_work) + len(self.idle)
-        wanted = min(self.most, len(self.waiting) + len(self.at_work))
+        work = len(self.waiting) + len(self.at_work)
+        wanted = min(self.most, 2 * work if self.deaths.died else work)
         for _ in range(wanted - there):
             self.starting.add(self.hire())
 
@@ -118,19 +130,24 @@ class Schedule:
                 worker.give(self.items[place])
 
     def _straggler(self) -> int | None:
-        """The item that has taken too long, if one worker alone is at it."""
-        if not self.seconds:
-            return None
-        limit = max(STRAGGLER * statistics.median(self.seconds), STRAGGLER_SECONDS)
-        now, times = time.monotonic(), Counter(place for place, _ in self.at_work.values())
+        """An item that has taken too long, or whose last worker died, if one alone is at it."""
+        limit, now = float("inf"), time.monotonic()
+        if self.seconds:
+            limit = max(STRAGGLER * statistics.median(self.seconds), STRAGGLER_SECONDS)
+        times = Counter(place for place, _ in self.at_work.values())
         late = [
             (since, place)
             for place, since in self.at_work.values()
-            if place in self.unfinished and times[place] == 1 and now - since > limit
+            if place in self.unfinished
+            and times[place] == 1
+            and (now - since > limit or self.deaths.in_a_row[place])
         ]
         return min(late)[1] if late else None
 
     def _take(self, worker: Any, event: Event) -> Iterator[tuple[int, Any]]:
+        if isinstance(event, Told):
+            self._told(self.at_work[worker][0], event)
+            return
         place, since = self.at_work.pop(worker, (None, 0.0))
         self.starting.discard(worker)
         if isinstance(event, Lost):
@@ -144,13 +161,20 @@ class Schedule:
         self.idle.append(worker)
         if isinstance(event, Done) and place in self.unfinished:
             self.unfinished.discard(place)
+            self.deaths.finish()
             self.seconds.append(time.monotonic() - since)
             yield place, event.report
 
+    def _told(self, place: int, event: Told) -> None:
+        if event.done > self.furthest.get(place, 0):
+            self.furthest[place] = event.done
+            self.deaths.further(place)
+        if self.watch is not None and place in self.unfinished:
+            self.watch(place, event.done, event.note)
+
     def _lost(self, worker: Any, place: int | None, why: str) -> None:
         worker.dismiss()
-        self.deaths[place] += 1
-        if self.deaths[place] >= (DEATHS if place is not None else DEATHS * self.most):
+        if self.deaths.hopeless(place):
             raise NogsError(
                 f"workers died again and again ({why}; out of memory?); what is finished is kept: "
                 "give the same command again, with fewer --workers if it repeats"

@@ -61,6 +61,15 @@ class Mirror:
                     fs.get_file(name, str(temporary))
         return True
 
+    def drop(self, folder: Path) -> None:
+        """Remove a folder of the folder from the store, if it is there."""
+        if self.url is None:
+            return
+        with _using(self.url) as (fs, root):
+            fs.invalidate_cache()
+            if found := fs.find(self._name(root, folder)):
+                fs.rm(found)
+
     def held(self, folder: Path) -> set[str]:
         """Names of the files that the store has of a folder in the folder."""
         if self.url is None:

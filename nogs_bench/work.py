@@ -62,6 +62,7 @@ def do_pretraining(job: Job, report: Report) -> None:
         )
     earlier = Path(job.earlier) if job.earlier else None
     pretrain(trainees, plan, job.checkpoint, report, earlier, job.stacked)
+    job.place.mirror.push(*(trainee.path for trainee in trainees))
 
 
 def do_run(job: Job, report: Report) -> None:
@@ -112,7 +113,7 @@ def do_run(job: Job, report: Report) -> None:
             environment=environment(device),
             locations=step_locations(look.tolist()),
         )
-        save_result(result, Path(place.out))
+        place.mirror.push(save_result(result, Path(place.out)))
     job.checkpoint.unlink(missing_ok=True)
     accuracy = sum(metrics.accuracy for metrics in found) / len(found)
     report(job.steps, f"test accuracy {accuracy:.3f}")

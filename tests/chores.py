@@ -9,6 +9,7 @@ import time
 from functools import partial
 
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import tell
 
 
 def load(folder, fault=None):
@@ -51,3 +52,20 @@ def fill_the_disk(folder, item):
 
 def hang(folder, item):
     time.sleep(600)
+
+
+def talk(folder, item):
+    for done in range(1, 4):
+        tell(done, f"{done} of {item}")
+
+
+def slowly(folder, load):
+    """A worker whose items take at least a second, and whose id is a file's name in `folder`."""
+    (folder / str(os.getpid())).touch()
+    doing = load()
+
+    def wait(item):
+        time.sleep(1)
+        return doing(item)
+
+    return wait

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import random
+import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from chores import complain, die, die_once, fill_the_disk, hang_once, load
-from nogs_bench import scheduling
+from chores import complain, die, die_once, fill_the_disk, hang_once, load, slowly, talk
+from nogs_bench import evaluation, scheduling
 from nogs_bench.builders.build import build
 from nogs_bench.builders.parts import Part, read_part
 from nogs_bench.errors import NogsError
@@ -60,7 +65,55 @@ def test_a_dead_worker_is_replaced_and_its_item_done_again(kind, tmp_path, capsy
 def test_an_item_that_kills_every_worker_is_given_up(tmp_path, capsys):
     with pytest.raises(NogsError, match=r"died again and again .*exit code -9"):
         outcome("local", tmp_path, die)
-    assert len((tmp_path / "3").read_text().splitlines()) == scheduling.DEATHS
+    assert 10 <= len((tmp_path / "3").read_text().splitlines()) <= 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_build_whose_workers_are_killed_every_few_seconds(kind, tmp_path, capsys):
+    """One of two, whatever it is at, even getting ready; the bytes are an undisturbed one's."""
+    settings = {"posterior": "bank", "device": "cpu", "images": 240, "bank_images": 100}
+    undisturbed = build(corner_task(), tmp_path / "undisturbed", workers=1, **settings)
+    slow = Slowly(executor(kind), tmp_path / "workers")
+    slow.folder.mkdir()
+    with killing(slow.folder, 3.0) as killed:
+        out = build(corner_task(), tmp_path / "killed", executor=slow, **settings)
+    assert files(out) == files(undisturbed)
+    assert len(killed) >= 3
+    assert capsys.readouterr().err.count("a worker died") >= 3
+
+
+@dataclass(frozen=True)
+class Slowly:
+    """An executor whose workers take their time."""
+
+    executor: object
+    folder: Path
+    workers: int = 2
+
+    def run(self, load, items, watch=None):
+        return self.executor.run(partial(slowly, self.folder, load), items, watch)
+
+
+@contextmanager
+def killing(folder, seconds):
+    """Kill one of the workers that lives every few seconds; gives those killed so far."""
+    killed, over, chance = [], threading.Event(), random.Random(0)
+
+    def kill():
+        while not over.wait(chance.uniform(0.5, 1.5) * seconds):
+            living = [int(path.name) for path in folder.iterdir() if alive(int(path.name))]
+            if living:
+                killed.append(chance.choice(living))
+                os.kill(killed[-1], signal.SIGKILL)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        thread.join()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,6 +140,18 @@ def test_what_an_item_raises_arrives(kind, tmp_path, fault, kept):
 def test_one_worker_is_this_process(tmp_path):
     assert list(LocalExecutor(1).run(partial(load, tmp_path), [5])) == [(0, 25)]
     assert (tmp_path / "5").read_text().split() == [str(os.getpid())]
+
+
+@pytest.mark.parametrize("kind", ["here", *KINDS])
+def test_what_items_tell_is_heard(kind, tmp_path):
+    heard = []
+    crew = LocalExecutor(1) if kind == "here" else executor(kind)
+    items = [7, 8, 9]
+    found = crew.run(partial(load, tmp_path, talk), items, lambda *told: heard.append(told))
+    assert sorted(found) == [(place, item * item) for place, item in enumerate(items)]
+    for place, item in enumerate(items):
+        told = [(done, note) for at, done, note in heard if at == place]
+        assert told == [(done, f"{done} of {item}") for done in range(1, 4)]
 
 
 def test_unknown_executors_and_counts(tmp_path):
@@ -178,8 +243,16 @@ def test_a_bank_and_folds_by_two_processes_have_the_same_bytes(tmp_path):
 
 
 @pytest.mark.slow
-def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path):
+def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path, monkeypatch):
     pytest.importorskip("ray")
+    heard = []
+    watching = evaluation._watch
+
+    def watch(bars, jobs):
+        shown = watching(bars, jobs)
+        return lambda job, at, note: (heard.append((job.stage, at)), shown(job, at, note))
+
+    monkeypatch.setattr(evaluation, "_watch", watch)
     file = tmp_path / "task.py"
     file.write_text(
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
@@ -189,7 +262,10 @@ def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path):
     settings = {"methods": "ram", "seeds": 2, "device": "cpu", "task": f"{file}:MINE"}
     settings |= {"protocol": "pretrained"}
     evaluate(out=tmp_path / "here", workers=2, **settings)
+    heard.clear()
     evaluate(out=tmp_path / "there", workers=2, executor="ray", **settings)
+    for stage in ("pretraining", "run"):
+        assert {0 < at < 20 for where, at in heard if where == stage} == {True, False}
     names = sorted(path.name for path in (tmp_path / "here").glob("*.json"))
     assert len(names) == 2
     for name in names:

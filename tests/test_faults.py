@@ -17,7 +17,7 @@ import pytest
 from safetensors import SafetensorError
 from typer.testing import CliRunner
 
-from nogs_bench.builders import shards
+from nogs_bench.builders import arrays, shards
 from nogs_bench.builders.build import build
 from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
@@ -198,7 +198,7 @@ def test_a_full_disk_is_one_line_and_the_next_call_goes_on(tmp_path, monkeypatch
     call = ["build", f"{task}:MINE", "--out", str(tmp_path / "out"), "--device", "cpu"]
     call += ["--images", "30", "--workers", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "save_file", full)
+        patch.setattr(arrays, "save_file", full)
         result = CliRunner().invoke(app, call)
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from blobs import blobs
 from nogs_bench.builders import pca as module
 from nogs_bench.builders.pca import Pca, fit_pca
 from tiny import corner_images
@@ -21,20 +22,8 @@ def test_pca_is_the_svds():
     np.testing.assert_allclose(whole.reconstruct(images[3]), flat[3], atol=1e-3)
 
 
-def _blobs(count: int) -> np.ndarray:
-    """uint8 (count, 3, 16, 16): sums of a few smooth patterns, so that a spectrum decays."""
-    rng = np.random.default_rng(1)
-    line = np.linspace(0, np.pi, 16)
-    waves = np.stack(
-        [np.outer(np.cos(a * line), np.cos(b * line)) for a in range(5) for b in range(5)]
-    )
-    scale = 0.7 ** np.arange(25)
-    patterns = np.einsum("nck,kij->ncij", rng.normal(size=(count, 3, 25)) * scale, waves)
-    return (128 + 30 * patterns).clip(0, 255).astype(np.uint8)
-
-
 def test_iteration_finds_the_covariances_components():
-    images = _blobs(400)
+    images = blobs(400)
     exact, iterated = fit_pca(images, 12, exact=True), fit_pca(images, 12, exact=False)
     assert iterated.explained == pytest.approx(float(exact.explained), rel=1e-3)
     # Cosines of the angles between the two subspaces.
@@ -56,7 +45,7 @@ class _Counting(np.ndarray):
 
 @pytest.mark.parametrize("exact", [True, False])
 def test_fitting_holds_one_batch_of_images(monkeypatch, exact):
-    images = _blobs(200)
+    images = blobs(200)
     whole = fit_pca(images, 5, exact=exact)
     monkeypatch.setattr(module, "BATCH_PIXELS", 7 * images[0].size)
     _Counting.most = 0
@@ -66,7 +55,7 @@ def test_fitting_holds_one_batch_of_images(monkeypatch, exact):
 
 
 def test_half_precision_states_its_error(tmp_path):
-    images = _blobs(300)
+    images = blobs(300)
     single, half = fit_pca(images, 8), fit_pca(images, 8, latents=np.float16)
     assert single.rounding == 0
     assert half.latents.dtype == np.float16

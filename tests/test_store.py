@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 
 import nogs_bench
+from corner_task import CORNER
 from nogs_bench.builders import bank as banks
 from nogs_bench.builders import shards
 from nogs_bench.builders.build import build
 from nogs_bench.errors import NogsError
+from nogs_bench.evaluation import evaluate
 from nogs_bench.images import data_folder
 from nogs_bench.local_executor import _Process
 from nogs_bench.store import Mirror, check_store, fetched, is_url
@@ -145,6 +147,26 @@ def test_names_that_lead_out_are_refused(tmp_path, monkeypatch):
     with pytest.raises(NogsError, match="leads out of its folder"):
         fetched(f"memory://{tmp_path.name}/x")
     assert not list((tmp_path / "cache").rglob("*.txt"))
+
+
+def test_results_and_weights_come_from_the_store(store, tmp_path, monkeypatch):
+    """Another machine scores what is there, and makes one more run from the weights that are."""
+    settings = {"task": CORNER, "methods": "ram", "protocol": "pretrained", "device": "cpu"}
+    settings |= {"workers": 1, "store": store}
+    first = evaluate(seeds=2, out=tmp_path / "first", **settings)
+    made = []
+    monkeypatch.setattr("nogs_bench.evaluation.do_all", lambda jobs, *_: made.extend(jobs))
+    again = evaluate(seeds=2, out=tmp_path / "second", **settings)
+    assert made == []
+    assert again.as_json() == first.as_json()
+    for path in tmp_path.glob("first/*.json"):
+        assert (tmp_path / "second" / path.name).read_bytes() == path.read_bytes()
+    fs, root = fsspec.core.url_to_fs(store)
+    (result,) = (name for name in fs.find(root) if name.endswith("seed1.json"))
+    fs.rm(result)
+    with pytest.raises(NogsError, match=r"seed1\.json"):  # nobody made it
+        evaluate(seeds=2, out=tmp_path / "third", **settings)
+    assert [(job.stage, [run.config.seed for run in job.runs]) for job in made] == [("run", [1])]
 
 
 def test_stores_that_cannot_be_used_are_one_line(tmp_path, s3):

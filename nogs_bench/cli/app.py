@@ -27,6 +27,9 @@ RayAddress = Annotated[
     str | None,
     typer.Option(help="Of a Ray cluster [default: RAY_ADDRESS, or one that is started]."),
 ]
+Store = Annotated[
+    str | None, typer.Option(help="Keep all that is finished there too, as s3://BUCKET/FOLDER.")
+]
 
 
 @app.callback(invoke_without_command=True)

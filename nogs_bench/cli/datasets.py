@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, app, print_json
+from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, Store, app, print_json
 from nogs_bench.exits import keeping
 
 
@@ -66,9 +66,7 @@ def build(
     part: Annotated[
         str | None, typer.Option(help="NUMBER/COUNT: annotate a part, beside other such calls.")
     ] = None,
-    store: Annotated[
-        str | None, typer.Option(help="Keep all that is finished there too, as s3://BUCKET/FOLDER.")
-    ] = None,
+    store: Store = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
     samples: Annotated[int | None, typer.Option(min=1, help="Completions an estimate.")] = None,

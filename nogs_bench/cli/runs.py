@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, app, print_json
+from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, Store, app, print_json
 from nogs_bench.exits import keeping
 
 
@@ -45,6 +45,7 @@ def evaluate(
     executor: Executor = "local",
     workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
     ray_address: RayAddress = None,
+    store: Store = None,
     together: Annotated[
         int | None, typer.Option(min=1, help="Most runs that a process trains at once.")
     ] = None,
@@ -73,6 +74,7 @@ def evaluate(
             executor=executor,
             workers=workers,
             ray_address=ray_address,
+            store=store,
             together=together,
         )
     _show_scores(scores, as_json)

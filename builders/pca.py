@@ -158,9 +158,11 @@ def _iterated_basis(
     passes: Passes, count: int, pixels: int, components: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean (pixels,) and leading eigenvectors (components + a few, pixels), approximately."""
-    pieces = fitting_pieces(count, pixels)
-    fitted = sum(len(piece) for piece in pieces)
-    mean = sum(found["total"] for found in passes("mean", _total, pieces, {})) / fitted
+    pieces, fitted = fitting_pieces(count, pixels), min(count, FIT_IMAGES)
+    total = np.zeros(pixels)
+    for found in passes("mean", _total, pieces, {}):
+        total += found["total"]
+    mean = total / fitted
     width = min(components + EXTRA_COMPONENTS, pixels, fitted)
     block = np.random.default_rng(0).standard_normal((pixels, width)).astype(np.float32)
     for number in range(PASSES):

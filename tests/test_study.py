@@ -17,6 +17,6 @@ def test_the_study_is_whole() -> None:
     assert report.faults == ()
     entries = Counter((r.task, r.protocol, r.model.name, r.method) for r in load_results(RESULTS))
     assert set(entries.values()) == {5}
-    for task in ("cluttered-digits", "fashion-mnist"):
+    for task in ("cluttered-digits", "cluttered-fashion", "fashion-mnist"):
         methods = {each[3] for each in entries if each[:3] == (task, "pretrained", "reference")}
         assert methods == set(METHODS.names())

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from nogs_bench.attention import plain_attention
 from nogs_bench.fovea import Fovea, roll_out
 from nogs_bench.randomness import torch_generator
 from nogs_bench.result import TestMetrics
@@ -33,7 +34,7 @@ def complexity(model: Any, task: Task) -> dict[str, int]:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     # The counter's hooks want no parameter to need a gradient.
     model = copy.deepcopy(model).eval().requires_grad_(False)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), plain_attention(), FlopCounterMode(display=False) as counter:
         fovea = Fovea(task.grid, images)
         roll_out(model, fovea, torch.zeros(1, dtype=torch.int64), torch.zeros(task.T, 1))
     return {

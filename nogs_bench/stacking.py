@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from types import MethodType
 from typing import Any
 
@@ -19,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from nogs_bench.attention import plain_attention
 from nogs_bench.embedders import ConvEmbedder
 from nogs_bench.registry import Registry
 from nogs_bench.task import Task
@@ -90,20 +89,8 @@ class MappedStack(Stack):
             return functional_call(self._call, held, (method, *arguments), options)
 
         held = {f"model.{name}": value for name, value in _held(self.members).items()}
-        with _plain_attention():
+        with plain_attention():
             return vmap(alone, randomness="error")(held, *tensors)
-
-
-@contextmanager
-def _plain_attention() -> Iterator[None]:
-    """Attention out of operations that vmap has rules for, not by PyTorch's fused ones."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _conv_embedder(self: ConvEmbedder, patch: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 
 import nogs_bench
 from nogs_bench.errors import NogsError
+from nogs_bench.metrics import complexity
 from nogs_bench.model import load_model, location_parameters
 from nogs_bench.result import load_results
 from nogs_bench.stacking import why_not
@@ -17,6 +18,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 TRANSFORMER = f"{EXAMPLES / 'transformer_core.py'}:TransformerNet"
 TIMM = f"{EXAMPLES / 'timm_backbone.py'}:TimmNet"
 SMALL = "timm:test_resnet"
+LAYERS = 2  # of the transformer
 
 
 def test_a_transformer_s_glimpses_are_a_set() -> None:
@@ -56,6 +58,25 @@ def test_the_transformer_s_runs_are_computed_together() -> None:
     task, fast = corner_task(), torch.backends.mha.get_fastpath_enabled()
     assert why_not(lambda seed: load_model(TRANSFORMER).build(task, seed), task) is None
     assert torch.backends.mha.get_fastpath_enabled() == fast
+
+
+def test_the_transformer_s_multiply_adds_are_all_counted() -> None:
+    """By hand: T steps of two layers over T + 1 tokens, beside what a model without them has."""
+    task = corner_task(T=3)
+    net = load_model(TRANSFORMER).build(task, 0)
+    units, tokens = task.training.hidden, task.T + 1
+    projections, attention = 4 * units**2 + 4 * units**2, 2 * tokens * units
+    core = task.T * LAYERS * tokens * (projections + attention)
+    without = load_model(TRANSFORMER).build(task, 0)
+    without.core = Same()
+    assert (
+        complexity(net, task)["multiply_adds"] == complexity(without, task)["multiply_adds"] + core
+    )
+
+
+class Same(torch.nn.Module):
+    def forward(self, tokens: torch.Tensor, src_key_padding_mask: torch.Tensor) -> torch.Tensor:
+        return tokens
 
 
 def test_the_timm_example_wants_a_timm_backbone() -> None:

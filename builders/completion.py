@@ -82,6 +82,21 @@ class Completion(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Fitting:
+    """What a completion is fitted to, and with what.
+
+    - `bank`: images of the task, uint8 (n, channels, image_size, image_size).
+    - `passes`: goes over these images, by many workers if there are.
+    """
+
+    task: Task
+    bank: LabelledImages
+    seed: int
+    device: str
+    passes: Passes
+
+
 class CompletionKind(Protocol):
     """A way to come by a completion: fitted to a bank once, as a file, then opened by every worker.
 
@@ -99,17 +114,8 @@ class CompletionKind(Protocol):
         """
         ...
 
-    def make(
-        self,
-        path: Path,
-        task: Task,
-        bank: LabelledImages,
-        seed: int,
-        device: str,
-        passes: Passes,
-    ) -> None:
-        """Fit to the bank's images and write the file. `passes`: goes over these images, by many
-        workers if there are."""
+    def make(self, path: Path, fitting: Fitting) -> None:
+        """Fit to the bank's images and write the file."""
         ...
 
     def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Completion:
@@ -129,7 +135,7 @@ def fit_completion(
         return kind.open(None, task, bank, device)
     with TemporaryDirectory(prefix="nogs-bench-") as folder:
         path = Path(folder, f"{kind.stage}.safetensors")
-        kind.make(path, task, bank, seed, device, Here(bank.images))
+        kind.make(path, Fitting(task, bank, seed, device, Here(bank.images)))
         return kind.open(path, task, bank, device)
 
 

@@ -16,8 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, pad
 
-from nogs_bench.builders.completion import COMPLETIONS, Completions, Query, generated
-from nogs_bench.builders.passes import Passes
+from nogs_bench.builders.completion import COMPLETIONS, Completions, Fitting, Query, generated
 from nogs_bench.builders.unet import PatchDiscriminator, UNet
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
@@ -187,16 +186,10 @@ class ConditionalGanKind:
     def config(self, task: Task, device: str) -> Mapping[str, Any] | None:
         return asdict(self.settings) | {"grid": asdict(task.grid), "T": task.T, "device": device}
 
-    def make(
-        self,
-        path: Path,
-        task: Task,
-        bank: LabelledImages,
-        seed: int,
-        device: str,
-        passes: Passes,
-    ) -> None:
-        gan = train_conditional_gan(task, bank, seed, device, self.settings)
+    def make(self, path: Path, fitting: Fitting) -> None:
+        gan = train_conditional_gan(
+            fitting.task, fitting.bank, fitting.seed, fitting.device, self.settings
+        )
         save_checkpoint(path, {"weights": gan.network.state_dict()})
 
     def open(

@@ -17,14 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.builders.completion import COMPLETIONS, Completions, Query, generated
+from nogs_bench.builders.completion import COMPLETIONS, Completions, Fitting, Query, generated
 from nogs_bench.builders.latent_generator import (
     Decoder,
     LatentGenerator,
     VaeSettings,
     train_decoder,
 )
-from nogs_bench.builders.passes import Passes
 from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
@@ -173,16 +172,8 @@ class HmcKind:
         require_pyro()
         return asdict(self.settings) | {"device": device}
 
-    def make(
-        self,
-        path: Path,
-        task: Task,
-        bank: LabelledImages,
-        seed: int,
-        device: str,
-        passes: Passes,
-    ) -> None:
-        decoder = train_decoder(bank, seed, device, self.settings)
+    def make(self, path: Path, fitting: Fitting) -> None:
+        decoder = train_decoder(fitting.bank, fitting.seed, fitting.device, self.settings)
         save_checkpoint(path, {"weights": decoder.state_dict()})
 
     def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Hmc:

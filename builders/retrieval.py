@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from nogs_bench.builders.completion import COMPLETIONS, Completions, Query
+from nogs_bench.builders.completion import COMPLETIONS, Completions, Fitting, Query
 from nogs_bench.builders.evidence import Evidence, FreeEvidence, ScheduledEvidence
 from nogs_bench.builders.matching import ROWS_AT_ONCE, Region, pixel_distances, region
-from nogs_bench.builders.passes import Passes
 from nogs_bench.builders.pca import Pca, fit_pca
 from nogs_bench.builders.proposal import Proposal
 from nogs_bench.builders.resampling import (
@@ -216,16 +215,9 @@ class RetrievalKind:
         components = task.annotation.components
         return {"components": components} if components else None
 
-    def make(
-        self,
-        path: Path,
-        task: Task,
-        bank: LabelledImages,
-        seed: int,
-        device: str,
-        passes: Passes,
-    ) -> None:
-        fit_pca(bank.images, task.annotation.components, passes=passes).save(path)
+    def make(self, path: Path, fitting: Fitting) -> None:
+        components = fitting.task.annotation.components
+        fit_pca(fitting.bank.images, components, passes=fitting.passes).save(path)
 
     def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Retrieval:
         pca = None if path is None else Pca.load(path)

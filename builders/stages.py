@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 from nogs_bench.artefact import Provenance
 from nogs_bench.builders.annotate import Annotator
 from nogs_bench.builders.bank import bring_bank, open_bank
-from nogs_bench.builders.completion import load_completions
+from nogs_bench.builders.completion import Fitting, load_completions
 from nogs_bench.builders.passes import PIECE_PIXELS, Here, Passes, Spread
 from nogs_bench.builders.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior
@@ -135,7 +135,7 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
 
     def write_completion(path: Path) -> None:
         passes = stages.passes(roles.bank.images, executor, unfinished(path))
-        completion.make(path, task, roles.bank, plan.seed, plan.device, passes)
+        completion.make(path, Fitting(task, roles.bank, plan.seed, plan.device, passes))
 
     def make_step(step: Step) -> Callable[[Path], None]:
         def make(path: Path) -> None:

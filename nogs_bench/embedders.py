@@ -105,7 +105,11 @@ def _check_size(backbone: nn.Module, patch: Tensor, name: str) -> None:
         with torch.no_grad():
             backbone.eval()(patch)
     except (RuntimeError, AssertionError) as error:
-        raise NogsError(f"timm's {name} does not take {patch.shape[-1]} pixels: {error}") from error
+        size = patch.shape[-1]
+        raise NogsError(
+            f"timm's {name} does not take {size} pixels; write a larger size, as timm:{name}/32: "
+            f"{error}"
+        ) from error
     backbone.train()
 
 

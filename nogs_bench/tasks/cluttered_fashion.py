@@ -33,7 +33,7 @@ from nogs_bench.tasks.fashion_mnist import CLASSES, FashionMnist, lit_boxes
 
 CANVAS, PIECE, SCRAP, SCRAPS = 48, 28, 8, 4
 SPLITS = Splits(train=60_000, validation=2_500, test=5_000, avp_validation=2_500)
-ANNOTATABLE = 3_000
+ANNOTATABLE, ANNOTATED = 3_000, 1_500
 
 # What the train split is made of, in its order: stream, pool, images.
 TRAIN = (
@@ -129,7 +129,7 @@ def _pool(name: str, data: Path | None) -> tuple[np.ndarray, np.ndarray]:
 
 
 TRAINING = Training(
-    supervised=1_500,
+    supervised=ANNOTATED,
     supervision_reduction="mean",
     location_gradient=True,
     evaluation_period=250,
@@ -176,7 +176,7 @@ CLUTTERED_FASHION = register_task(
             warmup=0.5,
         ),
         annotation=Annotation(
-            images=1_500,
+            images=ANNOTATED,
             bank_images=60_000,
             criterion="cross-entropy",
             search="rematch",

@@ -90,7 +90,7 @@ def test_the_posterior_is_reached_in_closed_form(network, rate, epochs, tmp_path
     for cells, nats in (([8], 0.0), ([2, 8], 0.0), ([0], np.log(4)), ([4, 1], np.log(4))):
         log = avp.log_posterior(images, torch.tensor(cells).expand(200, -1))
         assert -log.gather(1, truth).mean().item() == pytest.approx(nats, abs=0.1)
-        assert torch.special.entr(log.exp()).sum(1).mean().item() == pytest.approx(nats, abs=0.15)
+        assert torch.special.entr(log.exp()).sum(1).mean().item() == pytest.approx(nats, abs=0.2)
 
 
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):

@@ -54,6 +54,8 @@ def test_the_transformer_s_location_network_is_its_own() -> None:
     assert {name.split(".")[0] for name in location_parameters(net, task)} == {"locator"}
 
 
+# What the oldest torch says of its fallback.
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
 def test_the_transformer_s_runs_are_computed_together() -> None:
     task, fast = corner_task(), torch.backends.mha.get_fastpath_enabled()
     assert why_not(lambda seed: load_model(TRANSFORMER).build(task, seed), task) is None

@@ -51,6 +51,7 @@ from nogs_bench.builders.search import Found, Problem, Search, Steps, load_searc
 from nogs_bench.builders.stages import prepare as prepare_stages
 from nogs_bench.geometry import GlimpseGrid
 from nogs_bench.images import LabelledImages
+from nogs_bench.local_executor import LocalExecutor
 from nogs_bench.task import Task, get_task, override
 
 BANK, DISTINCT, PREFIX = 20_000, 400, [1275, 830]
@@ -172,7 +173,8 @@ def annotator_of(
         build(task, folder, images=20, device="cpu", workers=1)
     images = json.loads((folder / "provenance.json").read_text())["annotated"]
     plan = BuildPlan(task, folder, images, None, seed, "avp", None, None, threads=1, device="cpu")
-    stages = prepare_stages(plan, assign_roles(plan.task, images, seed, None))
+    roles = assign_roles(plan.task, images, seed, None)
+    stages = prepare_stages(plan, roles, LocalExecutor(workers=1))
     work = stages.load()
     one = work.annotator
     chosen = replace(plan.task, annotation=override(plan.task.annotation, **settings))
@@ -211,7 +213,7 @@ def regrets(
                 f"  {name} {number + 1} images: {np.mean(found):.4f}, {max(found):.4f}", flush=True
             )
     held = float(np.mean(np.array(found) <= np.array(bounds)))
-    result = {
+    result: dict[str, Any] = {
         "images": images,
         "mean": float(np.mean(found)),
         "largest": float(np.max(found)),

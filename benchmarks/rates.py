@@ -99,14 +99,14 @@ def retrieval(task: Task, copies: int = 20_000) -> tuple[float, float]:
     bank = LabelledImages(np.tile(distinct.images, (copies // 500, 1, 1, 1)), np.zeros((copies, 1)))
     basis = rng.standard_normal((settings.components, distinct.images[0].size), np.float32) / 300
     latents = rng.standard_normal((copies, settings.components), np.float32)
-    zero = np.float32(0)
+    zero = np.zeros((), np.float32)
     pca = Pca(np.full(basis.shape[1], 0.5, np.float32), basis, latents, zero, zero)
     one = Retrieval(bank, task.grid, settings, pca)
     query = one.query(bank.images[7])
     query.observe(0)
     cells = iter(range(1, 100))
     proposed = timed(lambda: query.observe(next(cells)), "cpu")
-    seen = len(query.cells)
+    seen = next(cells)  # how many cells it has observed
     exact = timed(lambda: query.draw(settings.samples, np.random.default_rng(1)), "cpu") / seen
     moves = len(settings.proposal_shifts) ** 2 * len(one.reversals)
     return copies * moves / proposed, settings.retrieved * len(settings.shifts) ** 2 / exact

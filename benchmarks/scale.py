@@ -25,13 +25,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nogs_bench import get_task
 from nogs_bench.builders.build import build
 
 BASE = get_task("cluttered-digits")
 TASK = replace(BASE, avp=replace(BASE.avp, epochs=1, images=4000))
-SETTINGS = {"bank_images": 4000, "samples": 400, "device": "cpu"}
+SETTINGS: dict[str, Any] = {"bank_images": 4000, "samples": 400, "device": "cpu"}
 AIM = 1.7
 
 

@@ -15,34 +15,30 @@ from nogs_bench.builders.coarse import neighbours
 from nogs_bench.builders.racing import RISK, Race
 from nogs_bench.builders.search import SEARCHES, Problem, Steps
 
+FIRST = 48
 GROWTH = 1.5
+SEEN_AGAIN = 160
 MOST = 3
 
 
 @dataclass(frozen=True)
 class Rematch:
     """Race all cells; then let those dropped ones that lie lowest, and the winner's neighbours, see
-    more completions and race the winner from there; up to three times, as long as there are such
+    160 completions and race the winner from there; up to three times, as long as there are such
     that have not been tried.
 
-    - `first`, `risk`: completions of the first round, and the risk at which the first race drops
-      cells; see `Race`.
     - `again`: how many of the dropped cells lie low enough to race once more.
-    - `seen_again`: completions that they see before any is dropped again.
-    - `risk_again`: the risk from then on.
+    - `risk`: the risk at which a cell is dropped then; see `Race`.
     """
 
-    first: int = 48
-    risk: float = RISK
     again: int = 24
-    seen_again: int = 160
-    risk_again: float = RISK
+    risk: float = RISK
 
     def __call__(self, problem: Problem) -> Steps:
-        race = Race(problem, self.risk, self.first, GROWTH)
+        race = Race(problem, first=FIRST, growth=GROWTH)
         yield from race.sort()
         yield from race.run(np.arange(problem.cells))
-        race.risk = self.risk_again
+        race.risk = self.risk
         tried = np.zeros(problem.cells, bool)
         for _ in range(MOST):
             cell, epe = race.estimates()
@@ -55,7 +51,7 @@ class Rematch:
             if not len(again):
                 break
             tried[again] = True
-            yield from race.run(again, self.seen_again)
+            yield from race.run(again, SEEN_AGAIN)
         # What it says of the winner rests on every completion; the others' are corrected by it.
         cell, _ = race.estimates()
         yield from race.show(np.array([cell]), problem.samples)
@@ -63,5 +59,5 @@ class Rematch:
 
 
 SEARCHES.add("rematch", Rematch())
-# A first race that costs less, and a second one of more cells that hardly drops any by mistake.
-SEARCHES.add("wide-rematch", Rematch(first=32, risk=0.1, again=32, seen_again=90, risk_again=3e-4))
+# Of more cells, hardly any of which is dropped by mistake.
+SEARCHES.add("wide-rematch", Rematch(again=36, risk=3e-4))

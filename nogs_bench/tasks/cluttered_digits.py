@@ -162,7 +162,19 @@ CLUTTERED_DIGITS = register_task(
                     evaluation_period=50,
                 ),
             ),
-            TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.50),
+            TrainingProtocol(
+                "scratch",
+                iterations=5_000,
+                target_accuracy=0.50,
+                training=replace(
+                    TRAINING,
+                    learning_rate=3e-3,
+                    supervision_reduction="sum",
+                    location_gradient=False,
+                    supervised_share=0.25,
+                    evaluation_period=100,
+                ),
+            ),
         ),
         avp=AvpTraining(
             "local:16k3s3-32k3s1p1-256",

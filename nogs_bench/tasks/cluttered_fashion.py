@@ -164,7 +164,19 @@ CLUTTERED_FASHION = register_task(
                     evaluation_period=100,
                 ),
             ),
-            TrainingProtocol("scratch", iterations=16_000, target_accuracy=0.45),
+            TrainingProtocol(
+                "scratch",
+                iterations=5_000,
+                target_accuracy=0.45,
+                training=replace(
+                    TRAINING,
+                    learning_rate=3e-3,
+                    supervision_reduction="sum",
+                    location_gradient=False,
+                    supervised_share=0.25,
+                    evaluation_period=100,
+                ),
+            ),
         ),
         # Wide steps: nearly as good as finer ones at a third of their cost (docs/results.md).
         avp=AvpTraining(

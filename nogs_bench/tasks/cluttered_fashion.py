@@ -148,8 +148,8 @@ CLUTTERED_FASHION = register_task(
         splits=SPLITS,
         source=ClutteredFashion(),
         training=TRAINING,
-        # `pretrained`: the highest whole percent that each of RAM's five runs reaches. `scratch` is
-        # provisional: the study has not run it.
+        # `pretrained`: the highest whole percent that each of RAM's five runs reaches. `scratch`:
+        # where RAM's median run stands half-way, at its best rate of 3e-4, 1e-3 and 3e-3.
         protocols=(
             TrainingProtocol(
                 "pretrained",
@@ -167,7 +167,7 @@ CLUTTERED_FASHION = register_task(
             TrainingProtocol(
                 "scratch",
                 iterations=5_000,
-                target_accuracy=0.45,
+                target_accuracy=0.59,
                 training=replace(
                     TRAINING,
                     learning_rate=3e-3,

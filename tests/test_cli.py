@@ -173,19 +173,19 @@ def test_a_result_cut_in_half_is_named(run: Run, tmp_path: Path) -> None:
 
 
 def test_scores_in_json_and_in_a_table(run: Run, tmp_path: Path) -> None:
-    curves = {"ram": (0.1, 0.3, 0.4, 0.55), "ps-nogs": (0.1, 0.52, 0.6, 0.65)}
+    curves = {"ram": (0.1, 0.3, 0.6, 0.75), "ps-nogs": (0.1, 0.73, 0.76, 0.8)}
     for method, accuracy in curves.items():
         for seed in range(2):
             save_result(run_result(method, seed, accuracy), tmp_path)
     status, out, err = run("score", tmp_path, "--json")
     assert (status, err) == (0, "")
     ram, nogs = json.loads(out)
-    # The target of the task's protocol `scratch` is 50 %.
+    # The target of the task's protocol `scratch` is 72 %.
     assert ram["time_to_target"]["values"] == [750, 750]
     assert nogs["time_to_target"]["values"] == [250, 250]
     assert nogs["speed_up"]["at_least"] == pytest.approx(3)
     table = run("score", tmp_path)[1]
-    for text in ("iterations to 50 %", "750 [750, 750]", "3.0 x [3.0, 3.0]", "65.0 [65.0, 65.0]"):
+    for text in ("iterations to 72 %", "750 [750, 750]", "3.0 x [3.0, 3.0]", "80.0 [80.0, 80.0]"):
         assert text in table
     assert run("plot", "curves", tmp_path, "--out", tmp_path / "curves.png")[0] == 0
 

@@ -31,6 +31,6 @@ def test_five_hundred_sequences_in_two_folds_are_better_than_random_ones(tmp_pat
     built, random = (provenance["quality"][name] for name in ("built", "random"))
     assert built["accuracy"][-1] > random["accuracy"][-1] + 0.05
     assert built["cross_entropy"][-1] < random["cross_entropy"][-1] - 0.1
-    # A choice asks for a part of all cells and distinct completions, of which there are some 350.
+    # A choice asks for a small part of all cells and distinct completions.
     steps = 500 * (task.T - 1)
-    assert provenance["made_by"]["evaluations"] / steps < task.grid.cells * 200
+    assert provenance["made_by"]["evaluations"] / steps < task.grid.cells * 120

@@ -105,6 +105,11 @@ def test_bad_rates_and_names(tmp_path):
         estimate_build("fashion-mnist", search="racin")
 
 
+@pytest.mark.parametrize("name", ["cluttered-digits", "cluttered-fashion", "fashion-mnist"])
+def test_every_stage_of_the_offline_tasks_is_reckoned(name):
+    assert all(stage.hours is not None for stage in estimate_build(name).stages)
+
+
 def test_the_paper_s_tasks_have_rates():
     rates = read_rates()
     for name in ("celeba-hq-male", "cub-200"):

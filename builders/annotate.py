@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from nogs_bench.builders.completion import Completion, Query
 from nogs_bench.builders.epe import CRITERIA, StepEpe
@@ -15,7 +16,7 @@ from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.search import Found, load_searches
 from nogs_bench.task import Task
 
-GROUP = 10
+GROUP = 20
 GROUP_BYTES = 2**30
 
 
@@ -139,11 +140,16 @@ class Annotator:
 
     @property
     def _group_size(self) -> int:
-        """How many images are searched together: what their completions and nats leave room for."""
+        """How many images are searched together: what their completions and nats leave room for.
+
+        A shard's, on a CPU; half of them on an accelerator, which computes while the other half's
+        completions are drawn.
+        """
         task = self.task
+        most = GROUP if torch.device(self.device).type == "cpu" else GROUP // 2
         pixels = task.channels * task.image_size**2
         each = task.annotation.samples * len(self.targets) * (pixels + 4 * task.grid.cells)
-        return int(np.clip(GROUP_BYTES // each, 1, GROUP))
+        return int(np.clip(GROUP_BYTES // each, 1, most))
 
 
 @dataclass

@@ -78,14 +78,15 @@ class StepEpe:
 
     def missing(self, asks: list[Ask]) -> tuple[np.ndarray, np.ndarray]:
         """int64 (m,) each: the distinct completions and cells asked for and not known yet."""
-        pairs = [(ask.cells, self._distinct[ask.completions]) for ask in asks]
-        cells, completions = (np.unique(np.concatenate(part)) for part in zip(*pairs, strict=True))
-        wanted = np.zeros((len(cells), len(completions)), bool)
-        for some, those in pairs:
-            wanted[np.ix_(cells.searchsorted(some), completions.searchsorted(those))] = True
-        wanted &= np.isnan(self._nats[0][np.ix_(cells, completions)])
-        rows, columns = np.nonzero(wanted)
-        return completions[columns], cells[rows]
+        distinct = self._nats.shape[2]
+        parts = []
+        for ask in asks:
+            completions = np.unique(self._distinct[ask.completions])
+            unknown = np.isnan(self._nats[0][np.ix_(ask.cells, completions)])
+            rows, columns = np.nonzero(unknown)
+            parts.append(ask.cells[rows] * distinct + completions[columns])
+        pairs = parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts))
+        return pairs % distinct, pairs // distinct
 
     def tell(self, completions: np.ndarray, cells: np.ndarray, nats: np.ndarray) -> None:
         """Make known: float32 (targets, m), nats at these pairs."""

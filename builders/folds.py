@@ -22,6 +22,7 @@ from nogs_bench.builders.posterior import along
 from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.shards import FIELDS, Shard, gathered
 from nogs_bench.builders.stages import Stages
+from nogs_bench.environment import environment
 from nogs_bench.task import Task
 
 Quality = dict[str, dict[str, list[float]]]
@@ -109,6 +110,7 @@ class Outcome:
                 "torch": torch.__version__,
                 "device": device,
                 "cpu": torch.backends.cpu.get_cpu_capability(),
+                "hardware": environment(torch.device(device)).hardware,
             },
             "evaluations": sum(int(f.arrays["evaluations"].sum()) for f in self.folds),
             "effective_samples": self._mean(

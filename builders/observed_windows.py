@@ -2,10 +2,14 @@
 
 What a network makes of the prefix is then the same for all completions of an image, and of a
 candidate only the pixels of its glimpse are the completion's own. All that the layers add to them
-depends on image and cell alone; it is computed once for all completions.
+depends on image and cell alone; it is computed once for all completions. So is what follows from a
+glimpse that is black: that is the same in whichever completion.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 import torch
@@ -40,7 +44,16 @@ class ObservedWindows:
         self, windows: Windows, images: Tensor, owner: Tensor, observed: Tensor, seen: Tensor
     ):
         self.windows, self.owner = windows, owner
-        self.shown = all_windows(images, windows.glimpse_size)
+        self.shown = images.reshape(-1)
+        self.image = images[0].numel()
+        channels, side = images.shape[1:3]
+        # Where a glimpse's pixels lie in an image: the first, by cell, and how far from it all are.
+        self.corner = windows.pixels[:, 0] * side + windows.pixels[:, 1]
+        self.apart = (
+            torch.arange(channels * side * side)
+            .reshape(channels, side, side)[:, : windows.glimpse_size, : windows.glimpse_size]
+            .flatten()
+        )
         self.cells = len(windows.pixels)
         rows = torch.arange(len(observed)).repeat_interleave(self.cells)
         cells = torch.arange(self.cells).repeat(len(observed))
@@ -58,30 +71,66 @@ class ObservedWindows:
             below, maps = -before.relu(), maps.relu()
         whole = windows.linear(maps.flatten(1))[rows]
         self.bases.append((whole + windows.last(below, cells)).float())
-        pixels = self.shown.shape[3:].numel()
         self.layers = [(c.number, c.matrices) for c in (*windows.changes, windows.last)]
         # The completions' pixels are bytes, and their mask is in the first b.
-        self.layers[0] = (self.layers[0][0], self.layers[0][1][:, :pixels] / 255)
+        self.layers[0] = (self.layers[0][0], self.layers[0][1][:, : len(self.apart)] / 255)
+        self.lit = _lit(images, windows.pixels, windows.glimpse_size).flatten()
+        every = torch.arange(len(cells))
+        self.black = torch.empty(windows.head.out_features, len(cells))
+        black = torch.zeros(ROWS_AT_ONCE, len(self.apart))
+        self._put(self.black, every, every, cells, lambda part: black[: len(part)])
 
     def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
         """float (m, outputs) of completions `rows` after one more glimpse at `cells`; laid out
         output by output."""
-        # Cells of the same matrices side by side, so that these need few products.
-        place = self.windows.place[cells].numpy()
-        order = torch.from_numpy(np.argsort(place, kind="stable"))
-        made = [self._logits(rows[part], cells[part]).t() for part in order.split(ROWS_AT_ONCE)]
-        logits = torch.cat(made, dim=1)
-        return torch.empty_like(logits).index_copy_(1, order, logits).t()
-
-    def _logits(self, rows: Tensor, cells: Tensor) -> Tensor:
-        pixel = self.windows.pixels.index_select(0, cells)
-        window = self.shown[rows, pixel[:, 0], pixel[:, 1]].flatten(1).float()
         at = self.owner.index_select(0, rows).mul_(self.cells).add_(cells)
+        logits = self.black.index_select(1, at)
+        lit = self.lit.index_select(0, rows * self.cells + cells).nonzero()[:, 0]
+        self._put(logits, lit, at, cells, lambda part: self._seen(rows[part], cells[part]))
+        return logits.t()
+
+    def _put(
+        self,
+        logits: Tensor,
+        which: Tensor,
+        at: Tensor,
+        cells: Tensor,
+        seen: Callable[[Tensor], Tensor],
+    ) -> None:
+        """Put into the columns `which` of float (outputs, m) what glimpses at `cells` give that
+        show the pixels `seen(part)`, part by part of `which`."""
+        # Cells of the same matrices side by side, so that these need few products.
+        place = self.windows.place[cells[which]].numpy()
+        order = which[torch.from_numpy(np.argsort(place, kind="stable"))]
+        made = [
+            self._logits(seen(part), at[part], cells[part]) for part in order.split(ROWS_AT_ONCE)
+        ]
+        logits.index_copy_(1, order, torch.cat(made, dim=1).float())
+
+    def _seen(self, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, pixels), 0 .. 255, of the glimpses."""
+        first = rows * self.image + self.corner.index_select(0, cells)
+        at = first[:, None] + self.apart
+        return self.shown.index_select(0, at.flatten()).view(at.shape).float()
+
+    def _logits(self, seen: Tensor, at: Tensor, cells: Tensor) -> Tensor:
+        """float (outputs, m)."""
+        window, head = seen, self.windows.head
         for (number, matrices), base in zip(self.layers, self.bases, strict=True):
             made = base.index_select(0, at)
             _add_products(made, window, number.index_select(0, cells), matrices)
             window = made.relu_()
-        return self.windows.rest(window)
+        # Few outputs: this way round, the product is twice as quick.
+        return torch.addmm(head.bias[:, None], head.weight, window.t())
+
+
+def _lit(images: Tensor, corners: Tensor, side: int) -> Tensor:
+    """bool (n, cells): whether glimpses of uint8 images show any pixel that is not 0."""
+    lit = (images != 0).any(1)
+    for axis in (1, 2):
+        size = lit.shape[axis] - side + 1
+        lit = reduce(torch.bitwise_or, [lit.narrow(axis, first, size) for first in range(side)])
+    return lit[:, corners[:, 0], corners[:, 1]]
 
 
 def _add_products(made: Tensor, inputs: Tensor, number: Tensor, matrices: Tensor) -> None:

@@ -58,8 +58,10 @@ class Race:
         self, problem: Problem, risk: float = RISK, first: int = FIRST, growth: float = GROWTH
     ):
         self.problem, self.risk = problem, risk
-        self.values = np.full((problem.cells, problem.samples), np.nan)
+        # Of each cell: the nats of the completions seen, in the race's order, how many, their mean.
+        self.values = np.empty((problem.cells, problem.samples))
         self.seen = np.zeros(problem.cells, np.int64)
+        self.means = np.full(problem.cells, np.nan)
         self.order = np.arange(problem.samples)
         self.alive = np.empty(0, np.int64)
         self.rounds = _rounds(problem.samples, first, growth)
@@ -89,16 +91,19 @@ class Race:
                 values = yield Ask(some, self.order[seen:count])
                 self.values[some, seen:count] = values
                 self.seen[some] = count
+                self.means[some] = self.values[some, :count].mean(1)
 
     def _may_be_best(self, cells: np.ndarray, count: int) -> np.ndarray:
         """bool (k,): which of the cells a race may not drop after `count` completions."""
         values = self.values[cells, :count]
-        differences = values - values[values.mean(1).argmin()]
+        means = values.mean(1)
+        excess = means - means.min()
         if count == self.problem.samples:
-            return differences.mean(1) <= 0
-        error = self._errors(differences) * np.sqrt(1 - count / self.problem.samples)
+            return excess <= 0
+        error = self._errors(values - values[excess.argmin()])
+        error *= np.sqrt(1 - count / self.problem.samples)
         most = _quantile(self.risk, count - 1) * error - TOLERANCE
-        return differences.mean(1) <= np.maximum(most, 0)
+        return excess <= np.maximum(most, 0)
 
     @staticmethod
     def _errors(differences: np.ndarray) -> np.ndarray:
@@ -114,16 +119,15 @@ class Race:
         return Found(cell, interpolated(epe, self.problem.shape).clip(min=0), self._bound(cell))
 
     def estimates(self) -> tuple[int, np.ndarray]:
-        """The leader of those left, and float64 (cells,), nats, NaN where cells never ran: means,
-        that of a dropped cell corrected by what the last ones' moved since."""
-        most = int(self.seen[self.alive].max())
-        last = self.values[self.alive, :most].mean(1)
+        """The leader of those left, and float64 (cells,), nats: means, that of a dropped cell
+        corrected by what the last ones' moved since; NaN where cells never ran, or saw more."""
+        last = self.values[self.alive, : self.seen[self.alive].max()]
+        means = last.cumsum(1) / np.arange(1, last.shape[1] + 1)
+        moved = (means[:, -1:] - means).mean(0)
+        some = (self.seen > 0) & (self.seen <= last.shape[1])
         epe = np.full(self.problem.cells, np.nan)
-        for n in np.unique(self.seen[self.seen > 0]).tolist():
-            there = self.seen == n
-            moved = (last - self.values[self.alive, :n].mean(1)).mean()
-            epe[there] = self.values[there, :n].mean(1) + moved
-        return int(self.alive[last.argmin()]), epe
+        epe[some] = self.means[some] + moved[self.seen[some] - 1]
+        return int(self.alive[means[:, -1].argmin()]), epe
 
     def _bound(self, cell: int) -> float:
         rivals = np.flatnonzero(self.seen > 0)

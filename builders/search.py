@@ -40,7 +40,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class Ask:
-    """Wanted: the nats of `completions`, int64 (m,), at `cells`, int64 (k,); float64 (k, m)."""
+    """Wanted: the nats of `completions`, int64 (m,), at distinct `cells`, int64 (k,); float64
+    (k, m)."""
 
     cells: np.ndarray
     completions: np.ndarray

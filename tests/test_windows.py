@@ -62,9 +62,12 @@ def test_candidates_are_the_whole_sequences(network, grid, frozen):
 @pytest.mark.parametrize("network", ["conv", "local", "tokens:test_vit"])
 @pytest.mark.parametrize("grid", [OVERLAPPING, UNEVEN], ids=["overlapping", "uneven"])
 def test_what_completions_share_with_their_image_is_computed_once(network, grid):
-    """Completions of four images, seven, one, eleven and one; every cell, some of them seen."""
+    """Completions of four images, seven, one, eleven and one; every cell, some of them seen. Above,
+    most show nothing but black, and below, in one of their channels."""
     avp = posterior(network, grid, 2)
     images, _ = drawn(0, grid, 2, 1)
+    images[:15, :, :13] = 0
+    images[:, 0, 16:] = 0
     observed, prefix = drawn(1, grid, 2, 2, n=4)
     observed[1] = observed[0]  # the same image, after other glimpses
     owner = torch.tensor([0] * 7 + [1] + [2] * 11 + [3])

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from nogs_bench.annotations import SHIPPED
+from nogs_bench.builders.annotate import GROUP
 from nogs_bench.builders.avp import Avp, _batches, _loss
 from nogs_bench.builders.completion import Completions
 from nogs_bench.builders.epe import CRITERIA, StepEpe
@@ -42,6 +43,7 @@ REPORTED = {"racing": 4_328 / (64 * 2_000), "wide-rematch": 16_239 / (169 * 3_00
 TOKENS = "tokens:vit_tiny_patch16_224"
 STYLEGAN_256 = (512, 512, 512, 512, 256, 128, 64)
 REPEATS = 3
+COMPLETIONS = 1_000
 
 
 def timed(work: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
@@ -68,10 +70,9 @@ def network(task: Task, device: str) -> tuple[float, float]:
     """Posteriors, and training images, a second."""
     avp = Avp(task).to(device)
     heavy = task.image_size > 100
-    count, pairs = (20, 64) if heavy else (200, 4096)
     batch = min(task.avp.batch_size, 8) if heavy and device == "cpu" else task.avp.batch_size
     small = replace(task, avp=replace(task.avp, batch_size=batch, warmup=0.0))
-    images = noise(task, max(count, 2 * batch))
+    images = noise(task, 2 * batch)
     roles = Roles(images, np.arange(1), images, lambda epoch: images, images, {})
     optimizer = torch.optim.AdamW(avp.train().parameters(), fused=True)
 
@@ -82,15 +83,46 @@ def network(task: Task, device: str) -> tuple[float, float]:
         optimizer.step()
 
     training = batch / timed(step, device)
-    rng = np.random.default_rng(1)
-    prefix = torch.from_numpy(rng.integers(task.grid.cells, size=(1, 2))).expand(count, -1)
+    avp.freeze()
+    return alone(task, avp, device) if heavy else searched(task, avp, device), training
+
+
+def alone(task: Task, avp: Avp, device: str) -> float:
+    """Posteriors a second of a network beside which a search costs nothing."""
+    rng, images = np.random.default_rng(1), noise(task, 20)
+    prefix = torch.from_numpy(rng.integers(task.grid.cells, size=(1, 2))).expand(20, -1)
     with torch.inference_mode():
-        shown = torch.from_numpy(images.images[:count]).to(device)
-        prepared = prepare(avp.freeze(), shown, prefix.to(device))
-        rows = torch.from_numpy(rng.integers(count, size=pairs)).to(device)
-        cells = torch.from_numpy(rng.integers(task.grid.cells, size=pairs)).to(device)
-        posteriors = pairs / timed(lambda: prepared.log_posterior(rows, cells), device)
-    return posteriors, training
+        shown = torch.from_numpy(images.images).to(device)
+        prepared = prepare(avp, shown, prefix.to(device))
+        rows = torch.from_numpy(rng.integers(20, size=64)).to(device)
+        cells = torch.from_numpy(rng.integers(task.grid.cells, size=64)).to(device)
+        return 64 / timed(lambda: prepared.log_posterior(rows, cells), device)
+
+
+def searched(task: Task, avp: Avp, device: str) -> float:
+    """Posteriors a second of a quick network in the searches of some images, these included."""
+    evaluator = Evaluator(avp, CRITERIA[task.annotation.criterion], task.target, device)
+    search, every = load_searches()["racing"], noise(task, COMPLETIONS)
+    rng, nowhere = np.random.default_rng(1), np.empty(0, np.int64)
+    count = 0
+
+    def search_all() -> None:
+        nonlocal count
+        steps = []
+        for _ in range(GROUP):
+            prefix = rng.integers(task.grid.cells, size=2)
+            images, shared = every.images.copy(), None
+            if task.annotation.observed == "pasted" and task.annotation.together:
+                shared = every.images[rng.integers(COMPLETIONS)]
+                seen = task.grid.masks[prefix].any(0)
+                images[..., seen] = shared[:, seen]
+            drawn = Completions(images, every.labels, 1.0, 1.0, nowhere, nowhere.astype(bool))
+            steps.append(StepEpe(drawn, prefix, (task.target,), task.grid.cells, shared))
+        _, evaluations = evaluator.search(search, steps, task.grid.shape)
+        count = sum(evaluations)
+
+    seconds = timed(search_all, device)
+    return count / seconds
 
 
 def retrieval(task: Task, copies: int = 20_000) -> tuple[float, float]:

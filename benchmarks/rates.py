@@ -33,6 +33,7 @@ from nogs_bench.builders.rates import Rates, image_name
 from nogs_bench.builders.retrieval import Retrieval
 from nogs_bench.builders.roles import Roles
 from nogs_bench.builders.search import load_searches
+from nogs_bench.executors import single_thread
 from nogs_bench.images import LabelledImages
 from nogs_bench.task import Task, get_task
 
@@ -180,7 +181,7 @@ def main() -> None:
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--out", type=Path)
     given = arguments.parse_args()
-    torch.set_num_threads(1)
+    single_thread("cpu")
     device = given.device
     name = platform.machine() if device == "cpu" else torch.cuda.get_device_name()
     capability = torch.backends.cpu.get_cpu_capability()

@@ -27,6 +27,7 @@ from nogs_bench.intervals import Estimate, estimate
 from nogs_bench.result import RunResult, load_results
 from nogs_bench.scoring import ScoreRow
 
+HEADS = ("iterations to target", "mean accuracy, %", "gain over the first", "test accuracy, %")
 WIDTH = 26
 
 
@@ -63,15 +64,14 @@ def draw(axes: Any, label: str, runs: list[RunResult]) -> None:
     )
 
 
-def row_of(row: ScoreRow, runs: list[RunResult], first: list[RunResult]) -> dict[str, Any]:
-    gain = estimate((areas(runs) - areas(first)).tolist())
-    values = {
+def measured(row: ScoreRow, runs: list[RunResult], first: list[RunResult]) -> dict[str, Estimate]:
+    """In the order of `HEADS`."""
+    return {
         "time_to_target": row.time_to_target,
         "area_under_curve": row.area_under_curve,
-        "gain": gain,
+        "gain": estimate((areas(runs) - areas(first)).tolist()),
         "test_accuracy": row.test_accuracy,
     }
-    return {name: asdict(value) for name, value in values.items()} | {"seeds": len(runs)}
 
 
 def main() -> None:
@@ -86,9 +86,7 @@ def main() -> None:
     arguments.add_argument("--figure", type=Path)
     given = arguments.parse_args()
     period = given.evaluation_period
-    report: dict[str, Any] = {"task": given.task, "protocol": given.protocol, "sets": {}}
-    curves: dict[str, list[RunResult]] = {}
-    lines, first = [], None
+    curves: dict[str, tuple[ScoreRow, list[RunResult]]] = {}
     for number, text in enumerate(given.sets):
         label, _, place = text.partition("=")
         folder, _, count = place.partition(":")
@@ -106,30 +104,29 @@ def main() -> None:
         )
         results = load_results(out)
         for row in scores.rows:
-            runs = [run for run in results if run.method == row.method]
             name = label if row.method == "ps-nogs" else row.method
-            first = runs if first is None and row.method == "ps-nogs" else first
-            found = row_of(row, runs, first or runs)
-            curves[name], report["sets"][name] = runs, found
-            cells = (
-                show(row.time_to_target),
-                show(row.area_under_curve, 100, 1),
-                show(Estimate(**found["gain"]), 100, 1),
-                show(row.test_accuracy, 100, 1),
-            )
-            lines.append(f"{name:12} " + " ".join(f"{cell:{WIDTH}}" for cell in cells))
-    heads = ("iterations to target", "mean accuracy, %", "gain over the first", "test accuracy, %")
+            curves[name] = row, [run for run in results if run.method == row.method]
+    _, first = next(curve for curve in curves.values() if curve[0].method == "ps-nogs")
+    found = {name: measured(row, runs, first) for name, (row, runs) in curves.items()}
     print(f"\n{given.task}, {given.protocol}, {given.seeds} seeds, mean and 95 % interval")
-    print(f"{'':12} " + " ".join(f"{head:{WIDTH}}" for head in heads))
-    print("\n".join(lines))
+    print(f"{'':12} " + " ".join(f"{head:{WIDTH}}" for head in HEADS))
+    for name, values in found.items():
+        time, *shares = values.values()
+        cells = [show(time), *(show(share, 100, 1) for share in shares)]
+        print(f"{name:12} " + " ".join(f"{cell:{WIDTH}}" for cell in cells))
     if given.figure:
         with drawing(given.figure, (5.6, 3.6)) as figure:
             axes = figure.subplots()
-            for label, runs in curves.items():
+            for label, (_, runs) in curves.items():
                 draw(axes, label, runs)
             axes.set(xlabel="iterations", ylabel="validation accuracy, %")
             axes.grid(axis="y", color="0.92", linewidth=0.8)
             axes.legend(frameon=False, fontsize=8, loc="lower right")
+    sets = {
+        name: {key: asdict(value) for key, value in values.items()}
+        for name, values in found.items()
+    }
+    report = {"task": given.task, "protocol": given.protocol, "seeds": given.seeds, "sets": sets}
     print(json.dumps(report))
 
 

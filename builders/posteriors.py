@@ -21,8 +21,11 @@ from nogs_bench.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
-from nogs_bench.task import Task
+from nogs_bench.task import AvpTraining, Task
 
+NOTHING_CHOSEN: dict[str, Any] = {
+    name: getattr(AvpTraining, name) for name in ("chosen_images", "chosen_share")
+}
 BANK_POSTERIOR_IMAGES = 4000
 BANK_POSTERIOR_HELD = 500
 
@@ -107,9 +110,12 @@ class TrainedAvp:
             steps.append(self._training("teacher", taught, {}))
             parents["teacher"] = "teacher"
         single = replace(task, avp=replace(task.avp, rounds=0))
+        # The first is what it would be without further rounds.
+        training = replace(single, avp=replace(single.avp, **NOTHING_CHOSEN))
         for number in range(task.avp.rounds):
             earlier, name = f"round-{number}", f"chosen-{number + 1}"
-            steps.append(self._training(earlier, single, parents))
+            steps.append(self._training(earlier, training, parents))
+            training = single
             steps.append(self._choosing(name, single, earlier))
             parents = parents | {"chosen": name}
         return [*steps, self._training("posterior", task, parents)]

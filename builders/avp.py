@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from nogs_bench.builders.chosen import Chosen
 from nogs_bench.builders.glimpse_networks import (
     PreparedLogits,
     make_glimpse_network,
@@ -126,7 +125,7 @@ def train_avp(
     checkpoint: Path,
     device: str,
     teacher: Avp | None = None,
-    chosen: Chosen | None = None,
+    chosen: np.ndarray | None = None,
 ) -> dict[str, Any]:
     """Train the family's AVP; the epoch with the least validation cross-entropy is kept.
 
@@ -136,7 +135,8 @@ def train_avp(
     **Arguments**
 
     - `teacher`: its posteriors are learned beside the labels (`AvpTraining.distillation`).
-    - `chosen`: sequences that are learned from beside random ones (`AvpTraining.chosen_share`).
+    - `chosen`: int64 (m, T), cells of sequences that are shown beside random ones
+      (`AvpTraining.chosen_share`).
 
     **Returns** `{"weights": state dict, "epoch": int, "curve": [{"epoch", "cross_entropy": [nats
     for t = 1 .. T], "accuracy": [...]}, ...]}`; both measured for the task's target.
@@ -239,12 +239,12 @@ def _batches(
     seed: int,
     epoch: int,
     device: str,
-    chosen: Chosen | None = None,
+    chosen: np.ndarray | None = None,
 ) -> Iterator[tuple[Tensor, ...]]:
     """Images, labels, cells and t of each batch; a function of seed and epoch alone.
 
-    The first rows of a batch are `chosen` ones, if any. Of these every other one ends with a
-    uniform cell: the search asks about all that may come after a chosen prefix.
+    The first images of a batch are seen at `chosen` cells, if any. Every other one of them ends
+    with a uniform cell: the search asks about all that may come after a chosen prefix.
     """
     drawn = roles.avp(epoch)
     rng = np.random.default_rng([seed, epoch])
@@ -258,12 +258,10 @@ def _batches(
         t = rng.integers(1, most + 1, size=size)
         if chosen is not None:
             count = round(task.avp.chosen_share * size)
-            picked = rng.integers(len(chosen.cells), size=count)
-            seen = chosen.images[chosen.rows[picked]]
-            images[:count], labels[:count] = seen.images, seen.labels
+            picked = rng.integers(len(chosen), size=count)
             t[:count] = rng.integers(1, task.T + 1, size=count)
             last = cells[np.arange(count), t[:count] - 1]
-            cells[:count, : task.T] = chosen.cells[picked]
+            cells[:count, : task.T] = chosen[picked]
             cells[np.arange(0, count, 2), t[:count:2] - 1] = last[::2]
         arrays = (images, labels, cells, t)
         yield tuple(torch.from_numpy(array).to(device) for array in arrays)

@@ -1,12 +1,12 @@
 """Sequences that a posterior chose for images that train it, for another round of training.
 
 The posterior is trained on uniform glimpses and asked about chosen ones. Trained on some of its own
-as well, it is asked about what it knows.
+as well, it is asked about what it knows. Cells chosen for a few images are shown of any: these few,
+seen again and again at the same cells, would be learned by heart.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +19,6 @@ from nogs_bench.local_executor import LocalExecutor
 
 # Completions depend on an image's number: these images are not those of the training split.
 FIRST_NUMBER = 2**32
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Training images, and sequences chosen for them.
-
-    - `rows`: int64 (m,), the image of each sequence, into `images`.
-    - `cells`: int64 (m, T).
-    """
-
-    images: LabelledImages
-    rows: np.ndarray
-    cells: np.ndarray
 
 
 def choose(annotator: Annotator, images: LabelledImages, path: Path, folder: Path) -> None:
@@ -47,17 +34,9 @@ def choose(annotator: Annotator, images: LabelledImages, path: Path, folder: Pat
     shards = shards_of(len(images), folder)
     annotate_all(load, shards, LocalExecutor(1), annotator.device)
     cells = gathered(shards, ["cells"])["cells"]
-    arrays = {
-        "images": images.images,
-        "labels": images.labels,
-        "rows": np.arange(len(images)).repeat(cells.shape[1]),
-        "cells": cells.reshape(-1, cells.shape[-1]),
-    }
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    save_file({"cells": np.ascontiguousarray(cells.reshape(-1, cells.shape[-1]))}, path)
 
 
-def load_chosen(path: Path) -> Chosen:
-    """What `choose` wrote."""
-    stored = load_file(path)
-    images = LabelledImages(stored["images"], stored["labels"])
-    return Chosen(images, stored["rows"], stored["cells"])
+def load_chosen(path: Path) -> np.ndarray:
+    """int64 (m, T): the cells that `choose` wrote."""
+    return load_file(path)["cells"]

@@ -23,9 +23,7 @@ class AvpTraining:
     - `rounds`: how often the AVP is trained again, with sequences that it has itself chosen among
       the random ones (not in the paper): it is asked about chosen glimpses.
     - `chosen_images`: how many of its training images it chooses sequences for in each round.
-    - `chosen_share`: share of each later batch that sees such sequences, 0 .. 1. Few images seen
-      often at the same cells are learned by heart: a share no larger than `chosen_images` are of
-      all training images shows them no more often than the others.
+    - `chosen_share`: share of each later batch that is seen at the cells of such sequences, 0 .. 1.
     """
 
     network: str

@@ -190,9 +190,7 @@ def test_a_teacher_and_rounds_come_before_the_posterior(tmp_path):
     assert stages["posterior"]["parents"] == parents
     made = sorted(folder.glob(".build/*.safetensors"))
     chosen = load_chosen(next(path for path in made if path.name.startswith("chosen")))
-    assert chosen.cells.shape == (3, task.T)
-    roles = assign_roles(task, 4, seed=0, data=None)
-    assert (chosen.images.images == roles.avp(0).images[:3]).all()
+    assert chosen.shape == (3, task.T)
     times = [path.stat().st_mtime_ns for path in made]
     build(task, tmp_path / "out", images=4, workers=1, device="cpu")
     assert times == [path.stat().st_mtime_ns for path in made]

@@ -37,25 +37,26 @@ import numpy as np
 import torch
 from annotation_levers import levers
 
-from nogs_bench.builders.annotate import Annotator
-from nogs_bench.builders.avp import Avp
-from nogs_bench.builders.build import build
-from nogs_bench.builders.epe import CRITERIA, StepEpe
-from nogs_bench.builders.lockstep import Evaluator
-from nogs_bench.builders.oracle import BankPosterior, exact_epe
-from nogs_bench.builders.pca import Pca
-from nogs_bench.builders.plan import BuildPlan
-from nogs_bench.builders.posterior import prepare
-from nogs_bench.builders.racing import Race
-from nogs_bench.builders.retrieval import Retrieval
-from nogs_bench.builders.roles import assign_roles
-from nogs_bench.builders.search import Found, Problem, Search, Steps, load_searches
-from nogs_bench.builders.stages import prepare as prepare_stages
-from nogs_bench.executors import single_thread
-from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.builders.bank import assign_roles
+from nogs_bench.builders.completion import Pca, Retrieval
+from nogs_bench.builders.pipeline import BuildPlan, build
+from nogs_bench.builders.pipeline import prepare as prepare_stages
+from nogs_bench.builders.posterior import Avp, BankPosterior, exact_epe, prepare
+from nogs_bench.builders.search import (
+    CRITERIA,
+    SEARCHES,
+    Annotator,
+    Evaluator,
+    Found,
+    Problem,
+    Race,
+    Search,
+    StepEpe,
+    Steps,
+)
+from nogs_bench.executors import LocalExecutor, single_thread
 from nogs_bench.images import LabelledImages
-from nogs_bench.local_executor import LocalExecutor
-from nogs_bench.task import Task, get_task, override
+from nogs_bench.tasks import GlimpseGrid, Task, get_task, override
 
 BANK, DISTINCT, PREFIX = 20_000, 400, [1275, 830]
 CHUNK, CHUNKS = 16, 3
@@ -130,7 +131,7 @@ def cost(network: str, search: str) -> dict[str, Any]:
     # Random images agree with nothing: the step is timed on as many distinct ones instead.
     drawn = retrieval.prior(settings.samples, np.random.default_rng(3))
     step = StepEpe(drawn, np.array(PREFIX), (task.target,), task.grid.cells)
-    _, (evaluations,) = evaluator.search(load_searches()[search], [step], task.grid.shape)
+    _, (evaluations,) = evaluator.search(SEARCHES[search], [step], task.grid.shape)
     whole = time.perf_counter() - start
     levers = {"network": dense_seconds / fast_seconds, "search": every / evaluations}
     print(f"\nOne location at 224 x 224, 2,500 cells, {settings.samples} completions, t = 3")

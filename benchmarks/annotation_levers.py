@@ -8,10 +8,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from nogs_bench.builders.annotate import Annotator
-from nogs_bench.builders.avp import Avp
-from nogs_bench.builders.compare_avp import speeds
-from nogs_bench.builders.search import Found
+from nogs_bench.builders.compare import speeds
+from nogs_bench.builders.posterior import Avp
+from nogs_bench.builders.search import Annotator, Found
 
 EXHAUSTIVE = 2
 

@@ -14,8 +14,7 @@ import json
 from pathlib import Path
 
 from nogs_bench import evaluate
-from nogs_bench.result import RunResult, load_results
-from nogs_bench.scoring import Estimate, estimate
+from nogs_bench.results import Estimate, RunResult, estimate, load_results
 
 CLAIMS = {"pretrained": (1_500, 7_500), "scratch": (2_000, 2_000)}
 

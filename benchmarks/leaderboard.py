@@ -18,11 +18,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from board import board_run, write_board  # made-up results
 from nogs_bench.leaderboard.page import build
-from nogs_bench.leaderboard.validate import validate
-from nogs_bench.scoring import score
+from nogs_bench.leaderboard.validation import validate
+from nogs_bench.results import score
 
 TASKS = ("fashion-mnist", "cluttered-digits", "cluttered-fashion")
 METHODS = ("ram", "ps-nogs", "ps-nogs-anneal", "ps-hgs", "ps-h1", "ps-h5")

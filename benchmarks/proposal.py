@@ -9,7 +9,7 @@ made at 56 x 56 and the components enlarged, as 256 of them hold no finer detail
 
 - *authors*: what their code does at every step: reconstruct the 20 x 20 region of each glimpse so
   far for every bank image in float32, and compare it at every move, in 10 chunks.
-- *product*: `nogs_bench.builders.proposal` with float16 latents. A step takes its new glimpse;
+- *product*: `builders.completion.proposal` with float16 latents. A step takes its new glimpse;
   "from scratch" takes all glimpses again, as the first step of a query that knows them all would.
 
 Recall is the share of the copies with the largest 1,000 log-likelihoods, written out in float64
@@ -35,10 +35,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from nogs_bench import get_task
-from nogs_bench.builders.evidence import ScheduledEvidence
-from nogs_bench.builders.matching import region
-from nogs_bench.builders.pca import Pca, fit_pca
-from nogs_bench.builders.proposal import Proposal
+from nogs_bench.builders.completion import Pca, Proposal, ScheduledEvidence, fit_pca, region
 
 TASK = get_task("celeba-hq-male")
 GRID, SETTINGS = TASK.grid, TASK.annotation

@@ -20,22 +20,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nogs_bench.annotations import SHIPPED
-from nogs_bench.builders.annotate import GROUP
-from nogs_bench.builders.avp import Avp, _batches, _loss
-from nogs_bench.builders.completion import Completions
-from nogs_bench.builders.epe import CRITERIA, StepEpe
-from nogs_bench.builders.generators.stylegan_network import StyleGanNetwork
-from nogs_bench.builders.lockstep import Evaluator
-from nogs_bench.builders.pca import Pca
-from nogs_bench.builders.posterior import prepare
-from nogs_bench.builders.rates import Rates, image_name
-from nogs_bench.builders.retrieval import Retrieval
-from nogs_bench.builders.roles import Roles
-from nogs_bench.builders.search import load_searches
+from nogs_bench.builders.bank import Roles
+from nogs_bench.builders.completion import Completions, Pca, Retrieval
+from nogs_bench.builders.estimate import Rates, image_name
+from nogs_bench.builders.generators.stylegan.network import StyleGanNetwork
+from nogs_bench.builders.posterior import Avp, prepare
+from nogs_bench.builders.posterior.avp import _batches, _loss
+from nogs_bench.builders.search import CRITERIA, GROUP, SEARCHES, Evaluator, StepEpe
 from nogs_bench.executors import single_thread
 from nogs_bench.images import LabelledImages
-from nogs_bench.task import Task, get_task
+from nogs_bench.sequences import SHIPPED
+from nogs_bench.tasks import Task, get_task
 
 TASKS = ("celeba-hq-male", "cub-200", "fashion-mnist", "cluttered-digits", "cluttered-fashion")
 # Posteriors a step over cells x completions, on `cluttered-digits` and `fashion-mnist`:
@@ -103,7 +98,7 @@ def alone(task: Task, avp: Avp, device: str) -> float:
 def searched(task: Task, avp: Avp, device: str) -> float:
     """Posteriors a second of a quick network in the searches of some images, these included."""
     evaluator = Evaluator(avp, CRITERIA[task.annotation.criterion], task.target, device)
-    search, every = load_searches()["racing"], noise(task, COMPLETIONS)
+    search, every = SEARCHES["racing"], noise(task, COMPLETIONS)
     rng, nowhere = np.random.default_rng(1), np.empty(0, np.int64)
     count = 0
 
@@ -162,7 +157,7 @@ def shares() -> dict[str, float]:
         nowhere = np.empty(0, np.int64)
         drawn = Completions(images.images, images.labels, 1.0, 1.0, nowhere, nowhere.astype(bool))
         step = StepEpe(drawn, rng.integers(task.grid.cells, size=2), (0,), task.grid.cells)
-        _, (count,) = evaluator.search(load_searches()[name], [step], task.grid.shape)
+        _, (count,) = evaluator.search(SEARCHES[name], [step], task.grid.shape)
         found[name] = count / task.grid.cells / len(images)
     return found
 

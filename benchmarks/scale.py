@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from nogs_bench import get_task
-from nogs_bench.builders.build import build
+from nogs_bench.builders.pipeline import build
 
 BASE = get_task("cluttered-digits")
 TASK = replace(BASE, avp=replace(BASE.avp, epochs=1, images=4000))

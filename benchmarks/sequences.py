@@ -21,11 +21,15 @@ from typing import Any
 import numpy as np
 
 from nogs_bench import evaluate
-from nogs_bench.curves import area_under_curve
-from nogs_bench.drawing import drawing
-from nogs_bench.intervals import Estimate, estimate
-from nogs_bench.result import RunResult, load_results
-from nogs_bench.scoring import ScoreRow
+from nogs_bench.figures import drawing
+from nogs_bench.results import (
+    Estimate,
+    RunResult,
+    ScoreRow,
+    area_under_curve,
+    estimate,
+    load_results,
+)
 
 HEADS = ("iterations to target", "mean accuracy, %", "gain over the first", "test accuracy, %")
 WIDTH = 26

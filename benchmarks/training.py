@@ -41,14 +41,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nogs_bench.fovea import ImageTensors
-from nogs_bench.geometry import GlimpseGrid
-from nogs_bench.images import LabelledImages
-from nogs_bench.imagestore import open_split, shared_images
-from nogs_bench.methods import METHODS
-from nogs_bench.model import HardAttentionNet
-from nogs_bench.task import Task, get_task
-from nogs_bench.trainer import Run, Trainee, train_together
+from nogs_bench.images import LabelledImages, open_split, shared_images
+from nogs_bench.network import HardAttentionNet, ImageTensors
+from nogs_bench.tasks import GlimpseGrid, Task, get_task
+from nogs_bench.training import METHODS, Run, Trainee, train_together
 
 CPU = torch.device("cpu")
 

@@ -104,7 +104,7 @@ for score in scores.rows:
 ```""",
     """\
 ```python
-from nogs_bench.result import load_results
+from nogs_bench.results import load_results
 
 for run in load_results("results"):
     at = [point.iteration for point in run.curve]

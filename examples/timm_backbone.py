@@ -10,7 +10,7 @@ that runs of this one and of the reference may lie in one folder.
 from __future__ import annotations
 
 from nogs_bench import Task
-from nogs_bench.model import HardAttentionNet
+from nogs_bench.network import HardAttentionNet
 
 
 class TimmNet(HardAttentionNet):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nogs_bench import Task
-from nogs_bench.embedders import make_embedder
+from nogs_bench.network import make_embedder
 
 LAYERS, HEADS = 2, 4
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from nogs_bench.ranking import LONGEST, Profile
+from nogs_bench.results import LONGEST, Profile
 
 WIDTH, HEIGHT = 640, 330
 LEFT, RIGHT, TOP, BOTTOM = 46, 24, 14, 40

@@ -11,19 +11,24 @@ from pathlib import Path
 
 import numpy as np
 
-from nogs_bench.artefact import package_version, write_text
 from nogs_bench.errors import NogsError
-from nogs_bench.intervals import geometric_mean
+from nogs_bench.files import package_version, write_text
 from nogs_bench.leaderboard.charts import Series, curves, profile_chart
 from nogs_bench.leaderboard.checks import SEEDS
-from nogs_bench.leaderboard.compare import compare
+from nogs_bench.leaderboard.comparison import compare
 from nogs_bench.leaderboard.places import GlimpseSequence, StepMap, gallery, location_maps
-from nogs_bench.leaderboard.validate import validate
-from nogs_bench.methods import METHODS
-from nogs_bench.ranking import Profile
-from nogs_bench.result import RunResult
-from nogs_bench.scoring import BASELINE, ScoreRow, Scores, score_runs
-from nogs_bench.task import Task, get_task
+from nogs_bench.leaderboard.validation import validate
+from nogs_bench.results import (
+    BASELINE,
+    Profile,
+    RunResult,
+    ScoreRow,
+    Scores,
+    geometric_mean,
+    score_runs,
+)
+from nogs_bench.tasks import Task, get_task
+from nogs_bench.training import METHODS
 
 DASH = "\N{EN DASH}"
 STYLES = 8

@@ -11,8 +11,8 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
-from nogs_bench.result import Strict
-from nogs_bench.task import get_task
+from nogs_bench.results import Strict
+from nogs_bench.tasks import get_task
 
 PAPER = "Harvey, Teng and Wood, arXiv:1906.05462"
 

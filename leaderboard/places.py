@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from nogs_bench.artefact import read_provenance
 from nogs_bench.errors import NogsError
-from nogs_bench.geometry import GlimpseGrid
+from nogs_bench.files import read_provenance
 from nogs_bench.images import data_folder
 from nogs_bench.leaderboard.charts import heat_png, png
-from nogs_bench.result import RunResult
-from nogs_bench.task import Task, get_task
+from nogs_bench.results import RunResult
+from nogs_bench.tasks import GlimpseGrid, Task, get_task
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from rich.markup import escape
 from rich.table import Table
 
-from nogs_bench.leaderboard.compare import Comparison
-from nogs_bench.leaderboard.verify import Verification
-from nogs_bench.tables import empty_table
+from nogs_bench.figures import empty_table
+from nogs_bench.leaderboard.comparison import Comparison
+from nogs_bench.leaderboard.verification import Verification
 
 
 def verification_table(found: Verification) -> Table:

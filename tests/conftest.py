@@ -24,8 +24,7 @@ settings.load_profile("shared")
 @pytest.fixture(autouse=True)
 def _own_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     """A task that a test registers is forgotten after it."""
-    import nogs_bench.tasks  # noqa: F401  (fills the registry)
-    from nogs_bench.task import TASKS
+    from nogs_bench.tasks.task import TASKS
 
     TASKS.names()  # entry points too
     monkeypatch.setattr(TASKS, "_entries", dict(TASKS._entries))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from nogs_bench.builders.annotate import Annotator, Sequences
-from nogs_bench.builders.retrieval import Retrieval
-from test_annotate import trained
+from nogs_bench.builders.completion.retrieval import Retrieval
+from nogs_bench.builders.search.annotate import Annotator, Sequences
 from tiny import corner_images, corner_task
+from weights import trained
 
 TOLERANCE = 0.01  # nats
 

@@ -17,12 +17,14 @@ import pytest
 from safetensors import SafetensorError
 from typer.testing import CliRunner
 
-from nogs_bench.builders import arrays, shards
-from nogs_bench.builders.build import build
+from nogs_bench.builders.pipeline.command import build
+from nogs_bench.builders.search import shards
 from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluation import evaluate
-from nogs_bench.lock import locked
+from nogs_bench.evaluation.command import evaluate
+from nogs_bench.files import arrays
+from nogs_bench.files.lock import locked
+from places import SUPPORT
 from tiny import corner_task
 
 
@@ -30,7 +32,7 @@ class Victims:
     """A warm process of `victim.py`."""
 
     def __init__(self, folder: Path):
-        script = Path(__file__).with_name("victim.py")
+        script = SUPPORT / "victim.py"
         self.folder = folder
         self.process = subprocess.Popen(
             [sys.executable, script],
@@ -155,7 +157,7 @@ def test_a_file_without_its_record_is_made_again(tmp_path, whole):
 
 
 def test_a_damaged_checkpoint_costs_its_own_work_alone(tmp_path, whole, capsys, monkeypatch):
-    from nogs_bench.builders import avp
+    from nogs_bench.builders.posterior import avp
 
     def stop(*given):
         raise KeyboardInterrupt
@@ -192,7 +194,7 @@ def full(*_: object, **__: object) -> None:
 def test_a_full_disk_is_one_line_and_the_next_call_goes_on(tmp_path, monkeypatch):
     task = tmp_path / "task.py"
     task.write_text(
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(SUPPORT)!r})\n"
         "from tiny import corner_task\nMINE = corner_task()\n"
     )
     call = ["build", f"{task}:MINE", "--out", str(tmp_path / "out"), "--device", "cpu"]
@@ -255,7 +257,7 @@ def alive_in(group: int) -> list[int]:
 def test_a_signal_stops_a_build_in_one_line_and_leaves_nothing_behind(tmp_path, number):
     task = tmp_path / "task.py"
     task.write_text(
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(SUPPORT)!r})\n"
         "from tiny import corner_task\nMINE = corner_task(name='mine')\n"
     )
     out = tmp_path / "out"
@@ -288,12 +290,12 @@ def test_a_signal_stops_a_build_in_one_line_and_leaves_nothing_behind(tmp_path, 
 def test_damage_in_an_evaluation_is_repaired_and_said(tmp_path, capsys, monkeypatch):
     from corner_task import CORNER
 
-    monkeypatch.setattr("nogs_bench.runstate.CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr("nogs_bench.training.runstate.CHECKPOINT_SECONDS", 0.0)
     settings = {"task": CORNER, "methods": "ram", "seeds": 1, "protocol": "pretrained"}
     evaluate(out=tmp_path / "whole", **settings)
     out = tmp_path / "cut"
     with monkeypatch.context() as patch:
-        patch.setattr("nogs_bench.work.save_result", lambda *_: 1 / 0)
+        patch.setattr("nogs_bench.evaluation.work.save_result", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             evaluate(out=out, **settings)
     (checkpoint,) = (out / ".checkpoints").glob("*.safetensors")
@@ -314,7 +316,7 @@ def test_damage_in_an_evaluation_is_repaired_and_said(tmp_path, capsys, monkeypa
 def test_workers_of_an_evaluation_end_with_a_parent_that_was_killed(tmp_path):
     task = tmp_path / "task.py"
     task.write_text(
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(SUPPORT)!r})\n"
         "from dataclasses import replace\nfrom corner_task import CORNER\n"
         "MINE = replace(CORNER, name='mine')\n"
     )

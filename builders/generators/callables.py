@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from nogs_bench.artefact import digest_file
 from nogs_bench.builders.generators.generator import GENERATORS, Generator, Setting
 from nogs_bench.builders.generators.pixels import fit
 from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_file
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import load_object
-from nogs_bench.task import Task
+from nogs_bench.tasks import Task
 
 Draw = Callable[[int, int, int], Any]
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
-from nogs_bench.task import Task
+from nogs_bench.tasks import Task
 
 
 class Generator(Protocol):

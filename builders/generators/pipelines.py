@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from nogs_bench.artefact import digest_file, digest_json
 from nogs_bench.builders.generators.generator import GENERATORS, Generator, Setting, split_options
 from nogs_bench.builders.generators.pixels import in_blocks, to_images, unlabelled
 from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_file, digest_json
 from nogs_bench.images import LabelledImages
 from nogs_bench.randomness import torch_generator
-from nogs_bench.task import Task
+from nogs_bench.tasks import Task
 
 BLOCK = 8
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from nogs_bench.artefact import digest_json
 from nogs_bench.builders.generators.generator import GENERATORS, Generator, Setting, split_options
 from nogs_bench.builders.generators.pixels import picture
 from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_json
 from nogs_bench.images import LabelledImages, Sampler
-from nogs_bench.task import Task
+from nogs_bench.tasks import Task
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 

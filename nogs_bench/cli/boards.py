@@ -20,7 +20,7 @@ Seeds = Annotated[int, typer.Option(min=1, help="Seeds that an entry needs.")]
 @leaderboard.command()
 def validate(results: Results, seeds: Seeds = 5, as_json: Json = False) -> None:
     """Say of every result whether it may stand on the leaderboard, and if not which field."""
-    from nogs_bench.leaderboard.validate import validate as run
+    from nogs_bench.leaderboard.validation import validate as run
 
     report = run(results, seeds)
     if as_json:
@@ -50,8 +50,8 @@ def submit(
     seeds: Seeds = 5,
 ) -> None:
     """Write result files and message for a pull request or for the Hub. Sends nothing."""
-    from nogs_bench.leaderboard.submit import build_cost
-    from nogs_bench.leaderboard.submit import submit as run
+    from nogs_bench.leaderboard.submission import build_cost
+    from nogs_bench.leaderboard.submission import submit as run
 
     cost = build_cost(build_seconds, build_hardware)
     folder = run(results, out, author, url, cost, dataset_id, seeds)
@@ -73,15 +73,15 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Say whether a result's claim holds, by training it again; exits with 1 if it does not."""
-    from nogs_bench.leaderboard.verify import verify as run
+    from nogs_bench.leaderboard.verification import verify as run
 
     found = run(file, rerun, model, task, sequences, data, out, device, keypoints, maps)
     if as_json:
         checks = [asdict(check) | {"holds": check.holds} for check in found.checks]
         print_json({"holds": found.holds, "checks": checks, "notes": list(found.notes)})
     else:
+        from nogs_bench.figures import print_tables
         from nogs_bench.leaderboard.text import verification_table
-        from nogs_bench.tables import print_tables
 
         print_tables(verification_table(found))
         for note in found.notes:
@@ -93,15 +93,15 @@ def verify(
 @leaderboard.command()
 def compare(results: Results, as_json: Json = False) -> None:
     """Show the paper's figures, ours and their intervals side by side."""
-    from nogs_bench.leaderboard.compare import compare as run
-    from nogs_bench.leaderboard.validate import load_board
+    from nogs_bench.leaderboard.comparison import compare as run
+    from nogs_bench.leaderboard.validation import load_board
 
     rows = run(load_board(results))
     if as_json:
         print_json([asdict(row) for row in rows])
     else:
+        from nogs_bench.figures import print_tables
         from nogs_bench.leaderboard.text import comparison_table
-        from nogs_bench.tables import print_tables
 
         print_tables(comparison_table(rows))
 

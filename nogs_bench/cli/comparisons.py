@@ -39,7 +39,8 @@ def compare_completions(
     if as_json:
         print_json([asdict(each) | {"coverage": each.coverage} for each in measures])
     else:
-        from nogs_bench.tables import completions_table, print_tables
+        from nogs_bench.cli.build_tables import completions_table
+        from nogs_bench.figures import print_tables
 
         print_tables(completions_table(task, measures))
 
@@ -69,14 +70,15 @@ def compare_avp(
     as_json: Json = False,
 ) -> None:
     """Train networks of the posterior for the same time; measure how good and how quick each is."""
-    from nogs_bench.builders.compare_avp import compare_avp as run
+    from nogs_bench.builders.compare import compare_avp as run
 
     chosen = [name.strip() for name in networks.split(",")] if networks else []
     measures = run(task, chosen, seconds, out, data, seed, threads, device, cost_only, sequences)
     if as_json:
         print_json([asdict(each) for each in measures])
     else:
-        from nogs_bench.tables import avp_table, judged_table, print_tables
+        from nogs_bench.cli.build_tables import avp_table, judged_table
+        from nogs_bench.figures import print_tables
 
         tables = [avp_table(task, measures)]
         print_tables(*tables, *([judged_table(measures)] if sequences else []))

@@ -112,7 +112,7 @@ def build(
     if out is None:
         raise typer.BadParameter("give the folder to write", param_hint="--out")
     with keeping(f"finished stages are kept in {out / '.build'}"):
-        from nogs_bench.builders.build import build as run
+        from nogs_bench.builders.pipeline import build as run
 
         folder = run(
             task,
@@ -153,7 +153,7 @@ def build(
         rows = [{"folder": str(f), **r} for f, r in zip(folders, records, strict=True)]
         print_json(rows if "*" in task else rows[0])
     else:
-        from nogs_bench.tables import print_tables, quality_table
+        from nogs_bench.figures import print_tables, quality_table
 
         for path, record in zip(folders, records, strict=True):
             print_tables(quality_table(record))
@@ -164,8 +164,8 @@ def _show_plan(estimate: Any, as_json: bool) -> None:
     if as_json:
         print_json(estimate.as_json())
     else:
-        from nogs_bench.plan_tables import estimate_tables
-        from nogs_bench.tables import print_tables
+        from nogs_bench.cli.build_tables import estimate_tables
+        from nogs_bench.figures import print_tables
 
         print_tables(*estimate_tables(estimate))
 

@@ -21,7 +21,7 @@ def plot_epe(
     index: Annotated[int, typer.Option(help="Number of an annotated training image.")] = 0,
 ) -> None:
     """Draw how one image's glimpses were chosen (the paper's figure 2)."""
-    from nogs_bench.plots import plot_epe as run
+    from nogs_bench.figures import plot_epe as run
 
     run(folder, index, out)
 
@@ -35,7 +35,7 @@ def plot_curves(
     ] = None,
 ) -> None:
     """Draw validation accuracy against iterations, each method's band over its seeds."""
-    from nogs_bench.plots import plot_curves as run
+    from nogs_bench.figures import plot_curves as run
 
     run(results, out, task)
 
@@ -49,7 +49,7 @@ def plot_bars(
     ] = None,
 ) -> None:
     """Draw iterations to convergence of each task and method (the paper's figure 5)."""
-    from nogs_bench.study_plots import plot_bars as run
+    from nogs_bench.figures import plot_bars as run
 
     run(results, out, task)
 
@@ -63,14 +63,14 @@ def plot_locations(
     ] = None,
 ) -> None:
     """Draw how often each pixel was seen at each step (the paper's figure 4)."""
-    from nogs_bench.artefact import PROVENANCE
+    from nogs_bench.files import PROVENANCE
 
     if (source / PROVENANCE).is_file():
-        from nogs_bench.builders.location_figure import plot_locations as of_dataset
+        from nogs_bench.builders.dataset import plot_locations as of_dataset
 
         of_dataset(source, out)
     else:
-        from nogs_bench.study_plots import plot_locations as of_results
+        from nogs_bench.figures import plot_locations as of_results
 
         of_results(source, out, task)
 
@@ -80,7 +80,7 @@ def plot_reliability(
     folder: Annotated[Path, typer.Argument(help="A dataset folder.")], out: Figure
 ) -> None:
     """Draw whether the posterior of a build is as often right as it says, for each t."""
-    from nogs_bench.builders.calibration import plot_reliability as run
-    from nogs_bench.builders.calibration import read_calibration
+    from nogs_bench.builders.posterior import plot_reliability as run
+    from nogs_bench.builders.posterior import read_calibration
 
     run(read_calibration(folder), out)

@@ -8,13 +8,12 @@ from nogs_bench.cli.app import Json, app, print_json
 @app.command()
 def tasks(as_json: Json = False) -> None:
     """List the tasks: geometry, classes, sizes, licence, and where images come from."""
-    import nogs_bench.tasks  # noqa: F401  (fills the registry)
-    from nogs_bench.task import TASKS
+    from nogs_bench.tasks import TASKS
 
     if as_json:
         print_json([task.summary() for task in TASKS])
     else:
-        from nogs_bench.tables import print_tables, tasks_tables
+        from nogs_bench.figures import print_tables, tasks_tables
 
         print_tables(*tasks_tables(list(TASKS)))
 
@@ -22,12 +21,12 @@ def tasks(as_json: Json = False) -> None:
 @app.command()
 def methods(as_json: Json = False) -> None:
     """List the training methods."""
-    from nogs_bench.methods import METHODS
+    from nogs_bench.training import METHODS
 
     if as_json:
         fields = ("name", "description", "reference")
         print_json([{field: getattr(method, field) for field in fields} for method in METHODS])
     else:
-        from nogs_bench.tables import methods_table, print_tables
+        from nogs_bench.figures import methods_table, print_tables
 
         print_tables(methods_table(list(METHODS)))

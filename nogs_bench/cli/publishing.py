@@ -38,8 +38,8 @@ def publish(
     as_json: Json = False,
 ) -> None:
     """Push a dataset folder to the Hugging Face Hub; HF_TOKEN or `hf auth login` lets you in."""
-    from nogs_bench.builders.publish import publish as run
-    from nogs_bench.builders.publish import publish_all
+    from nogs_bench.builders.dataset import publish as run
+    from nogs_bench.builders.dataset import publish_all
 
     with keeping("what was sent is kept on the Hub"):
         if all_41:
@@ -70,7 +70,8 @@ def publish(
         plain = [asdict(outcome) for outcome in outcomes]
         print_json(plain if all_41 else plain[0])
     else:
-        from nogs_bench.tables import print_tables, published_tables
+        from nogs_bench.cli.build_tables import published_tables
+        from nogs_bench.figures import print_tables
 
         print_tables(*published_tables(outcomes, dry_run))
 

@@ -89,7 +89,7 @@ def score(
     as_json: Json = False,
 ) -> None:
     """Compute all scores again from the curves of finished runs."""
-    from nogs_bench.scoring import score as run
+    from nogs_bench.results import score as run
 
     _show_scores(run(results, task), as_json)
 
@@ -98,6 +98,6 @@ def _show_scores(scores: Any, as_json: bool) -> None:
     if as_json:
         print_json(scores.as_json())
     else:
-        from nogs_bench.tables import print_tables, scores_tables
+        from nogs_bench.figures import print_tables, scores_tables
 
         print_tables(*scores_tables(scores))

@@ -1,11 +1,45 @@
-"""The tasks that the package ships; importing this fills `nogs_bench.task.TASKS`.
+"""What is fixed about a benchmark task, in its one `Task`.
 
-One module for each family of tasks, in the order in which they are listed.
+In come geometry, splits, hyperparameters and reference figures, one file a family; out come tasks
+by name. Importing the room fills `TASKS`.
 """
 
 from importlib import import_module
 
+from nogs_bench.tasks.geometry import GlimpseGrid, extract
+from nogs_bench.tasks.handcrafted import hand_crafted_glimpses
+from nogs_bench.tasks.task import (
+    TASKS,
+    Annotation,
+    AvpTraining,
+    Convergence,
+    Pretraining,
+    Task,
+    Training,
+    TrainingProtocol,
+    get_task,
+    override,
+    register_task,
+)
+
+__all__ = [
+    "TASKS",
+    "Annotation",
+    "AvpTraining",
+    "Convergence",
+    "GlimpseGrid",
+    "Pretraining",
+    "Task",
+    "Training",
+    "TrainingProtocol",
+    "extract",
+    "get_task",
+    "hand_crafted_glimpses",
+    "override",
+    "register_task",
+]
+
 FAMILIES = ("cluttered_digits", "fashion_mnist", "cluttered_fashion", "celeba_hq", "cub")
 
-for _family in FAMILIES:
-    import_module(f"nogs_bench.tasks.{_family}")
+for _family in FAMILIES:  # in the order in which they are listed
+    import_module(f"nogs_bench.tasks.families.{_family}")

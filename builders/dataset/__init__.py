@@ -1,0 +1,29 @@
+"""From sequences to a dataset folder that `load_dataset` reads, and from there to the Hub.
+
+In come images, sequences and maps; out come parquet, a checked card, provenance and figures, which
+`publish` sends.
+"""
+
+from nogs_bench.builders.dataset.folder import dataset_files, sweep_dataset, write_dataset
+from nogs_bench.builders.dataset.location_figure import draw_locations, plot_locations
+from nogs_bench.builders.dataset.maps import sharded_maps
+from nogs_bench.builders.dataset.own_images import prepared_copies, with_images
+from nogs_bench.builders.dataset.parquet import Annotations, LabelsOnly, Rows
+from nogs_bench.builders.dataset.publishing import Published, publish, publish_all
+
+__all__ = [
+    "Annotations",
+    "LabelsOnly",
+    "Published",
+    "Rows",
+    "dataset_files",
+    "draw_locations",
+    "plot_locations",
+    "prepared_copies",
+    "publish",
+    "publish_all",
+    "sharded_maps",
+    "sweep_dataset",
+    "with_images",
+    "write_dataset",
+]

@@ -1,0 +1,194 @@
+"""The dataset card: what the folder holds, how it was made and how good it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.builders.dataset.card_fields import UNKNOWN, card_fields, pretty_name
+from nogs_bench.tasks import Task
+
+PAPER = "Near-Optimal Glimpse Sequences for Improved Hard Attention Neural Network Training"
+CITATION = f"""@article{{harvey2019near,
+  title = {{{PAPER}}},
+  author = {{Harvey, William and Teng, Michael and Wood, Frank}},
+  journal = {{arXiv preprint arXiv:1906.05462}},
+  year = {{2019}}
+}}"""
+LIMITS = """\
+- The sequences are near-optimal for the posterior network (AVP) and the image bank that made them,
+  and carry the bias of both: a network supervised by them for long can end below one that is not.
+- The search is greedy, one glimpse at a time; a sequence may repeat a location.
+- `epe` and `epe_map` are Monte-Carlo estimates, and the least of many estimates is biased low."""
+PRIVATE = (
+    "**For your own use: do not publish or pass on this folder.** It holds images that may not be "
+    "redistributed ({licence})."
+)
+NO_LICENCE = (
+    "**The sequences' licence is unknown**: their origin names none. Ask its authors before you "
+    "pass them on."
+)
+
+
+def dataset_card(
+    task: Task,
+    record: Mapping[str, Any],
+    configs: Mapping[str, Mapping[str, Any]],
+    epe: np.ndarray | None,
+    where: str = "PATH or OWNER/NAME",
+    figure: str | None = None,
+) -> str:
+    """The text of `README.md`: YAML for the Hub, then Markdown for people.
+
+    **Arguments**
+
+    - `record`: what `provenance.json` holds.
+    - `configs`: for each config its `features` and YAML `metadata`, the default one first.
+    - `epe`: float32 (n, T), of the annotated images, nats; None where it is not known.
+    - `where`: the dataset's name, as `load` takes it.
+    - `figure`: name of a drawing of the locations beside the card.
+    """
+    licence = record.get("licence", task.licence)
+    body = [
+        f"# {pretty_name(task)}",
+        *([] if record["publishable"] else [PRIVATE.format(licence=task.images_licence)]),
+        f"{task.description}. {record['annotated']:,} of {record['images']['train']:,} training "
+        f"images carry a sequence of {task.T} glimpse locations, chosen one after the other to "
+        "leave the least expected uncertainty about the label. They supervise, in part, the "
+        f"training of a hard-attention network ([{PAPER}](https://arxiv.org/abs/1906.05462)).",
+        f'```python\nfrom nogs_bench import load\n\nrows = load("{where}")["train"]\n```',
+        *([f"![Where the glimpses of each step lie]({figure})"] if figure else []),
+        "## Columns",
+        _columns(task, configs),
+        _splits(record["images"]),
+        "## How it was made",
+        f"Sequences: {record['origin']}. Locations lie on a grid of {task.grid.shape[0]} x "
+        f"{task.grid.shape[1]} cells of a {task.image_size} x {task.image_size} image; a glimpse "
+        f"is {task.glimpse_size} x {task.glimpse_size} pixels. Images: {task.source.summary}.",
+        *_cost(record),
+        "<details><summary>Configuration and digests</summary>\n\n```json\n"
+        + json.dumps(record["made_by"], indent=1, sort_keys=True)
+        + "\n```\n\n</details>",
+        f"Content digest (sha256): `{record['digest']}`",
+        _files(record["files"]),
+        "## Quality",
+        *_quality(record["quality"], record["calibration"]),
+        *_epe(epe),
+        "## Limits and biases",
+        "\n".join([LIMITS, *(f"- {caveat}" for caveat in task.caveats)]),
+        "## Licence",
+        *([NO_LICENCE] if licence == UNKNOWN else []),
+        f"Sequences: {licence}. Images: {task.images_licence}.",
+        "## Citation",
+        f"```bibtex\n{CITATION}\n```",
+    ]
+    return f"---\n{card_fields(task, record, configs)}\n---\n\n" + "\n\n".join(body) + "\n"
+
+
+def _columns(task: Task, configs: Mapping[str, Any]) -> str:
+    grid = f"{task.grid.shape[0]}, {task.grid.shape[1]}"
+    meaning = {
+        "image": ("image", f"{task.image_size} x {task.image_size} pixels, PNG"),
+        "index": ("int64", "the image's number in its split"),
+        "label": ("class", f"{task.labels[task.target].name}, one of {len(task.classes)}"),
+        "annotated": ("bool", "whether the row carries a glimpse sequence"),
+        "glimpses": (
+            f"int16 ({task.T}, 2)",
+            "(row, col) of each glimpse's top-left corner, pixels from the image's top left; "
+            "-1 where not annotated",
+        ),
+        "epe": (
+            f"float32 ({task.T})",
+            "expected posterior entropy (or its bound, see the criterion below) after each "
+            "glimpse, estimated before it was taken, nats; -1 where not known",
+        ),
+        "epe_map": (
+            f"float16 ({task.T}, {grid})",
+            "the same for every allowed location, nats; a search by halving estimates those it "
+            "drops early from fewer samples; NaN where it was not evaluated",
+        ),
+    }
+    holds = {name: set(config["features"]) for name, config in configs.items()}
+    rows = [
+        (
+            f"`{column}`",
+            kind,
+            ", ".join(f"`{c}`" for c, has in holds.items() if column in has),
+            text,
+        )
+        for column, (kind, text) in meaning.items()
+        if any(column in has for has in holds.values())
+    ]
+    return _table(("column", "type", "in config", "meaning"), rows)
+
+
+def _splits(images: Mapping[str, int]) -> str:
+    rows = [(name, f"{images[name]:,}") for name in ("train", "validation", "test")]
+    return _table(("split", "images"), rows)
+
+
+def _cost(record: Mapping[str, Any]) -> list[str]:
+    """What the search took, where sequences were built rather than imported."""
+    made_by, count = record["made_by"], record["annotated"]
+    if "evaluations" not in made_by or not count:
+        return []
+    posteriors = made_by["evaluations"]
+    text = (
+        f"The search computed {posteriors:,} posteriors, {posteriors / count:,.0f} for each image "
+        "(the first step, which all share, not counted)."
+    )
+    sizes = made_by.get("effective_samples")
+    if not sizes:
+        return [text]
+    header = ("", *(f"t = {t}" for t in range(1, len(sizes) + 1)))
+    row = ("effective samples, mean", *(f"{size:,.1f}" for size in sizes))
+    return [text, _table(header, [row])]
+
+
+def _files(files: Mapping[str, str]) -> str:
+    return _table(("file", "sha256"), [(f"`{n}`", f"`{d}`") for n, d in files.items()])
+
+
+def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] | None) -> list[str]:
+    if not quality:
+        return ["Not measured: no posterior network was trained for this dataset."]
+    quantities = {
+        "accuracy": "accuracy",
+        "cross_entropy": "true cross-entropy, nats",
+        "entropy": "claimed entropy, nats",
+    }
+    rows = [
+        (sequences, name, *(f"{value:.3f}" for value in values[key]))
+        for sequences, values in quality.items()
+        for key, name in quantities.items()
+        if key in values
+    ]
+    if calibration:
+        errors = calibration["expected_calibration_error"]
+        quantity = "expected calibration error"
+        rows.append(("uniform", quantity, *(f"{value:.3f}" for value in errors)))
+    steps = max(len(row) for row in rows) - 2
+    header = ("sequences", "quantity", *(f"t = {t}" for t in range(1, steps + 1)))
+    text = "The posterior network along built and random sequences, on images it never saw:"
+    return [text, _table(header, rows)]
+
+
+def _epe(epe: np.ndarray | None) -> list[str]:
+    if epe is None or not len(epe):
+        return []
+    quantiles = np.quantile(epe, (0.1, 0.5, 0.9), axis=0)
+    rows = [
+        (str(t + 1), f"{mean:.3f}", *(f"{value:.3f}" for value in quantiles[:, t]))
+        for t, mean in enumerate(epe.mean(0, dtype=np.float64))
+    ]
+    header = ("glimpse", "mean EPE, nats", "10 %", "median", "90 %")
+    return ["Expected posterior entropy at the chosen locations:", _table(header, rows)]
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    header = tuple(header)
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

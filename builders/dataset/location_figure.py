@@ -1,0 +1,52 @@
+"""Where the glimpses of each step lie, over all annotated images (the paper's figure 4)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.figures import drawing, recorded_grid
+from nogs_bench.sequences import load
+from nogs_bench.tasks import GlimpseGrid
+
+
+def plot_locations(folder: str | Path, out: str | Path) -> Path:
+    """As `draw_locations`, of the annotated images of a dataset folder; returns `out`.
+
+    Raises `NogsError` if the folder is not whole or holds no sequence.
+    """
+    rows = load(folder, "annotations", split="train").with_format("numpy")
+    annotated = np.flatnonzero(rows["annotated"][:])
+    if not len(annotated):
+        raise NogsError(f"{folder} holds no sequence: there is nothing to draw")
+    return draw_locations(rows["glimpses"][:][annotated], recorded_grid(Path(folder)), out)
+
+
+def draw_locations(glimpses: np.ndarray, grid: GlimpseGrid, out: str | Path) -> Path:
+    """Draw how often each pixel is seen at step t = 1 .. T; returns `out`.
+
+    - `glimpses`: integer (n, T, 2), pixel (row, col) of each glimpse's top-left corner.
+    - `out`: a `.png` or `.svg` file.
+
+    Colour follows the square root of the share of images, each panel up to its own greatest,
+    which its title says.
+    """
+    steps = glimpses.shape[1]
+    with drawing(Path(out), (1.7 * steps, 2.0)) as figure:
+        for t, axes in enumerate(figure.subplots(1, steps, squeeze=False)[0]):
+            share = seen_share(glimpses[:, t], grid)
+            axes.imshow(np.sqrt(share), cmap="viridis", vmin=0, interpolation="nearest")
+            axes.set_title(f"t = {t + 1}, at most {share.max():.0%}", fontsize=8)
+            axes.set(xticks=[], yticks=[])
+    return Path(out)
+
+
+def seen_share(glimpses: np.ndarray, grid: GlimpseGrid) -> np.ndarray:
+    """float64 (size, size): the share of glimpses, integer (n, 2), that show each pixel."""
+    cells, counts = np.unique(grid.pixel_to_index(glimpses), return_counts=True)
+    seen = np.zeros((grid.image_size, grid.image_size))
+    for (row, col), count in zip(grid.index_to_pixel(cells), counts, strict=True):
+        seen[row : row + grid.glimpse_size, col : col + grid.glimpse_size] += count
+    return seen / len(glimpses)

@@ -1,0 +1,214 @@
+"""What a build would make, keep and cost, reckoned from its settings without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.builders.bank import ROWS
+from nogs_bench.builders.completion import (
+    EXACT_PIXELS,
+    EXTRA_COMPONENTS,
+    FIT_IMAGES,
+    FLOAT32_LATENTS,
+    PASSES,
+    PIECE_PIXELS,
+    fitting_pieces,
+    pieces_of,
+)
+from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
+from nogs_bench.builders.pipeline import BuildPlan, check_names
+from nogs_bench.builders.search import shard_size
+from nogs_bench.tasks import Task
+
+HOUR = 3600.0
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """One stage, in all folds.
+
+    - `shards`: pieces that are made apart and kept; `bytes`: of all of them.
+    - `hours`: of one worker, at least and at most; None where a rate has not been measured.
+    - `lost_hours`: what a worker that dies loses at most, a shard; None likewise.
+    """
+
+    stage: str
+    shards: int
+    bytes: int
+    hours: Range | None
+    lost_hours: float | None
+
+
+@dataclass(frozen=True)
+class BuildEstimate:
+    """A build's stages and their sums.
+
+    - `unit`: of hours, "CPU-hours" or "GPU-hours"; `hardware`: what the rates were measured on.
+    - `hours`: of all stages that could be reckoned; `days`: with all `workers` at work.
+    - `lost_hours`: what losing a node of `workers_a_node` costs at most: a shard of each.
+    - `unknown`: stages without a rate.
+    """
+
+    tasks: list[str]
+    images: int
+    unit: str
+    hardware: str
+    stages: list[StageEstimate]
+    bytes: int
+    hours: Range
+    workers: int
+    days: Range
+    workers_a_node: int
+    lost_hours: float
+    unknown: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def estimate(
+    plan: BuildPlan, rates: Rates, folds: int = 1, workers: int = 1, workers_a_node: int = 8
+) -> BuildEstimate:
+    """Reckon what `plan` costs, without reading an image.
+
+    Sequences of many labels cost between the work of one label, where all agree, and as many times
+    that as there are labels, where no two do.
+    """
+    stages = [*_stages(plan, rates, folds)]
+    known = [stage.hours for stage in stages if stage.hours is not None]
+    hours = (sum(low for low, _ in known), sum(high for _, high in known))
+    lost = max((stage.lost_hours for stage in stages if stage.lost_hours is not None), default=0.0)
+    return BuildEstimate(
+        tasks=[task.name for task in plan.tasks],
+        images=plan.count,
+        unit=f"{rates.device.upper()}-hours",
+        hardware=rates.hardware,
+        stages=stages,
+        bytes=sum(stage.bytes for stage in stages),
+        hours=hours,
+        workers=workers,
+        days=(hours[0] / workers / 24, hours[1] / workers / 24),
+        workers_a_node=workers_a_node,
+        lost_hours=lost * min(workers, workers_a_node),
+        unknown=[stage.stage for stage in stages if stage.hours is None],
+    )
+
+
+def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate]:
+    task = plan.task
+    settings, grid, labels = task.annotation, task.grid, len(plan.targets)
+    pixels = task.channels * task.image_size**2
+    bank, image = settings.bank_images, pixels + 8 * len(task.labels)
+    if plan.bank:
+        name = plan.bank.partition(":")[0].partition(",")[0]
+        shards = ceil(bank / ROWS)
+        seconds = _over(bank, rates.generators.get(name))
+        yield _row("generated bank", shards, bank * image, seconds, folds=1)
+    stored = plan.count + (0 if plan.bank else bank * folds)
+    yield StageEstimate("bank", folds, stored * image, (0.0, 0.0), 0.0)
+
+    components = min(settings.components, pixels, bank)
+    if settings.completion == "retrieval" and components:
+        width = 4 if bank * components <= FLOAT32_LATENTS else 2
+        size = bank * components * width + (components + 1) * pixels * 4
+        shards = len(pieces_of(bank, pixels))
+        if pixels <= EXACT_PIXELS:
+            products, shards = bank * pixels**2 + 10 * pixels**3, 2 * shards
+        else:
+            seen = min(bank, FIT_IMAGES)
+            products = 2 * PASSES * seen * pixels * (components + EXTRA_COMPONENTS)
+            shards += (1 + PASSES) * len(fitting_pieces(bank, pixels))
+        if bank * pixels <= PIECE_PIXELS:
+            shards = 1
+        seconds = _over(products + bank * pixels * components, rates.multiply_adds)
+        yield _row("pca", shards, size, seconds, folds)
+
+    key = image_name(task.avp.network, task)
+    if plan.posterior == "avp":
+        trained = task.avp.images or task.splits.train - (0 if plan.bank else bank)
+        seconds = _over(task.avp.epochs * trained, rates.training.get(key))
+        yield _row("avp", task.avp.epochs, 0, seconds, folds)
+
+    posteriors = rates.posteriors.get(key) if plan.posterior == "avp" else None
+    first = grid.cells * min(settings.first_samples, bank)
+    yield _row("first step", 1, labels * grid.cells * 8, _over(first, posteriors), folds)
+
+    share = rates.searches.get(settings.search)
+    steps = task.T - 1
+    asked = None if share is None else steps * grid.cells * settings.samples * share
+    evaluated = None if asked is None else _over(asked, posteriors)
+    retrieved = _retrieval(plan, rates) if settings.completion == "retrieval" else None
+    kept = labels * task.T * (2 * grid.cells + 8 * 4) + 8
+    each = None if evaluated is None or retrieved is None else evaluated + retrieved
+    shards = folds * ceil(plan.count / folds / shard_size(labels))
+    whole = None if each is None else (plan.count * each / HOUR, plan.count * each * labels / HOUR)
+    lost = None if each is None else shard_size(labels) * each * labels / HOUR
+    yield StageEstimate("sequences", shards, plan.count * kept, whole, lost)
+    maps = plan.count * labels * task.T * grid.cells * 2
+    yield StageEstimate("datasets", labels, maps, (0.0, 0.0), 0.0)
+
+
+def _retrieval(plan: BuildPlan, rates: Rates) -> float | None:
+    """Seconds that the completions of an image's steps take, of one label."""
+    settings, steps = plan.task.annotation, plan.task.T - 1
+    reversals, moves = 2 if settings.mirrored else 1, len(settings.shifts) ** 2
+    if not settings.components:
+        return _over(steps * settings.bank_images * reversals * moves, rates.exact)
+    proposed = steps * settings.bank_images * reversals * len(settings.proposal_shifts) ** 2
+    # Before step t + 1, all t glimpses are compared exactly.
+    exact = steps * (steps + 1) / 2 * settings.retrieved * moves
+    both = _over(proposed, rates.proposal), _over(exact, rates.exact)
+    return None if None in both else sum(both)  # type: ignore[arg-type]
+
+
+def _over(work: float, rate: float | None) -> float | None:
+    return work / rate if rate else None
+
+
+def _row(stage: str, shards: int, size: int, seconds: float | None, folds: int) -> StageEstimate:
+    if seconds is None:
+        return StageEstimate(stage, folds * shards, folds * size, None, None)
+    hours = seconds / HOUR
+    return StageEstimate(
+        stage, folds * shards, folds * size, (folds * hours, folds * hours), hours / shards
+    )
+
+
+def estimate_build(
+    task: str | Task | Sequence[str | Task],
+    rates: str | Path | None = None,
+    folds: int = 1,
+    workers: int = 1,
+    workers_a_node: int = 8,
+    posterior: str = "avp",
+    **settings: Any,
+) -> BuildEstimate:
+    """Reckon what `build` with these arguments would make and cost.
+
+    **Arguments**
+
+    - `rates`: a file that `benchmarks/rates.py` wrote; None those that come with the package.
+    - `settings`: `images`, `bank`, `bank_images`, `criterion`, `search`, `completion`, `samples`,
+      `observed`, as `build` has them.
+
+    Raises `NogsError` at bad input.
+    """
+    plan = BuildPlan(
+        spec=task if isinstance(task, str | Task) else tuple(task),
+        out=Path(),
+        data=None,
+        seed=0,
+        posterior=posterior,
+        threads=1,
+        device="cpu",
+        **{"images": None, "criterion": None, "search": None} | settings,
+    )
+    check_names(plan)
+    return estimate(
+        plan, read_rates(Path(rates) if rates else None), folds, workers, workers_a_node
+    )

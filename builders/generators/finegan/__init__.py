@@ -1,0 +1,3 @@
+"""FineGAN checkpoints as image generators."""
+
+from nogs_bench.builders.generators.finegan import generator  # noqa: F401  (registers)

@@ -1,0 +1,102 @@
+"""A bank from StyleGAN (Karras et al. 2018), the paper's for CelebA-HQ: `stylegan:FILE`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nogs_bench.builders.generators.generator import (
+    GENERATORS,
+    Generator,
+    Setting,
+    required_file,
+    split_options,
+)
+from nogs_bench.builders.generators.pixels import in_blocks, normals, to_images, unlabelled
+from nogs_bench.builders.generators.stylegan.layout import read_stylegan
+from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_file
+from nogs_bench.images import LabelledImages
+from nogs_bench.randomness import torch_generator
+from nogs_bench.tasks import Task
+
+BLOCK = 8
+CENTRE_SAMPLES = 4096
+TRUNCATED_LAYERS = 8
+HOW = "give a public PyTorch checkpoint as stylegan:FILE (docs/generators.md says which)"
+
+
+class StyleGan:
+    """Unlabelled images of a StyleGAN checkpoint.
+
+    **Arguments**
+
+    - `path`: safetensors or torch checkpoint in a layout of `stylegan_layout.LAYOUTS`.
+    - `task`: gives the images' channels and size.
+    - `truncation`: psi (Karras et al. 2018, appendix B): how far w may go from its mean, in the
+      first 8 layers; 1 leaves it alone, as the authors of the paper did.
+    - `size`: side of the images before they are resized, if less than the checkpoint's.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        task: Task,
+        device: str,
+        truncation: float = 1.0,
+        size: int | None = None,
+    ):
+        if not 0 <= truncation <= 1:
+            raise NogsError(f"truncation must lie in 0..1, got {truncation}")
+        self.task, self.device, self.truncation = task, torch.device(device), truncation
+        network, layout = read_stylegan(path, size)
+        self.network = network.to(self.device)
+        self.config: Mapping[str, Any] = {
+            "generator": "stylegan",
+            "weights": digest_file(path),
+            "layout": layout,
+            "size": network.size,
+            "truncation": truncation,
+            "device": self.device.type,
+        }
+        z = normals((network.latent,), 0, "stylegan-centre", range(CENTRE_SAMPLES))
+        self.centre = self.network.map(z.to(self.device)).mean(0)
+
+    def sample(self, seed: int, start: int, count: int) -> LabelledImages:
+        """See `Generator.sample`. The noise of each layer is drawn on the device."""
+        return in_blocks(start, count, BLOCK, lambda numbers: self._block(seed, numbers))
+
+    @torch.inference_mode()
+    def _block(self, seed: int, numbers: range) -> LabelledImages:
+        z = normals((self.network.latent,), seed, "stylegan", numbers).to(self.device)
+        images = self.network.synthesise(self.styles(z), self._noise(seed, numbers))
+        fitted = to_images(images, self.task.channels, self.task.image_size)
+        return unlabelled(fitted, len(self.task.labels))
+
+    def styles(self, z: Tensor) -> Tensor:
+        """w (n, layers, latent) of z (n, latent), truncated."""
+        w = self.network.map(z)[:, None].repeat(1, len(self.network.noise_sizes), 1)
+        early = w[:, :TRUNCATED_LAYERS]
+        w[:, :TRUNCATED_LAYERS] = self.centre.lerp(early, self.truncation)
+        return w
+
+    def _noise(self, seed: int, numbers: range) -> list[Tensor]:
+        streams = [torch_generator(self.device, seed, "stylegan-noise", i) for i in numbers]
+        return [
+            torch.stack(
+                [torch.randn(1, s, s, generator=stream, device=self.device) for stream in streams]
+            )
+            for s in self.network.noise_sizes
+        ]
+
+
+@GENERATORS.register("stylegan")
+def open_stylegan(argument: str, setting: Setting) -> Generator:
+    """`stylegan:FILE`, with options `truncation=` and `size=`."""
+    file, options = split_options(argument, {"truncation": float, "size": int}, "stylegan")
+    path = required_file(file, f"stylegan:{argument}", HOW)
+    return StyleGan(path, setting.task, setting.device, **options)

@@ -1,0 +1,23 @@
+"""`build`: bank, posterior, first step, sequences and dataset, each stage a file that is made once.
+
+In come a `BuildPlan` and an executor; out comes the dataset folder. A stage's file is named by a
+digest of all that it depends on, so that a build that was stopped goes on.
+"""
+
+from nogs_bench.builders.pipeline.command import build
+from nogs_bench.builders.pipeline.plan import BuildPlan, check_names
+from nogs_bench.builders.pipeline.posteriors import POSTERIORS, TrainedAvp, check_images
+from nogs_bench.builders.pipeline.stages import Stages, prepare
+from nogs_bench.builders.pipeline.workspace import Workspace
+
+__all__ = [
+    "POSTERIORS",
+    "BuildPlan",
+    "Stages",
+    "TrainedAvp",
+    "Workspace",
+    "build",
+    "check_images",
+    "check_names",
+    "prepare",
+]

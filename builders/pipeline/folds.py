@@ -1,0 +1,144 @@
+"""The outcome of a build's folds, each annotated apart, put together again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from nogs_bench.builders.bank import Roles
+from nogs_bench.builders.dataset import Annotations, sharded_maps
+from nogs_bench.builders.pipeline.stages import Stages
+from nogs_bench.builders.posterior import (
+    Reliability,
+    along,
+    calibration,
+    calibration_record,
+    fixed_cells,
+    pooled,
+)
+from nogs_bench.builders.search import FIELDS, Shard, gathered
+from nogs_bench.results import environment
+from nogs_bench.tasks import Task
+
+Quality = dict[str, dict[str, list[float]]]
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """What one fold gave: its stages, and for each task how good the posterior is.
+
+    - `arrays`: the fields of `builders.search.annotate.Sequences` but the maps, of the images
+      `roles.numbers`; the maps stay in `shards`.
+    """
+
+    stages: Stages
+    roles: Roles
+    shards: list[Shard]
+    arrays: dict[str, np.ndarray]
+    quality: list[Quality]
+    curves: list[list[Reliability]]
+
+
+def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcome:
+    """Gather what was annotated, and measure the posterior."""
+    plan = stages.plan
+    arrays = gathered(shards, [name for name in FIELDS if name != "maps"])
+    quality, curves = [], []
+    for place, task in enumerate(plan.tasks):
+        quality.append(_quality(task, stages, roles, arrays["cells"][:, place]))
+        curves.append(_curves(task, stages, roles))
+    return FoldOutcome(stages, roles, shards, arrays, quality, curves)
+
+
+def _quality(task: Task, stages: Stages, roles: Roles, cells: np.ndarray) -> Quality:
+    """The posterior along the built sequences, and along random ones, of the annotated images."""
+    plan, images = stages.plan, roles.annotated
+    size = plan.count, task.T
+    random = np.random.default_rng([plan.seed, 2]).integers(task.grid.cells, size=size)
+    posterior, labels = stages.posterior(task), images.labels[:, task.target]
+    return {
+        name: along(posterior, images.images, labels, taken, plan.device)
+        for name, taken in (("built", cells), ("random", random[roles.numbers]))
+    }
+
+
+def _curves(task: Task, stages: Stages, roles: Roles) -> list[Reliability]:
+    """How far the posterior is as often right as it says, on the annotated images."""
+    plan, images = stages.plan, roles.annotated
+    cells = fixed_cells(task.grid, plan.count, task.T)[roles.numbers]
+    labels = images.labels[:, task.target]
+    return calibration(stages.posterior(task), images.images, labels, cells, plan.device)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All folds of a build, in their order."""
+
+    folds: Sequence[FoldOutcome]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Each fold's share of the images."""
+        sizes = np.array([len(fold.roles.numbers) for fold in self.folds], np.float64)
+        return sizes / sizes.sum()
+
+    def annotations(self, task: Task, place: int) -> Annotations:
+        """The sequences of one task, the build's `place`-th."""
+        arrays = {
+            name: np.concatenate([fold.arrays[name][:, place] for fold in self.folds])
+            for name in ("cells", "epe")
+        }
+        shards = [shard for fold in self.folds for shard in fold.shards]
+        return Annotations(
+            index=np.concatenate([fold.roles.numbers for fold in self.folds]),
+            glimpses=task.grid.index_to_pixel(arrays["cells"]),
+            epe=arrays["epe"].astype(np.float32),
+            maps=sharded_maps(shards, place, (task.T, *task.grid.shape)),
+        )
+
+    def provenance(self, place: int, device: str) -> dict[str, Any]:
+        """What made one task's sequences; of each fold, where there are several."""
+        parts = [{"roles": f.roles.record, "stages": f.stages.records} for f in self.folds]
+        return {
+            **(parts[0] if len(parts) == 1 else {"folds": parts}),
+            "environment": {
+                "torch": torch.__version__,
+                "device": device,
+                "cpu": torch.backends.cpu.get_cpu_capability(),
+                "hardware": environment(torch.device(device)).hardware,
+            },
+            "evaluations": sum(int(f.arrays["evaluations"].sum()) for f in self.folds),
+            "effective_samples": self._mean(
+                lambda fold: fold.arrays["effective_samples"][:, place].mean(0)
+            )
+            .round(1)
+            .tolist(),
+        }
+
+    def quality(self, place: int) -> Quality:
+        first = self.folds[0].quality[place]
+        return {
+            name: {
+                key: self._mean(
+                    lambda f, n=name, k=key: np.array(f.quality[place][n][k])  # type: ignore[misc]
+                ).tolist()
+                for key in rows
+            }
+            for name, rows in first.items()
+        }
+
+    def calibration(self, place: int) -> dict[str, Any]:
+        by_t = zip(*(fold.curves[place] for fold in self.folds), strict=True)
+        return calibration_record([pooled(curves) for curves in by_t])
+
+    def _mean(self, value: Callable[[FoldOutcome], np.ndarray]) -> np.ndarray:
+        """A fold's value, averaged over all images."""
+        if len(self.folds) == 1:
+            return value(self.folds[0])
+        parts = [value(fold) for fold in self.folds]
+        mean: np.ndarray = np.tensordot(self.weights, np.stack(parts), axes=1)
+        return mean

@@ -1,0 +1,133 @@
+"""The settings of a build, resolved against its task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatch
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.builders.bank import WHOLE, Fold
+from nogs_bench.builders.completion import COMPLETIONS
+from nogs_bench.builders.pipeline.posteriors import POSTERIORS
+from nogs_bench.builders.pipeline.workspace import Workspace
+from nogs_bench.builders.search import CRITERIA, SEARCHES
+from nogs_bench.errors import NogsError
+from nogs_bench.files import Mirror
+from nogs_bench.tasks import TASKS, Task, get_task, override
+
+# What the tasks of one family may differ in and still be annotated together.
+OWN = ("name", "version", "description", "target", "protocols", "convergence", "reference")
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """The arguments of `build`; picklable, so that worker processes can be started from it."""
+
+    spec: str | Task | tuple[str | Task, ...]
+    out: Path
+    images: int | None
+    data: Path | None
+    seed: int
+    posterior: str
+    criterion: str | None
+    search: str | None
+    threads: int
+    device: str
+    bank: str | None = None
+    bank_images: int | None = None
+    completion: str | None = None
+    observed: str | None = None
+    samples: int | None = None
+    precision: str = "float32"
+    fold: Fold = WHOLE
+    store: str | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Without what is cached: a task from a user's file is loaded from that file again.
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks, with the plan's overrides in their `annotation`."""
+        tasks = tuple(self._overridden(task) for task in tasks_of(self.spec))
+        for task in tasks:
+            for field in fields(Task):
+                if field.name not in OWN and getattr(task, field.name) != getattr(
+                    tasks[0], field.name
+                ):
+                    raise NogsError(
+                        f"{task.name} and {tasks[0].name} differ in {field.name}; only tasks of "
+                        "one family that agree in it can be built together"
+                    )
+        return tasks
+
+    @property
+    def task(self) -> Task:
+        """The task, or the first of several of one family: they share all that a build needs."""
+        return self.tasks[0]
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The labels of the family that are annotated for."""
+        return tuple(task.target for task in self.tasks)
+
+    @property
+    def count(self) -> int:
+        """How many images are annotated, in all folds."""
+        return self.task.annotation.images
+
+    @property
+    def workspace(self) -> Workspace:
+        """Where the stages' files are."""
+        return Workspace(self.out / ".build", self.mirror)
+
+    @property
+    def mirror(self) -> Mirror:
+        """Where the build's finished files are kept too."""
+        return Mirror(self.out, self.store)
+
+    def folder(self, task: Task) -> Path:
+        """Where the dataset of one of the tasks goes."""
+        return self.out / task.name if len(self.tasks) > 1 else self.out
+
+    def _overridden(self, task: Task) -> Task:
+        annotation = override(
+            task.annotation,
+            images=self.images,
+            criterion=self.criterion,
+            search=self.search,
+            bank_images=self.bank_images,
+            completion=self.completion,
+            observed=self.observed,
+            samples=self.samples,
+        )
+        return replace(task, annotation=annotation)
+
+
+def check_names(plan: BuildPlan) -> None:
+    """Raise `NogsError` at a name that a plan gives and nothing has."""
+    annotation = plan.task.annotation
+    _, _ = CRITERIA[annotation.criterion], SEARCHES[annotation.search]
+    _, _ = POSTERIORS[plan.posterior], COMPLETIONS[annotation.completion]
+
+
+def tasks_of(spec: str | Task | Sequence[str | Task]) -> tuple[Task, ...]:
+    """The tasks that `spec` names: one, several, or all registered ones that fit a `PATTERN*`.
+
+    Raises `NogsError` if there is none, or two are about the same label.
+    """
+    if isinstance(spec, str) and "*" in spec:
+        get_task("fashion-mnist")  # fills the registry
+        tasks = tuple(TASKS[name] for name in TASKS.names() if fnmatch(name, spec))
+    elif isinstance(spec, str | Task):
+        tasks = (get_task(spec),)
+    else:
+        tasks = tuple(get_task(one) for one in spec)
+    if not tasks:
+        raise NogsError(f"no task fits {spec}; nogs-bench tasks lists them")
+    if len({task.target for task in tasks}) < len(tasks):
+        raise NogsError(f"{spec}: two of the tasks are about the same label; build them apart")
+    return tasks

@@ -1,0 +1,96 @@
+"""A build's long stages, done by an executor: alone in its folder, or as one of several parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+
+from nogs_bench.builders.bank import Roles, assign_roles
+from nogs_bench.builders.dataset import sweep_dataset
+from nogs_bench.builders.pipeline.folds import Outcome, finish_fold
+from nogs_bench.builders.pipeline.generated import generate
+from nogs_bench.builders.pipeline.parts import Part
+from nogs_bench.builders.pipeline.plan import BuildPlan
+from nogs_bench.builders.pipeline.stages import Stages, prepare
+from nogs_bench.builders.search import Shard, annotate_all, shards_of
+from nogs_bench.executors import Executor, LocalExecutor
+from nogs_bench.files import locked, sweep
+from nogs_bench.progress import progress_bars
+
+
+@contextmanager
+def alone(plan: BuildPlan) -> Iterator[None]:
+    """Have the build's folder to oneself, without what a killed call left half written.
+
+    Raises `NogsError` if another build is at work there.
+    """
+    with locked(plan.workspace.folder / "lock", _busy(plan)):
+        sweep(plan.workspace.folder.rglob(".*"))
+        for task in plan.tasks:
+            sweep_dataset(plan.folder(task))
+        yield
+
+
+def annotate_folds(plans: Sequence[BuildPlan], executor: Executor) -> Outcome:
+    """All stages of all folds."""
+    made = [_prepare(plan, executor) for plan in _ahead(plans, executor)]
+    for stages, roles in made:
+        _annotate(stages, roles, executor, Part())
+    return Outcome([finish_fold(stages, roles, _shards(stages, roles)) for stages, roles in made])
+
+
+def annotate_part(plans: Sequence[BuildPlan], executor: Executor, part: Part) -> None:
+    """A part of all folds' shards, beside other parts. The first of them makes the other stages."""
+    folder, busy = plans[0].workspace.folder, _busy(plans[0])
+    with locked(folder / "lock", busy, shared=True):
+        with locked(folder / "lock-stages", busy, wait=True):
+            made = [_prepare(plan, executor) for plan in _ahead(plans, executor)]
+        for stages, roles in made:
+            _annotate(stages, roles, executor, part)
+
+
+def _ahead(plans: Sequence[BuildPlan], executor: Executor) -> Sequence[BuildPlan]:
+    """Prepare several folds at once, one a worker: `_prepare` then finds everything made."""
+    if len(plans) > 1 and executor.workers > 1:
+        for plan in plans:
+            _roles(plan, executor)  # a generated bank has its own shards
+        with progress_bars() as bars:
+            bar = bars.add_task("Folds", total=len(plans), note="")
+            for _ in executor.run(_preparing, plans):
+                bars.advance(bar)
+    return plans
+
+
+def _preparing() -> Callable[[BuildPlan], None]:
+    return _prepare_alone
+
+
+def _prepare_alone(plan: BuildPlan) -> None:
+    torch.set_num_threads(plan.threads)
+    _prepare(plan, LocalExecutor(1))
+
+
+def _prepare(plan: BuildPlan, executor: Executor) -> tuple[Stages, Roles]:
+    roles = _roles(plan, executor)
+    return prepare(plan, roles, executor), roles
+
+
+def _roles(plan: BuildPlan, executor: Executor) -> Roles:
+    make_bank = (lambda training: generate(plan, training, executor)) if plan.bank else None
+    return assign_roles(plan.task, plan.count, plan.seed, plan.data, make_bank, plan.fold)
+
+
+def _annotate(stages: Stages, roles: Roles, executor: Executor, part: Part) -> None:
+    shards = part.of(_shards(stages, roles))
+    annotate_all(stages.load, shards, executor, stages.plan.device)
+
+
+def _shards(stages: Stages, roles: Roles) -> list[Shard]:
+    plan, folder = stages.plan, stages.files["sequences"]
+    return shards_of(len(roles.numbers), folder, len(plan.targets), plan.mirror)
+
+
+def _busy(plan: BuildPlan) -> str:
+    return f"another build is at work in {plan.out}; wait for it, or give another --out"

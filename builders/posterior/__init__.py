@@ -1,0 +1,53 @@
+"""What the label may be, given the glimpses seen (section 4.1).
+
+In come training images; out comes a `Posterior`: the attentional variational posterior (`avp`), or
+a labelled bank's own (`oracle`), which gives log-probabilities for any cells of any images.
+`reliability` measures whether it is as sure as it should be.
+"""
+
+from nogs_bench.builders.posterior import tokens  # noqa: F401  (registers)
+from nogs_bench.builders.posterior.avp import (
+    Avp,
+    seconds_per_epoch,
+    train_avp,
+    validate_avp,
+)
+from nogs_bench.builders.posterior.interface import (
+    Posterior,
+    Prepared,
+    along,
+    along_each,
+    prepare,
+)
+from nogs_bench.builders.posterior.oracle import BankPosterior, exact_epe, fit_bank_posterior
+from nogs_bench.builders.posterior.reliability import (
+    Reliability,
+    calibration,
+    calibration_record,
+    fixed_cells,
+    plot_reliability,
+    pooled,
+    read_calibration,
+)
+
+__all__ = [
+    "Avp",
+    "BankPosterior",
+    "Posterior",
+    "Prepared",
+    "Reliability",
+    "along",
+    "along_each",
+    "calibration",
+    "calibration_record",
+    "exact_epe",
+    "fit_bank_posterior",
+    "fixed_cells",
+    "plot_reliability",
+    "pooled",
+    "prepare",
+    "read_calibration",
+    "seconds_per_epoch",
+    "train_avp",
+    "validate_avp",
+]

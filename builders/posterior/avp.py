@@ -1,0 +1,276 @@
+"""The attentional variational posterior (section 4, figure 3, appendix B.1).
+
+One network maps any set of glimpses to an approximation of p(label | glimpses): as the paper's, it
+sees the image with unobserved pixels zeroed, and the mask of observed pixels as a further channel,
+or else the glimpses alone (`glimpse_networks`). Trained by cross-entropy under t uniform on 1 .. T
+and locations uniform on the grid, equation (7); in the task's warm-up epochs on 1 .. 3T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from nogs_bench.builders.bank import Roles
+from nogs_bench.builders.posterior.glimpse_networks import (
+    PreparedLogits,
+    make_glimpse_network,
+)
+from nogs_bench.builders.posterior.interface import along
+from nogs_bench.files import resumed, save_checkpoint
+from nogs_bench.progress import progress_bars
+from nogs_bench.tasks import Task
+
+DECAY = 0.998
+WARMUP = 3
+TIMED_BATCHES = 25
+
+
+class Avp(nn.Module):
+    """g(label | y_1:t, l_1:t); implements `Posterior` for the task's target.
+
+    One head for each label of the task's family, linear maps from the same last hidden layer.
+    With `weights` the network starts from those that the task names, if any.
+    """
+
+    def __init__(self, task: Task, weights: bool = False):
+        super().__init__()
+        self.classes = [len(label.classes) for label in task.labels]
+        self.target = task.target
+        self.network = make_glimpse_network(
+            task.avp.network, task.grid, task.channels, sum(self.classes), weights
+        )
+
+    def forward(self, images: Tensor, cells: Tensor, t: Tensor | None = None) -> list[Tensor]:
+        """Logits (n, classes) of every label of the family.
+
+        `images`: uint8 (n, channels, image_size, image_size); `cells`: int64 (n, T); `t`: int64
+        (n,), how many of an image's cells count (default: all).
+        """
+        return list(self.network(images, cells, t).split(self.classes, dim=1))
+
+    @torch.inference_mode()
+    def log_posterior(self, images: Tensor, cells: Tensor) -> Tensor:
+        """See `Posterior.log_posterior`."""
+        return self(images, cells)[self.target].log_softmax(dim=1)
+
+    @torch.inference_mode()
+    def log_posteriors(self, images: Tensor, cells: Tensor) -> list[Tensor]:
+        """The same for every label of the family, from one pass."""
+        return [logits.log_softmax(dim=1) for logits in self(images, cells)]
+
+    @torch.inference_mode()
+    def prepare(
+        self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
+    ) -> PreparedAvp:
+        """Completions whose candidates are to be asked about, what they share computed once.
+
+        `images`: uint8 (n, channels, image_size, image_size); `prefix`: int64 (n, t - 1), the cells
+        taken so far; `observed`: see `posterior.prepare`.
+        """
+        return PreparedAvp(self, self.network.prepare(images, prefix, observed))
+
+    def freeze(self) -> Avp:
+        """Only predictions from now on, and those quicker: equal up to rounding. Returns self."""
+        self.eval().requires_grad_(False)
+        self.network.freeze()
+        return self
+
+    @property
+    def masks(self) -> Tensor:
+        """bool (cells, image_size, image_size), of the grid."""
+        return self.network.masks
+
+
+class PreparedAvp:
+    """A step's completions: `Prepared`, for the target and for all labels of the family."""
+
+    def __init__(self, avp: Avp, prepared: PreparedLogits):
+        self.avp, self.prepared = avp, prepared
+        self.pairs_at_once = prepared.pairs_at_once
+
+    @torch.inference_mode()
+    def log_posterior(self, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, classes), nats: of completion `rows[i]`, int64, after its prefix and one more
+        glimpse at `cells[i]`, int64."""
+        return _log_softmax(self._logits(rows, cells)[self.avp.target])
+
+    @torch.inference_mode()
+    def log_posteriors(self, rows: Tensor, cells: Tensor) -> list[Tensor]:
+        """The same for each label of the family, of one pass."""
+        return [_log_softmax(logits) for logits in self._logits(rows, cells)]
+
+    def _logits(self, rows: Tensor, cells: Tensor) -> tuple[Tensor, ...]:
+        return self.prepared.logits(rows, cells).split(self.avp.classes, dim=1)
+
+
+def _log_softmax(logits: Tensor) -> Tensor:
+    """Of the rows of (m, classes). Where these lie class by class, that is much quicker."""
+    if logits.t().is_contiguous():
+        return logits.t().log_softmax(dim=0).t()
+    return logits.log_softmax(dim=1)
+
+
+def train_avp(
+    task: Task,
+    roles: Roles,
+    seed: int,
+    checkpoint: Path,
+    device: str,
+    teacher: Avp | None = None,
+    chosen: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Train the family's AVP; the epoch with the least validation cross-entropy is kept.
+
+    AdamW under a one-cycle schedule with an exponential moving average of the weights, which is
+    what is validated and kept. Goes on from `checkpoint` if that exists and leaves it behind.
+
+    **Arguments**
+
+    - `teacher`: its posteriors are learned beside the labels (`AvpTraining.distillation`).
+    - `chosen`: int64 (m, T), cells of sequences that are shown beside random ones
+      (`AvpTraining.chosen_share`).
+
+    **Returns** `{"weights": state dict, "epoch": int, "curve": [{"epoch", "cross_entropy": [nats
+    for t = 1 .. T], "accuracy": [...]}, ...]}`; both measured for the task's target.
+    """
+    settings = task.avp
+    torch.manual_seed(seed)
+    avp = Avp(task, weights=True).to(device)
+    average = torch.optim.swa_utils.AveragedModel(avp, avg_fn=_moving_average, use_buffers=True)
+    averaged = cast(Avp, average.module)
+    batches = len(roles.avp(0)) // settings.batch_size
+    optimizer = torch.optim.AdamW(avp.parameters(), settings.learning_rate, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=batches * settings.epochs, pct_start=0.1
+    )
+    parts: dict[str, Any] = {
+        "avp": avp,
+        "average": average,
+        "optimizer": optimizer,
+        "schedule": schedule,
+    }
+    curve: list[dict[str, Any]] = []
+    best: dict[str, Any] = {}
+    state = resumed(checkpoint)
+    if state is not None:
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
+        curve, best = state["curve"], state["best"]
+    with progress_bars() as bars:
+        bar = bars.add_task("AVP", total=batches * settings.epochs, note="")
+        bars.advance(bar, batches * len(curve))
+        for epoch in range(len(curve), settings.epochs):
+            # Dropout draws from the global generator: seed it by the epoch, so that a resumed
+            # training is the undisturbed one.
+            torch.manual_seed(int(np.random.default_rng([seed, epoch, 1]).integers(2**62)))
+            avp.train()
+            for batch in _batches(task, roles, seed, epoch, device, chosen):
+                loss = _loss(avp, batch, teacher, settings.distillation)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                average.update_parameters(avp)
+                bars.advance(bar)
+            curve.append({"epoch": epoch + 1} | validate_avp(averaged, task, roles))
+            if sum(curve[-1]["cross_entropy"]) <= min(sum(p["cross_entropy"]) for p in curve):
+                weights = {k: v.clone() for k, v in averaged.state_dict().items()}
+                best = {"weights": weights, "epoch": epoch + 1}
+            nats = " ".join(f"{value:.3f}" for value in curve[-1]["cross_entropy"])
+            bars.update(bar, note=f"validation nats {nats}")
+            states = {name: part.state_dict() for name, part in parts.items()}
+            save_checkpoint(checkpoint, states | {"curve": curve, "best": best})
+    return best | {"curve": curve}
+
+
+def seconds_per_epoch(
+    task: Task, roles: Roles, seed: int, device: str, clock: Callable[[], float]
+) -> float:
+    """How long an epoch of training takes by `clock`, from some batches and one validation."""
+    avp = Avp(task).to(device).train()
+    optimizer = torch.optim.AdamW(avp.parameters(), fused=True)
+    average = torch.optim.swa_utils.AveragedModel(avp, avg_fn=_moving_average, use_buffers=True)
+    times = [clock()]
+    for batch in islice(_batches(task, roles, seed, 0, device), TIMED_BATCHES):
+        optimizer.zero_grad(set_to_none=True)
+        _loss(avp, batch, None, 0).backward()
+        optimizer.step()
+        average.update_parameters(avp)
+        times.append(clock())
+    steps = np.diff(times)
+    start = clock()
+    validate_avp(avp, task, roles)
+    validation = clock() - start
+    batches = len(roles.avp(0)) // task.avp.batch_size
+    return float(np.median(steps)) * batches + validation
+
+
+def _loss(avp: Avp, batch: tuple[Tensor, ...], teacher: Avp | None, share: float) -> Tensor:
+    """Cross-entropy of the labels (equation 7), summed over the family's; with a teacher, `share`
+    of it is the cross-entropy of what the teacher says (Hinton et al. 2015)."""
+    images, labels, cells, t = batch
+    logits = avp(images, cells, t)
+    terms = [cross_entropy(each, labels[:, label]) for label, each in enumerate(logits)]
+    if teacher is not None:
+        with torch.no_grad():
+            soft = [each.softmax(dim=1) for each in teacher(images, cells, t)]
+        told = [cross_entropy(each, said) for each, said in zip(logits, soft, strict=True)]
+        terms = [(1 - share) * x + share * y for x, y in zip(terms, told, strict=True)]
+    return torch.stack(terms).sum()
+
+
+def _moving_average(average: Tensor, new: Tensor, updates: Tensor | int) -> Tensor:
+    """Exponential moving average with a decay that grows from 0.1 to `DECAY`."""
+    decay = min(DECAY, (1 + float(updates)) / (10 + float(updates)))
+    return average.lerp(new.to(average.dtype), 1 - decay) if average.is_floating_point() else new
+
+
+def _batches(
+    task: Task,
+    roles: Roles,
+    seed: int,
+    epoch: int,
+    device: str,
+    chosen: np.ndarray | None = None,
+) -> Iterator[tuple[Tensor, ...]]:
+    """Images, labels, cells and t of each batch; a function of seed and epoch alone.
+
+    The first images of a batch are seen at `chosen` cells, if any. Every other one of them ends
+    with a uniform cell: the search asks about all that may come after a chosen prefix.
+    """
+    drawn = roles.avp(epoch)
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(drawn))
+    size = task.avp.batch_size
+    most = task.T * (WARMUP if epoch < task.avp.warmup * task.avp.epochs else 1)
+    for start in range(0, len(order) - size + 1, size):
+        rows = order[start : start + size]
+        images, labels = drawn.images[rows], drawn.labels[rows]
+        cells = rng.integers(task.grid.cells, size=(size, most))
+        t = rng.integers(1, most + 1, size=size)
+        if chosen is not None:
+            count = round(task.avp.chosen_share * size)
+            picked = rng.integers(len(chosen), size=count)
+            t[:count] = rng.integers(1, task.T + 1, size=count)
+            last = cells[np.arange(count), t[:count] - 1]
+            cells[:count, : task.T] = chosen[picked]
+            cells[np.arange(0, count, 2), t[:count:2] - 1] = last[::2]
+        arrays = (images, labels, cells, t)
+        yield tuple(torch.from_numpy(array).to(device) for array in arrays)
+
+
+@torch.inference_mode()
+def validate_avp(avp: Avp, task: Task, roles: Roles) -> dict[str, list[float]]:
+    """Cross-entropy (nats) and accuracy for t = 1 .. T on one fixed draw of locations."""
+    avp.eval()
+    held = roles.avp_validation
+    cells = np.random.default_rng(0).integers(task.grid.cells, size=(len(held), task.T))
+    return along(avp, held.images, held.labels[:, task.target], cells, avp.masks.device)

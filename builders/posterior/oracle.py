@@ -1,0 +1,113 @@
+"""The exact answer, where the bank is all there is.
+
+Take a labelled bank as the whole of p(image, label), every image equally likely. Then the
+posterior after any glimpses is a count over the bank images that match them, and the EPE is a
+finite sum: what every estimator in the package is tested against. With `sigma` above 0 the match
+is the completion's Gaussian relaxation instead of equality, which makes a usable posterior of a
+bank of real images: `nogs-bench build --posterior bank`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nogs_bench.builders.posterior.interface import along
+from nogs_bench.errors import NogsError
+from nogs_bench.images import LabelledImages
+from nogs_bench.tasks import GlimpseGrid
+
+FLOOR = 1e-12
+SIGMAS = tuple(float(2**exponent) for exponent in np.arange(-5, 2.25, 0.5))
+
+
+class BankPosterior:
+    """p(label | y_1:t, l_1:t) of a labelled bank; implements `Posterior`.
+
+    **Arguments**
+
+    - `bank`: uint8 images (m, channels, size, size), and labels of which column `target` counts.
+    - `classes`: how many classes the target has.
+    - `sigma`: standard deviation of the relaxation per glimpse, pixel values in 0 .. 1; 0 means
+      that observed and bank pixels must be equal.
+    """
+
+    def __init__(
+        self,
+        bank: LabelledImages,
+        grid: GlimpseGrid,
+        classes: int,
+        target: int = 0,
+        sigma: float = 0.0,
+    ):
+        self.images = torch.from_numpy(np.ascontiguousarray(bank.images))
+        labels = torch.from_numpy(bank.labels[:, target])
+        if (labels < 0).any():
+            raise NogsError("a bank's own posterior needs all its labels; use --posterior avp")
+        self.one_hot = torch.nn.functional.one_hot(labels, classes).float()
+        self.grid, self.sigma = grid, sigma
+
+    @torch.inference_mode()
+    def log_posterior(self, images: Tensor, cells: Tensor) -> Tensor:
+        """See `Posterior.log_posterior`; a glimpse that no bank image matches leaves the prior."""
+        distances = torch.zeros(len(images), len(self.images))
+        for column in cells.T:
+            for cell in column.unique():
+                rows = torch.nonzero(column == cell)[:, 0]
+                distances[rows] += self._distances(images[rows], int(cell))
+        if self.sigma:
+            weights = (distances / (-2 * self.sigma**2)).softmax(dim=1)
+        else:
+            weights = (distances == 0).float()
+            weights[weights.sum(1) == 0] = 1
+            weights /= weights.sum(1, keepdim=True)
+        mass = (weights @ self.one_hot).clamp(min=FLOOR)
+        return (mass / mass.sum(1, keepdim=True)).log()
+
+    def _distances(self, images: Tensor, cell: int) -> Tensor:
+        """Squared distances (n, m) at one glimpse; exactly 0 for equal pixels."""
+        row, col = self.grid.pixels[cell]
+        size = self.grid.glimpse_size
+
+        def window(stack: Tensor) -> Tensor:
+            return stack[:, :, row : row + size, col : col + size].flatten(1).float()
+
+        # Whole numbers: up to 128 pixel values a glimpse, float32 keeps this expansion exact.
+        a, b = window(images), window(self.images)
+        squares = a.square().sum(1)[:, None] - 2 * a @ b.T + b.square().sum(1)
+        return squares / 255**2
+
+
+def fit_bank_posterior(
+    bank: LabelledImages, held: LabelledImages, grid: GlimpseGrid, classes: int, target: int, T: int
+) -> BankPosterior:
+    """The bank's posterior at the sigma of least cross-entropy on held-out images.
+
+    The cross-entropy is that of random sequences of 1 .. T glimpses, summed over t.
+    """
+    cells = np.random.default_rng(0).integers(grid.cells, size=(len(held), T))
+    labels = held.labels[:, target]
+    posteriors = [BankPosterior(bank, grid, classes, target, sigma) for sigma in SIGMAS]
+    scores = [sum(along(p, held.images, labels, cells)["cross_entropy"]) for p in posteriors]
+    return posteriors[int(np.argmin(scores))]
+
+
+def exact_epe(posterior: BankPosterior, image: np.ndarray, prefix: np.ndarray) -> np.ndarray:
+    """float64 (cells,): the EPE of every next glimpse by enumeration, equation (5), nats.
+
+    The expectation runs over every bank image that matches `image` (uint8, (channels, size,
+    size)) at the cells of `prefix` (int64, (t - 1,)); `posterior.sigma` must be 0.
+    """
+    cells = torch.as_tensor(prefix, dtype=torch.int64)
+    observed = torch.from_numpy(image)[None]
+    matches = torch.ones(len(posterior.images), dtype=torch.bool)
+    for cell in cells:
+        matches &= posterior._distances(observed, int(cell))[0] == 0
+    consistent = posterior.images[matches]
+    epe = np.empty(posterior.grid.cells)
+    for cell in range(posterior.grid.cells):
+        after = torch.cat([cells, torch.tensor([cell])]).expand(len(consistent), -1)
+        log = posterior.log_posterior(consistent, after).double()
+        epe[cell] = torch.special.entr(log.exp()).sum(1).mean()
+    return epe

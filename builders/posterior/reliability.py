@@ -1,0 +1,145 @@
+"""Whether a posterior is as often right as it says: reliability curves and their error."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nogs_bench.builders.posterior.interface import ALONG_ROWS, Posterior
+from nogs_bench.errors import NogsError
+from nogs_bench.figures import drawing
+from nogs_bench.files import PROVENANCE, read_provenance
+from nogs_bench.tasks import GlimpseGrid
+
+BINS = 15
+CURVE = ("confidence", "accuracy", "count")
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability curve: predictions in bins of equal width of their confidence, 0 .. 1.
+
+    Only bins that hold predictions are listed.
+
+    - `confidence`: mean probability given to the class held likeliest, of each bin.
+    - `accuracy`: share of them that were right.
+    - `count`: how many there are.
+    """
+
+    confidence: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    count: tuple[int, ...]
+
+    @property
+    def expected_error(self) -> float:
+        """Expected calibration error (Guo et al. 2017, equation 3), in 0 .. 1."""
+        gaps = np.abs(np.subtract(self.accuracy, self.confidence))
+        return float(np.average(gaps, weights=self.count))
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:
+    """The curve of predictions, float (n, classes) whose rows sum to 1, and labels, int64 (n,)."""
+    confidence = probabilities.max(1).astype(np.float64)
+    correct = (probabilities.argmax(1) == labels).astype(np.float64)
+    # A bin holds its upper edge, as in Guo et al.
+    place = (np.ceil(confidence * bins).astype(np.int64) - 1).clip(0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    held = np.flatnonzero(count)
+    means = [
+        np.bincount(place, values, minlength=bins)[held] / count[held]
+        for values in (confidence, correct)
+    ]
+    return Reliability(tuple(means[0]), tuple(means[1]), tuple(count[held].tolist()))
+
+
+def pooled(curves: Sequence[Reliability], bins: int = BINS) -> Reliability:
+    """The curve of all predictions behind several curves of as many bins."""
+    confidence, accuracy, count = (
+        np.concatenate([getattr(curve, name) for curve in curves]) for name in CURVE
+    )
+    place = (np.ceil(confidence * bins).astype(np.int64) - 1).clip(0, bins - 1)
+    total = np.bincount(place, count, bins)
+    held = np.flatnonzero(total)
+    means = [
+        np.bincount(place, values * count, bins)[held] / total[held]
+        for values in (confidence, accuracy)
+    ]
+    return Reliability(tuple(means[0]), tuple(means[1]), tuple(total[held].astype(int).tolist()))
+
+
+def fixed_cells(grid: GlimpseGrid, images: int, T: int) -> np.ndarray:
+    """int64 (images, T): the one draw of uniform locations that calibration is measured on."""
+    return np.random.default_rng(0).integers(grid.cells, size=(images, T))
+
+
+@torch.inference_mode()
+def calibration(
+    posterior: Posterior,
+    images: np.ndarray,
+    labels: np.ndarray,
+    cells: np.ndarray,
+    device: torch.device | str = "cpu",
+    bins: int = BINS,
+) -> list[Reliability]:
+    """A posterior's reliability for t = 1 .. T along given sequences of glimpses.
+
+    **Arguments**
+
+    - `images`: uint8 (n, channels, image_size, image_size).
+    - `labels`: int64 (n,), the target's true classes.
+    - `cells`: int64 (n, T), such as `fixed_cells` gives.
+    """
+    seen, taken = torch.from_numpy(images), torch.from_numpy(cells)
+    curves = []
+    for t in range(1, cells.shape[1] + 1):
+        chunks = zip(seen.split(ALONG_ROWS), taken[:, :t].split(ALONG_ROWS), strict=True)
+        parts = [posterior.log_posterior(x.to(device), c.to(device)).cpu() for x, c in chunks]
+        curves.append(reliability(torch.cat(parts).exp().numpy(), labels, bins))
+    return curves
+
+
+def calibration_record(curves: Sequence[Reliability]) -> dict[str, Any]:
+    """As a dataset's provenance holds it, plain JSON values: the error of each t and the curves."""
+    return {
+        "expected_calibration_error": [curve.expected_error for curve in curves],
+        "reliability": [asdict(curve) for curve in curves],
+    }
+
+
+def read_calibration(folder: str | Path) -> list[Reliability]:
+    """The curves of t = 1 .. T that a built dataset's provenance holds.
+
+    Raises `NogsError` if the folder was built without a posterior, or by an earlier version.
+    """
+    path, record = Path(folder) / PROVENANCE, read_provenance(Path(folder))
+    if not record.get("calibration"):
+        raise NogsError(f"{path} holds no calibration: only `nogs-bench build` measures one")
+    try:
+        rows = record["calibration"]["reliability"]
+        return [Reliability(**{name: tuple(row[name]) for name in CURVE}) for row in rows]
+    except (KeyError, TypeError) as error:
+        raise NogsError(f"{path}: its calibration is damaged; build the dataset again") from error
+
+
+def plot_reliability(curves: Sequence[Reliability], out: str | Path) -> Path:
+    """Draw the curves of t = 1 .. T side by side, the diagonal being perfect calibration.
+
+    A dot's area is the share of predictions in its bin. Writes `out`, a PNG or SVG file; raises
+    `NogsError` at any other. **Returns** `out`.
+    """
+    with drawing(Path(out), (1.9 * len(curves) + 0.4, 2.4)) as figure:
+        panels = figure.subplots(1, len(curves), sharey=True, squeeze=False)[0]
+        for t, (axes, curve) in enumerate(zip(panels, curves, strict=True), start=1):
+            axes.plot([0, 1], [0, 1], color="0.75", linewidth=1, zorder=1)
+            area = 250 * np.array(curve.count) / sum(curve.count)
+            axes.plot(curve.confidence, curve.accuracy, color="C0", linewidth=1, zorder=2)
+            axes.scatter(curve.confidence, curve.accuracy, s=area + 4, color="C0", zorder=3)
+            axes.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence")
+            axes.set_title(f"t = {t}, error {curve.expected_error:.3f}", fontsize=9)
+        panels[0].set_ylabel("accuracy")
+    return Path(out)

@@ -1,0 +1,116 @@
+"""CelebA-HQ as people have it: a folder of PNG, JPEG or .npy files, or parquet from the Hub.
+
+Which image is which matters: sequences and labels go by number, 0 .. 29,999.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nogs_bench.builders.prepare.celeba_labels import read_attributes
+from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
+from nogs_bench.builders.prepare.raw import Chunk, ParquetChunk, image_number, in_chunks
+from nogs_bench.errors import NogsError
+from nogs_bench.tasks.families.celeba_hq import FAMILY, SOURCE, SPLITS
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
+LABEL_FILES = (
+    "celeba-hq-attributes.txt",
+    "celeba-hq-attributes.txt.gz",
+    "CelebAMask-HQ-attribute-anno.txt",
+)
+
+
+@PREPARERS.register(FAMILY)
+def celeba_hq(source: Path, request: Request) -> Preparation:
+    """Images 0 .. 26,999 train, the next 500 validate, the last 2,500 test (section 6).
+
+    The 500 validation images also early-stop the AVP, as in the authors' code. Raises `NogsError`
+    for a number that is missing or there twice, and for parquet rows that do not say their number.
+    """
+    splits = request.splits or SPLITS
+    count = splits.train + splits.validation + splits.test
+    labels = read_attributes(_label_file(source, request.labels), count)
+    parquet = sorted(source.rglob("*.parquet"))
+    chunks = _parquet_chunks(parquet, count, request.in_order) if parquet else _files(source, count)
+    held_out = (splits.train, splits.train + splits.validation)
+    return Preparation(
+        dataset=FAMILY,
+        size=SOURCE.image_size,
+        chunks=chunks,
+        arrays={"labels": labels, "numbers": np.arange(count)},
+        splits={
+            "train": (0, splits.train),
+            "validation": held_out,
+            "test": (held_out[1], count),
+            "avp_validation": held_out,
+        },
+        notes={"source": "parquet" if parquet else "files"},
+    )
+
+
+def _label_file(source: Path, given: Path | None) -> Path:
+    if given is not None:
+        return given
+    for name in LABEL_FILES:
+        if (source / name).is_file():
+            return source / name
+    raise NogsError(
+        f"{source} has none of {', '.join(LABEL_FILES)}; give the labels: --labels FILE"
+    )
+
+
+def _files(source: Path, count: int) -> list[Chunk]:
+    numbered: dict[int, Path] = {}
+    for path in sorted(source.rglob("*")):
+        number = image_number(path.name)
+        if path.suffix.lower() in SUFFIXES and number is not None:
+            if number in numbered:
+                raise NogsError(f"{numbered[number]} and {path} are both image {number}; keep one")
+            numbered[number] = path
+    _check_numbers(set(numbered), count, source)
+    return list(in_chunks(range(count), [numbered[number] for number in range(count)]))
+
+
+def _parquet_chunks(paths: list[Path], count: int, in_order: bool) -> list[Chunk]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    chunks: list[Chunk] = []
+    seen: set[int] = set()
+    for path in paths:
+        try:
+            file = pq.ParquetFile(path)
+            names = file.read(columns=["image.path"])["image"].to_pylist()
+        except (pa.ArrowException, KeyError, OSError) as error:
+            raise NogsError(f"{path} is not parquet with encoded images ({error})") from error
+        numbers = [image_number(cell["path"] or "") for cell in names]
+        if in_order:
+            numbers = list(range(len(seen), len(seen) + len(names)))
+        first = 0
+        for group in range(file.num_row_groups):
+            end = first + file.metadata.row_group(group).num_rows
+            rows = tuple(number for number in numbers[first:end] if number is not None)
+            if len(rows) != end - first:
+                raise NogsError(
+                    f"{path}: row {numbers.index(None)} does not say which image it is; if the "
+                    "mirror keeps CelebA-HQ's order, give --in-order"
+                )
+            if len(set(rows)) != len(rows) or seen & set(rows):
+                raise NogsError(f"{path}: an image is there twice in row group {group}")
+            seen |= set(rows)
+            chunks.append(ParquetChunk(rows, path, group))
+            first = end
+    _check_numbers(seen, count, paths[0].parent)
+    return chunks
+
+
+def _check_numbers(numbers: set[int], count: int, source: Path) -> None:
+    if numbers != set(range(count)):
+        missing, unknown = set(range(count)) - numbers, numbers - set(range(count))
+        what = f"image {min(missing)} is missing" if missing else f"image {max(unknown)} is unknown"
+        raise NogsError(
+            f"{source} has {len(numbers):,} images, expected 0 .. {count - 1:,}: {what}"
+        )

@@ -1,0 +1,75 @@
+"""`prepare`: images that users fetch themselves, decoded and resized once into one array."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from nogs_bench.builders.prepare.decode import decode_images
+from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
+from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_file, package_version, replacing, write_json
+from nogs_bench.images import RECORD, Splits, read_record, verify
+
+
+def prepare(
+    name: str,
+    source: Path | str,
+    out: Path | str,
+    *,
+    labels: Path | str | None = None,
+    exclude: Path | str | None = None,
+    splits: Splits | None = None,
+    in_order: bool = False,
+    workers: int | None = None,
+) -> Path:
+    """Write the images of dataset `name` ("celeba-hq" or "cub") to `out` as the tasks read them.
+
+    Runs in `workers` processes (default: one a core). Stopped at any point, the same call goes on
+    where it was; a finished folder is verified against its digests and left alone. The format is
+    `nogs_bench.images.prepared`'s, and the options are `Request`'s. Returns `out`.
+
+    Raises `NogsError` for missing or damaged images, for counts that are not the task's, and if
+    `out` holds something else.
+    """
+    source, out = Path(source), Path(out)
+    if not source.is_dir():
+        raise NogsError(f"--source {source} is not a folder; give the one that holds the images")
+    request = Request(_path(labels), _path(exclude), splits, in_order)
+    work = PREPARERS[name](source, request)
+    key = work.key()
+    if (out / RECORD).is_file():
+        if read_record(out, name).get("key") != key:
+            raise NogsError(f"{out} was prepared from other images; choose another --out")
+        verify(out, name)
+        return out
+    images = decode_images(work.chunks, work.size, out / ".prepare", workers)
+    _finish(work, key, images, out)
+    return out
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _finish(work: Preparation, key: str, images: Path, out: Path) -> None:
+    """Move the images into place, write the rest, and last the record that says it is whole."""
+    for name, array in work.arrays.items():
+        with replacing(out / f"{name}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    files = {"images": images} | {name: out / f"{name}.npy" for name in work.arrays}
+    record = {
+        "dataset": work.dataset,
+        "key": key,
+        "count": work.count,
+        "image_size": work.size,
+        "splits": {name: list(rows) for name, rows in work.splits.items()},
+        "digests": {f"{name}.npy": digest_file(path) for name, path in files.items()},
+        "nogs_bench": package_version(),
+        **work.notes,
+    }
+    images.replace(out / "images.npy")
+    write_json(out / RECORD, record)
+    shutil.rmtree(images.parent)

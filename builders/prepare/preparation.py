@@ -1,0 +1,65 @@
+"""What is to be prepared, and the registry of datasets that can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.builders.prepare.raw import Chunk
+from nogs_bench.images import Splits
+from nogs_bench.registry import Registry
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a user may say about the images beside where they are; None and False: nothing.
+
+    - `labels`: CelebA-HQ's attribute file, where it is not in the source folder.
+    - `exclude`: CUB's list of images to leave out.
+    - `splits`: the sizes to expect, if not the task's (for a part of the dataset).
+    - `in_order`: take it that rows of parquet without numbers are in the dataset's order.
+    """
+
+    labels: Path | None = None
+    exclude: Path | None = None
+    splits: Splits | None = None
+    in_order: bool = False
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """Everything to be done for one dataset.
+
+    - `chunks`: the images; their `rows` cover 0 .. count - 1 once.
+    - `arrays`: what lies beside the images, by file stem ("labels", "numbers", "parts").
+    - `splits`: (first row, end) of each.
+    - `notes`: more for the record, as plain JSON values.
+    """
+
+    dataset: str
+    size: int
+    chunks: Sequence[Chunk]
+    arrays: Mapping[str, np.ndarray]
+    splits: Mapping[str, tuple[int, int]]
+    notes: Mapping[str, Any]
+
+    @property
+    def count(self) -> int:
+        return len(self.arrays["labels"])
+
+    def key(self) -> str:
+        """sha256 of everything that the prepared folder depends on."""
+        state = sha256(repr((self.dataset, self.size, dict(self.splits))).encode())
+        for chunk in self.chunks:
+            state.update(chunk.describe().encode())
+        for name in sorted(self.arrays):
+            state.update(np.ascontiguousarray(self.arrays[name]).data)
+        return state.hexdigest()
+
+
+PREPARERS: Registry[Callable[[Path, Request], Preparation]] = Registry("dataset to prepare")

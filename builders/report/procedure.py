@@ -1,0 +1,142 @@
+"""One step of algorithm 1, laid open: the paper's figure 7."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from nogs_bench.builders.pipeline import POSTERIORS, BuildPlan, Stages
+from nogs_bench.builders.search import Annotator, Ask, Found, Problem, StepEpe, Steps
+from nogs_bench.errors import NogsError
+from nogs_bench.tasks import Annotation, GlimpseGrid, Task, get_task
+
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """The choice of an image's glimpse after those at the cells `prefix`.
+
+    - `image`: uint8 (channels, image_size, image_size); `completions` likewise, (n, ...).
+    - `nats`: float64 (n, cells), of each completion at each cell: the entropy after a glimpse there
+      (or the build's other criterion).
+    """
+
+    grid: GlimpseGrid
+    image: np.ndarray
+    prefix: np.ndarray
+    completions: np.ndarray
+    nats: np.ndarray
+
+
+def lay_open(
+    record: Mapping[str, Any],
+    build: Path,
+    index: int,
+    prefix: np.ndarray,
+    task: str | Task | None = None,
+) -> Procedure:
+    """Draw completions of an annotated image anew, and evaluate a few of them at every cell.
+
+    - `record`: of the dataset; `build`: the folder that it was built in.
+    - `index`: the image's number in the training split; `prefix`: int64 cells, the glimpses taken.
+    - `task`: as `build` was called with it.
+
+    Raises `NogsError` if the build's files are gone, or it was built of generated images or folds.
+    """
+    stages = _stages(record, build, task)
+    kept = load_file(stages.files["bank"])
+    rows = np.flatnonzero(kept["annotated_numbers"] == index)
+    if not len(rows):
+        raise NogsError(f"{build} did not annotate image {index} of the training split")
+    image, annotator = kept["annotated_images"][rows[0]], stages.annotator()
+    return _look(annotator, image, index, prefix)
+
+
+def is_open(record: Mapping[str, Any], build: Path) -> bool:
+    """Whether `build` still holds what `lay_open` needs of the build that the record is of."""
+    files = _files(record, build)
+    return bool(files) and all(path.is_file() for path in files.values())
+
+
+def _files(record: Mapping[str, Any], build: Path) -> dict[str, Path]:
+    """The files of the stages by name; empty if there is no one step to show."""
+    made = record["made_by"].get("stages", {})
+    if "first-step" not in made or "generated-bank" in made:
+        return {}
+    return {
+        name: build / ".build" / f"{each['stage']}-{each['key'][:16]}.safetensors"
+        for name, each in made.items()
+        if name not in ("first-step", "sequences")
+    }
+
+
+def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> Stages:
+    """The stages that the record names, found again; none is made."""
+    files = _files(record, build)
+    if not files:
+        raise NogsError(
+            f"{build}: a step is shown of sequences that were built of a task's own images, in one "
+            "fold"
+        )
+    for path in files.values():
+        if not path.is_file():
+            raise NogsError(f"{path} is missing: name the folder that the dataset was built in")
+    made = record["made_by"]["stages"]
+    config = made["first-step"]["config"]
+    known = {field.name for field in fields(Annotation)} & set(config)
+    values: dict[str, Any] = {
+        name: tuple(config[name]) if isinstance(config[name], list) else config[name]
+        for name in known
+    }
+    spec = replace(get_task(task or record["task"]), annotation=Annotation(**values))
+    plan = BuildPlan(
+        spec=spec,
+        out=build,
+        images=None,
+        data=None,
+        seed=made["first-step"]["seed"],
+        posterior=_posterior(made["posterior"]["stage"], spec),
+        criterion=None,
+        search=None,
+        threads=1,
+        device="cpu",
+        precision=config["precision"],
+    )
+    return Stages(plan, files, dict(made))
+
+
+def _posterior(stage: str, task: Task) -> str:
+    """The posterior whose file is called `stage`."""
+    names = [name for name in POSTERIORS.names() if POSTERIORS[name].steps(task)[-1].stage == stage]
+    if not names:
+        raise NogsError(f"no posterior makes a file called {stage!r}; install what registers it")
+    return names[0]
+
+
+def _look(annotator: Annotator, image: np.ndarray, index: int, prefix: np.ndarray) -> Procedure:
+    task = annotator.task
+    query = annotator.completion.query(image)
+    for cell in prefix:
+        query.observe(int(cell))
+    rng = np.random.default_rng([annotator.seed, 1, index, len(prefix) + 1])
+    drawn = query.draw(task.annotation.samples, rng)
+    seen = task.grid.masks[prefix].any(0)
+    observed = image if task.annotation.observed == "pasted" else None
+    if observed is not None:
+        drawn.images[..., seen] = observed[:, seen]
+    step = StepEpe(drawn, prefix, (task.target,), task.grid.cells, observed)
+    nats: np.ndarray = np.empty((0, 0))
+
+    def few(problem: Problem) -> Steps:
+        nonlocal nats
+        nats = yield Ask(np.arange(problem.cells), np.arange(min(SHOWN, problem.samples)))
+        return Found(int(nats.mean(1).argmin()), nats.mean(1))
+
+    annotator.evaluator.search(few, [step], task.grid.shape)
+    return Procedure(task.grid, image, prefix, drawn.images[: nats.shape[1]], nats.T)

@@ -1,0 +1,58 @@
+"""Where to look next: the cell whose expected posterior entropy is least (equation 6).
+
+In come a posterior and completions; criteria (`epe`) value a cell, searches value as few cells as
+they can, `annotate` chooses glimpse by glimpse, and `shards` does so for many images.
+"""
+
+from nogs_bench.builders.search import (  # noqa: F401  (they register)
+    bayesian,
+    coarse,
+    racing,
+    rematch,
+)
+from nogs_bench.builders.search.annotate import GROUP, Annotator
+from nogs_bench.builders.search.epe import CRITERIA, StepEpe
+from nogs_bench.builders.search.lockstep import PRECISIONS, Evaluator
+from nogs_bench.builders.search.racing import Race
+from nogs_bench.builders.search.searches import (
+    SEARCHES,
+    Ask,
+    Found,
+    Problem,
+    Search,
+    Steps,
+)
+from nogs_bench.builders.search.shards import (
+    FIELDS,
+    SHARD,
+    Shard,
+    Work,
+    annotate_all,
+    gathered,
+    shard_size,
+    shards_of,
+)
+
+__all__ = [
+    "CRITERIA",
+    "FIELDS",
+    "GROUP",
+    "PRECISIONS",
+    "SEARCHES",
+    "SHARD",
+    "Annotator",
+    "Ask",
+    "Evaluator",
+    "Found",
+    "Problem",
+    "Race",
+    "Search",
+    "Shard",
+    "StepEpe",
+    "Steps",
+    "Work",
+    "annotate_all",
+    "gathered",
+    "shard_size",
+    "shards_of",
+]

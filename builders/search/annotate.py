@@ -1,0 +1,225 @@
+"""Near-optimal glimpse sequences: algorithm 1, repeated for t = 1 .. T, for many images at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from nogs_bench.builders.completion import Completion, Query
+from nogs_bench.builders.posterior import Posterior
+from nogs_bench.builders.search.epe import CRITERIA, StepEpe
+from nogs_bench.builders.search.lockstep import Evaluator
+from nogs_bench.builders.search.searches import SEARCHES, Found
+from nogs_bench.tasks import Task
+
+GROUP = 20
+GROUP_BYTES = 2**30
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """The near-optimal glimpse sequences of n images, for each of k labels.
+
+    - `cells`: int64 (n, k, T), grid indices.
+    - `epe`: float64 (n, k, T), nats, the estimate at each chosen cell when it was chosen.
+    - `bounds`: float64 (n, k, T), nats, `Found.bound` of each choice.
+    - `maps`: float16 (n, k, T, cells), nats, the estimates at all cells.
+    - `effective_samples`: float64 (n, k, T), of the completions' weights.
+    - `evaluations`: int64 (n,), posteriors computed, each of all labels.
+    """
+
+    cells: np.ndarray
+    epe: np.ndarray
+    bounds: np.ndarray
+    maps: np.ndarray
+    effective_samples: np.ndarray
+    evaluations: np.ndarray
+
+
+@dataclass
+class Annotator:
+    """Chooses glimpses for images of one task, or several of one family, greedily by EPE.
+
+    Which completions an image gets depends on (seed, its number, t, its glimpses so far) alone.
+    What it gets together with others differs from what it gets alone by rounding at most, since
+    the posterior computes in other batches; the same images together give the same bytes.
+
+    **Arguments**
+
+    - `targets`: the family's labels to annotate for (default: the task's own). Labels whose
+      sequences agree so far share completions and posteriors.
+    - `device`: where the posterior computes; `precision`: see `builders.search.Evaluator`.
+    """
+
+    task: Task
+    posterior: Posterior
+    completion: Completion
+    seed: int
+    device: str = "cpu"
+    precision: str = "float32"
+    targets: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.targets = self.targets or (self.task.target,)
+        criterion = CRITERIA[self.task.annotation.criterion]
+        self.evaluator = Evaluator(
+            self.posterior, criterion, self.task.target, self.device, self.precision
+        )
+
+    def first_step(self) -> list[Found]:
+        """The first glimpse, of each target: nothing has been seen, so all images share it.
+
+        Searched exhaustively: its map is also the saliency of equation (17).
+        """
+        rng = np.random.default_rng([self.seed, 0])
+        drawn = self.completion.prior(self._first_samples, rng)
+        grid = self.task.grid
+        step = StepEpe(drawn, np.empty(0, np.int64), self.targets, grid.cells)
+        (found,), _ = self.evaluator.search(SEARCHES["exhaustive"], [step], grid.shape)
+        return [found[target] for target in self.targets]
+
+    def annotate(
+        self, images: np.ndarray, numbers: Sequence[int], first: Sequence[Found]
+    ) -> Sequences:
+        """The sequences of images, uint8 (n, channels, image_size, image_size).
+
+        `numbers` are their indices in the training split; `first` the outcome of `first_step`.
+
+        While one group of images is searched, the next one's completions are drawn.
+        """
+        size = self._group_size
+        groups = [
+            [
+                _Image(self, image, number, first)
+                for image, number in zip(images[s : s + size], numbers[s : s + size], strict=True)
+            ]
+            for s in range(0, len(images), size)
+        ]
+        search = SEARCHES[self.task.annotation.search]
+        with ThreadPoolExecutor(1) as drawing:
+
+            def draw(group: list[_Image]) -> Future[list[StepEpe]]:
+                return drawing.submit(lambda: [step for image in group for step in image.draw()])
+
+            drawn = [draw(group) for group in groups]
+            for t in range(2, self.task.T + 1):
+                for place, group in enumerate(groups):
+                    steps = drawn[place].result()
+                    found, evaluations = self.evaluator.search(search, steps, self.task.grid.shape)
+                    outcome = zip(steps, found, evaluations, strict=True)
+                    for image in group:
+                        image.take(outcome)
+                    if t < self.task.T:
+                        drawn[place] = draw(group)
+        return self._gathered([image for group in groups for image in group])
+
+    def _gathered(self, images: list[_Image]) -> Sequences:
+        found = [[image.found[target] for target in self.targets] for image in images]
+        sizes = [[image.sizes[target] for target in self.targets] for image in images]
+        cells, epe, bounds = (
+            np.array([[[value(step) for step in steps] for steps in labels] for labels in found])
+            for value in (lambda s: s.cell, lambda s: s.epe[s.cell], lambda s: s.bound)
+        )
+        maps = [[[step.epe for step in steps] for steps in labels] for labels in found]
+        return Sequences(
+            cells=cells,
+            epe=epe,
+            bounds=bounds,
+            maps=np.array(maps).astype(np.float16),
+            effective_samples=np.array(sizes),
+            evaluations=np.array([image.evaluations for image in images]),
+        )
+
+    @property
+    def _first_samples(self) -> int:
+        return int(min(self.task.annotation.first_samples, self.completion.support))
+
+    @property
+    def _group_size(self) -> int:
+        """How many images are searched together: what their completions and nats leave room for.
+
+        A shard's, on a CPU; half of them on an accelerator, which computes while the other half's
+        completions are drawn.
+        """
+        task = self.task
+        most = GROUP if torch.device(self.device).type == "cpu" else GROUP // 2
+        pixels = task.channels * task.image_size**2
+        each = task.annotation.samples * len(self.targets) * (pixels + 4 * task.grid.cells)
+        return int(np.clip(GROUP_BYTES // each, 1, most))
+
+
+@dataclass
+class _Branch:
+    """Labels of an image whose sequences are the same so far."""
+
+    prefix: tuple[int, ...]
+    targets: tuple[int, ...]
+    query: Query | None = None
+
+
+@dataclass
+class _Image:
+    """An image under way: what was found so far for each target, and the branches that go on."""
+
+    annotator: Annotator
+    image: np.ndarray
+    number: int
+    first: Sequence[Found]
+    evaluations: int = 0
+    found: dict[int, list[Found]] = field(default_factory=dict)
+    sizes: dict[int, list[float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        targets = self.annotator.targets
+        self.found = {target: [step] for target, step in zip(targets, self.first, strict=True)}
+        self.sizes = {target: [float(self.annotator._first_samples)] for target in targets}
+        self.branches = self._split(_Branch((), targets))
+
+    def draw(self) -> list[StepEpe]:
+        """The completions of every branch, given its glimpses."""
+        task = self.annotator.task
+        settings, steps = task.annotation, []
+        for branch in self.branches:
+            if branch.query is None:
+                branch.query = self.annotator.completion.query(self.image)
+                for cell in branch.prefix[:-1]:
+                    branch.query.observe(cell)
+            branch.query.observe(branch.prefix[-1])
+            t = len(branch.prefix) + 1
+            rng = np.random.default_rng([self.annotator.seed, 1, self.number, t])
+            drawn = branch.query.draw(settings.samples, rng)
+            prefix = np.array(branch.prefix)
+            observed = self.image if settings.observed == "pasted" else None
+            if observed is not None:
+                seen = task.grid.masks[prefix].any(0)
+                drawn.images[..., seen] = observed[:, seen]
+            shared = observed if settings.together else None
+            steps.append(StepEpe(drawn, prefix, branch.targets, task.grid.cells, shared))
+        return steps
+
+    def take(self, outcome: Iterator[tuple[StepEpe, dict[int, Found], int]]) -> None:
+        """Take what was found for the steps that `draw` returned, in their order."""
+        branches = []
+        for branch in self.branches:
+            step, found, evaluations = next(outcome)
+            self.evaluations += evaluations
+            for target in branch.targets:
+                self.found[target].append(found[target])
+                self.sizes[target].append(step.effective_samples)
+            branches += self._split(branch)
+        self.branches = branches
+
+    def _split(self, branch: _Branch) -> list[_Branch]:
+        """A branch by its targets' last cells; the first goes on with the query."""
+        by_cell: dict[int, list[int]] = {}
+        for target in branch.targets:
+            by_cell.setdefault(self.found[target][-1].cell, []).append(target)
+        parts = [
+            _Branch((*branch.prefix, cell), tuple(targets)) for cell, targets in by_cell.items()
+        ]
+        parts[0].query = branch.query
+        return parts

@@ -1,0 +1,167 @@
+"""What a submission consists of: checked result files, a message, and the Hub's own format."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import ValidationError
+
+from nogs_bench.errors import NogsError
+from nogs_bench.figures import estimate_text
+from nogs_bench.files import write_text
+from nogs_bench.leaderboard.checks import SEEDS
+from nogs_bench.leaderboard.validation import validate
+from nogs_bench.results import (
+    BuildCost,
+    RunResult,
+    ScoreRow,
+    first_fault,
+    load_result,
+    save_result,
+    score_runs,
+)
+
+MESSAGE, HUB_FILE = "MESSAGE.md", ".eval_results/nogs-bench.yaml"
+
+
+def submit(
+    results: str | Path,
+    out: str | Path,
+    author: str,
+    url: str,
+    build_cost: BuildCost | None = None,
+    dataset_id: str | None = None,
+    seeds: int = SEEDS,
+) -> Path:
+    """Write a submission of the results in the folder `results` into `out`; returns `out`.
+
+    - `results/*.json`: the files for a pull request, with `build_cost` where sequences supervised
+      and none is declared yet.
+    - `MESSAGE.md`: the pull request's text, scores included.
+    - `.eval_results/nogs-bench.yaml`: the scores as the Hub reads them from a model's repository,
+      if `dataset_id` names the benchmark's dataset there (whose `eval.yaml` publishing writes).
+
+    **Arguments**
+
+    - `author`, `url`: who submits, and where the code that made the results is.
+    - `seeds`: how many an entry needs.
+
+    Raises `NogsError` with the first fault if the results may not stand on the leaderboard. Nothing
+    is sent anywhere.
+    """
+    folder, out = Path(results), Path(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise NogsError(f"--out {out} is not an empty folder; choose another")
+    if not folder.is_dir():
+        raise NogsError(f"no results folder {folder}; give the folder of the result files")
+    files = sorted(path for path in folder.rglob("*.json") if not path.name.startswith("."))
+    runs = [_declared(load_result(path), build_cost) for path in files]
+    if len({run.name for run in runs}) < len(runs):
+        raise NogsError(
+            f"{folder} holds a run twice; see `nogs-bench leaderboard validate {folder}`"
+        )
+    with TemporaryDirectory(prefix="nogs-bench-") as temporary:
+        for run in runs:
+            save_result(run, Path(temporary))
+        faults = validate(temporary, seeds).faults
+    if faults:
+        raise NogsError(
+            f"not fit for the leaderboard ({len(faults)} faults): {faults[0]}; RULES.md says more"
+        )
+    for run in runs:
+        save_result(run, out / "results")
+    rows = score_runs(runs).rows
+    write_text(out / MESSAGE, message(rows, runs, author, url))
+    if dataset_id is not None:
+        write_text(out / HUB_FILE, hub_results(rows, dataset_id, url))
+    return out
+
+
+def build_cost(seconds: float | None, hardware: str | None) -> BuildCost | None:
+    """The declared cost. Raises `NogsError` if one half is missing or bad."""
+    if seconds is None and hardware is None:
+        return None
+    if seconds is None or hardware is None:
+        raise NogsError("give both --build-seconds and --build-hardware, or neither")
+    try:
+        return BuildCost(seconds=seconds, hardware=hardware)
+    except ValidationError as error:
+        raise NogsError(f"build cost: {first_fault(error)}") from error
+
+
+def _declared(run: RunResult, cost: BuildCost | None) -> RunResult:
+    if run.dataset is None or run.build_cost is not None or cost is None:
+        return run
+    return run.model_copy(update={"build_cost": cost})
+
+
+def message(rows: Sequence[ScoreRow], runs: Sequence[RunResult], author: str, url: str) -> str:
+    """The pull request's text, Markdown."""
+    costs = {
+        f"{run.dataset.name}: {run.build_cost.seconds / 3600:.1f} h on {run.build_cost.hardware}"
+        for run in runs
+        if run.dataset is not None and run.build_cost is not None
+    }
+    hardware = sorted({run.environment.hardware for run in runs})
+    lines = [
+        f"# Submission of {len(runs)} runs",
+        "",
+        f"- Author: {_plain(author)}",
+        f"- Code: {_plain(url)}",
+        f"- Trained on: {_plain(', '.join(hardware))}",
+        *(f"- Build cost of the sequences, {_plain(cost)}" for cost in sorted(costs)),
+        "",
+        "| task | protocol | method | model | seeds | iterations to target | test accuracy, % |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        *(_line(row) for row in rows),
+        "",
+        "I have read RULES.md: sequences are of training images and declared, nothing was chosen",
+        "by the test split, and all seeds that were run are here.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line(row: ScoreRow) -> str:
+    cells = [
+        row.task,
+        row.protocol,
+        row.method,
+        row.model,
+        str(len(row.seeds)),
+        estimate_text(row.time_to_target, "{:,.0f}".format).replace("\\", ""),
+        estimate_text(row.test_accuracy, lambda value: f"{100 * value:.1f}").replace("\\", ""),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _plain(text: str) -> str:
+    """One line that Markdown leaves as it is."""
+    kept = " ".join(text.split())
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>()#+!|" else letter for letter in kept)
+
+
+def hub_results(rows: Sequence[ScoreRow], dataset_id: str, url: str) -> str:
+    """`.eval_results` YAML: the test accuracy, %, of each task and protocol."""
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    entries = [
+        EvalResultEntry(
+            dataset_id=dataset_id,
+            task_id=row.protocol,
+            value=round(100 * row.test_accuracy.mean, 2),
+            date=today,
+            source_url=url,
+            source_name="nogs-bench",
+            notes=f"{row.task}, {row.method}, {len(row.seeds)} seeds, single rollouts; iterations "
+            f"to {100 * row.target_accuracy:.0f} %: "
+            + estimate_text(row.time_to_target, "{:,.0f}".format).replace("\\", ""),
+        )
+        for row in rows
+    ]
+    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, width=100)

@@ -1,0 +1,208 @@
+"""Whether a claim holds: the run trained again, beside the interval of the entry it belongs to."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.evaluation import difference, model_info
+from nogs_bench.leaderboard.checks import task_faults
+from nogs_bench.network import MODELS
+from nogs_bench.results import LEVEL, RunResult, area_under_curve, load_result, time_to_target
+from nogs_bench.tasks import Task, get_task
+
+
+@dataclass(frozen=True)
+class Check:
+    """One quantity: what the file claims, what a run like it may have, what was found.
+
+    `found` is None where nothing was run again.
+    """
+
+    quantity: str
+    claimed: float
+    low: float
+    high: float
+    found: float | None = None
+
+    @property
+    def holds(self) -> bool:
+        """Whether what was found is within the interval."""
+        return self.found is None or self.low <= self.found <= self.high
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found.
+
+    - `notes`: what kept the run from being repeated exactly, or its model from being rebuilt.
+    - `rerun`: the new result, if there is one.
+    """
+
+    claim: RunResult
+    checks: tuple[Check, ...]
+    notes: tuple[str, ...]
+    rerun: RunResult | None
+
+    @property
+    def holds(self) -> bool:
+        return all(check.holds for check in self.checks)
+
+
+def verify(
+    file: str | Path,
+    rerun: bool = False,
+    model: str | None = None,
+    task: str | Task | None = None,
+    sequences: str | Path | None = None,
+    data: str | Path | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    keypoints: str | Path | None = None,
+    maps: str | Path | None = None,
+) -> Verification:
+    """Check the claim in a result file; with `rerun`, train again from its configuration.
+
+    The model is rebuilt and its parameters and multiply-adds counted. A new run of the same seed is
+    then compared with the prediction interval of the entry: the results beside `file` that differ
+    from it in the seed alone (`prediction_interval`).
+
+    **Arguments**
+
+    - `model`: `FILE.py:NAME`, where the claim's model is none of the package's. A result never
+      has a file run that only it names.
+    - `task`, `sequences`, `data`, `device`, `keypoints`, `maps`: as `nogs_bench.evaluate` takes
+      them.
+    - `out`: where the new run is kept, and found again if it was made before; None: nowhere.
+
+    Raises `NogsError` if the file is bad or contradicts its task, or the run cannot be made from
+    what it says.
+    """
+    path = Path(file)
+    if task is not None:
+        get_task(task)
+    claim = load_result(path)
+    if wrong := task_faults(path.name, claim):
+        raise NogsError(
+            f"{path} is not fit for the leaderboard: {wrong[0].field}: {wrong[0].message}"
+        )
+    spec = model or (claim.model.name if claim.model.name in MODELS.names() else None)
+    checks: list[Check] = []
+    notes: list[str] = []
+    if spec is None:
+        notes.append(f"model {claim.model.name} is not registered; give --model FILE.py:NAME")
+    else:
+        checks += _size_checks(claim, spec, notes)
+    again = None
+    if rerun:
+        if spec is None:
+            raise NogsError(f"{path}: {notes[0]}")
+        looks = {"sequences": sequences, "keypoints": keypoints, "maps": maps}
+        again = _run_again(claim, spec, task, looks, data, out, device)
+        if again.config_digest != claim.config_digest:
+            notes.append(f"not the same run: {difference(claim.model_dump(), again.model_dump())}")
+    checks += _outcome_checks(claim, _siblings(path, claim), again)
+    return Verification(claim, tuple(checks), tuple(notes), again)
+
+
+def _size_checks(claim: RunResult, spec: str, notes: list[str]) -> list[Check]:
+    task = get_task(claim.task)
+    info = model_info(spec, _tuned(task, claim))
+    if info.source_digest != claim.model.source_digest:
+        notes.append("the model's source is another than the claim's, by its digest")
+    return [
+        Check(name.replace("_", "-"), own, own, own, getattr(info, name))
+        for name in ("parameters", "multiply_adds")
+        for own in [getattr(claim.model, name)]
+    ]
+
+
+def _tuned(task: Task, claim: RunResult) -> Task:
+    return replace(task, training=replace(task.training, **_training(claim)))
+
+
+def _training(claim: RunResult) -> dict[str, Any]:
+    """The claim's hyperparameters as fields of `Training`."""
+    return claim.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
+
+
+def _run_again(
+    claim: RunResult,
+    spec: str,
+    task: str | Task | None,
+    looks: dict[str, Any],
+    data: str | Path | None,
+    out: str | Path | None,
+    device: str,
+) -> RunResult:
+    from nogs_bench.evaluation import evaluate
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(out or temporary)
+        evaluate(
+            spec,
+            task=task or claim.task,
+            methods=(claim.method,),
+            seeds=[claim.seed],
+            protocol=claim.protocol,
+            iterations=claim.hyperparameters.iterations,
+            supervised=claim.dataset.supervised if claim.dataset else None,
+            training=_training(claim),
+            data=data,
+            out=folder,
+            device=device,
+            workers=1,
+            **looks,
+        )
+        (made,) = folder.glob(f"*.{claim.method}.*.seed{claim.seed}.json")
+        return load_result(made)
+
+
+def _siblings(path: Path, claim: RunResult) -> list[RunResult]:
+    """The entry's runs: results beside the file that differ from it in the seed alone."""
+    stem = claim.name.removesuffix(f"seed{claim.seed}")
+    runs = [load_result(beside) for beside in sorted(path.parent.glob(f"{stem}seed*.json"))]
+    return [run for run in runs if run.hyperparameters == claim.hyperparameters]
+
+
+def _outcome_checks(
+    claim: RunResult, entry: Sequence[RunResult], again: RunResult | None
+) -> list[Check]:
+    target = get_task(claim.task).protocol(claim.protocol).target_accuracy
+    quantities: dict[str, Callable[[RunResult], float]] = {
+        "test accuracy": lambda run: run.test.accuracy,
+        "area under the curve": lambda run: area_under_curve(run.curve),
+        f"iterations to {100 * target:.0f} %": lambda run: time_to_target(run.curve, target).low,
+    }
+    return [
+        Check(
+            name,
+            of(claim),
+            *prediction_interval([of(run) for run in entry], of(claim)),
+            None if again is None else of(again),
+        )
+        for name, of in quantities.items()
+    ]
+
+
+def prediction_interval(values: Sequence[float], own: float) -> tuple[float, float]:
+    """Where a further run of the entry lies in 95 of 100 cases, and the claim itself in any.
+
+    mean +- t s sqrt(1 + 1 / n), t Student's at 97.5 % with n - 1 degrees of freedom, s the
+    standard deviation of the n seeds; of one seed, the claim alone.
+    """
+    from scipy.special import stdtrit
+
+    n = len(values)
+    if n < 2:
+        return own, own
+    array = np.asarray(values, dtype=np.float64)
+    reach = float(stdtrit(n - 1, (1 + LEVEL) / 2) * array.std(ddof=1) * math.sqrt(1 + 1 / n))
+    return min(own, float(array.mean()) - reach), max(own, float(array.mean()) + reach)

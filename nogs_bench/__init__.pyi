@@ -1,0 +1,35 @@
+from .builders.dataset import publish as publish
+from .builders.dataset import publish_all as publish_all
+from .builders.pipeline import build as build
+from .builders.prepare import prepare as prepare
+from .builders.report import report as report
+from .errors import NogsError as NogsError
+from .evaluation import evaluate as evaluate
+from .figures import plot_bars as plot_bars
+from .figures import plot_curves as plot_curves
+from .figures import plot_epe as plot_epe
+from .figures import plot_locations as plot_locations
+from .images import ImageFolder as ImageFolder
+from .images import Label as Label
+from .images import LabelledImages as LabelledImages
+from .images import Splits as Splits
+from .network import HardAttentionNet as HardAttentionNet
+from .results import Scores as Scores
+from .results import score as score
+from .sequences import load as load
+from .sequences import load_annotations as load_annotations
+from .tasks import TASKS as TASKS
+from .tasks import Annotation as Annotation
+from .tasks import AvpTraining as AvpTraining
+from .tasks import GlimpseGrid as GlimpseGrid
+from .tasks import Pretraining as Pretraining
+from .tasks import Task as Task
+from .tasks import Training as Training
+from .tasks import TrainingProtocol as TrainingProtocol
+from .tasks import get_task as get_task
+from .tasks import register_task as register_task
+from .training import METHODS as METHODS
+from .training import Method as Method
+from .training import register_method as register_method
+
+__version__: str

@@ -1,0 +1,14 @@
+"""`evaluate`: from tasks, methods, models and seeds to a folder of results, and their scores.
+
+In come names and settings; they become jobs, which workers do in packs, each leaving its result
+file; what is there already is not run again.
+"""
+
+from nogs_bench.evaluation.command import evaluate
+from nogs_bench.evaluation.configs import difference, model_info
+
+__all__ = [
+    "difference",
+    "evaluate",
+    "model_info",
+]

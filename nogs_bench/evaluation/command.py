@@ -1,0 +1,248 @@
+"""Train a model on tasks by some methods over some seeds, and score the runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.device import choose_device
+from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.configs import difference
+from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.evaluation.packing import discard_finished, pack
+from nogs_bench.evaluation.pool import Watch, do_all, do_all_by
+from nogs_bench.evaluation.study import Study, Wanted, in_place, study_of, task_names
+from nogs_bench.executors import Crew, Executor, open_executor
+from nogs_bench.files import check_store, sweep
+from nogs_bench.images import data_folder, sweep_store
+from nogs_bench.network import load_model, why_not
+from nogs_bench.progress import progress_bars
+from nogs_bench.results import RunConfig, Scores, load_result, score_runs
+from nogs_bench.tasks import Task
+
+FEW = 8  # jobs whose bars stay when they are done
+
+
+def evaluate(
+    model: str = "reference",
+    task: str | Task = "cluttered-digits",
+    sequences: str | Path | None = None,
+    methods: str | Sequence[str] = ("ram", "ps-nogs"),
+    seeds: int | Sequence[int] = 3,
+    protocol: str | None = None,
+    iterations: int | None = None,
+    out: str | Path = "results",
+    data: str | Path | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    supervised: int | None = None,
+    training: Mapping[str, Any] | None = None,
+    keypoints: str | Path | None = None,
+    maps: str | Path | None = None,
+    together: int | None = None,
+    tasks: str | Sequence[str] | None = None,
+    executor: str | Executor = "local",
+    ray_address: str | None = None,
+    store: str | None = None,
+) -> Scores:
+    """Train `model` on `task` once for each method and seed, and score these runs.
+
+    Runs that differ in seed, method or attribute alone are trained together, many at a time.
+
+    Each run leaves one result file in `out`. A run whose result is there with the same
+    configuration is not made again; an interrupted call goes on where it stopped when it is
+    called again.
+
+    **Arguments**
+
+    - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task.
+    - `task`: a registered name, `FILE.py:NAME`, or a `Task`.
+    - `tasks`: several instead, names or patterns such as `celeba-hq-*`, comma-separated or a list.
+    - `sequences`: dataset folder or Hub id of glimpse sequences; None those that come with the
+      package, or else `nogs/TASK`. `{task}` in it stands for the task's name; a folder may hold
+      one folder of that name for each task. Read only if a method is supervised.
+    - `seeds`: how many (from 0), or which.
+    - `protocol`: name of one of the task's; None its first.
+    - `iterations`: length of a run; None the protocol's.
+    - `data`: folder of the task's images, where they are not found by themselves.
+    - `device`: `"auto"`, `"cpu"` or `"cuda"`.
+    - `workers`: processes; None one for each CPU core, one on a GPU. One works in this process.
+    - `supervised`: how many sequences supervise, lowest image numbers first; None as many as the
+      task says, or all there are if they are fewer.
+    - `training`: values of fields of `Training` that replace the task's.
+    - `keypoints`: file of keypoints for `ps-hgs`, where the task has none of its own or others are
+      wanted (`nogs_bench.tasks.handcrafted.read_keypoints`).
+    - `maps`: dataset folder or Hub id whose EPE maps give equation 17; None that of `sequences`.
+    - `together`: most runs that a process trains at once; None as many as pay, 1 one by one. Runs
+      of a model that cannot be stacked are trained one by one, and a line on standard error says
+      why.
+
+    - `executor`: who trains: `"local"`, processes of this machine, `"ray"`, a Ray cluster's workers
+      (all see the folder `out`), or an `Executor`. `ray_address`: see `build`.
+    - `store`: a place such as `"s3://BUCKET/FOLDER"` where results and pre-trained weights are kept
+      too; a call on another machine, with an empty `out`, makes only what is missing there.
+
+    Raises `NogsError` at bad input, before anything is trained.
+    """
+    wanted = Wanted(
+        model=model,
+        methods=methods,
+        seeds=seeds,
+        protocol=protocol,
+        iterations=iterations,
+        supervised=supervised,
+        training=training or {},
+        sequences=sequences,
+        maps=maps,
+        keypoints=keypoints,
+        data=data_folder(data),
+    )
+    place = Place(
+        model=model,
+        images="",
+        out=str(Path(out).absolute()),
+        device=choose_device(device),
+        store=store,
+    )
+    if store is not None:
+        check_store(store)
+    names = [task] if tasks is None else task_names(tasks)
+    images: dict[str, Any] = {}
+    studies = [study_of(name, wanted, images) for name in names]
+    crew = None
+    if executor != "local":
+        named = Crew(workers, place.device, ray_address)
+        crew = open_executor(executor, named) if isinstance(executor, str) else executor
+    processes = _workers(workers, place.device, names) if crew is None else crew.workers
+    _bring(place, [run for study in studies for run in study.runs])
+    configs = [run.config for study in studies for run in study.runs]
+    todo = [study for study in (_remaining(study, Path(out)) for study in studies) if study.runs]
+    _sweep(place)
+    if todo:
+        most = _together(together, model, todo)
+        with _packed(todo, place, processes, most) as jobs, progress_bars() as bars:
+            if crew is None:
+                do_all(jobs, processes, place.checkpoints, _watch(bars, jobs))
+            else:
+                do_all_by(crew, jobs, _watch(bars, jobs))
+    _tidy(place)
+    return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
+
+
+@contextmanager
+def _packed(
+    studies: Sequence[Study], place: Place, workers: int, most: int | None
+) -> Iterator[list[Job]]:
+    """The jobs of all runs, while what they read is there."""
+
+    def family(study: Study) -> str:
+        return study.task.family
+
+    with ExitStack() as stack:
+        jobs: list[Job] = []
+        for _, members in groupby(sorted(studies, key=family), key=family):
+            where, runs = stack.enter_context(in_place(list(members), place))
+            jobs += pack(runs, where, workers, most)
+        yield jobs
+
+
+def _remaining(study: Study, out: Path) -> Study:
+    return replace(study, runs=tuple(run for run in study.runs if not _finished(out, run.config)))
+
+
+def _bring(place: Place, runs: Sequence[RunPlan]) -> None:
+    """Copy results from the store, and the weights that runs without one start from."""
+    out, mirror = Path(place.out), place.mirror
+    for run in runs:
+        result = out / f"{run.config.name}.json"
+        if not result.exists() and not mirror.pull(result) and run.pretrained is not None:
+            weights = place.pretrained / f"{run.pretrained}.safetensors"
+            if not weights.exists():
+                mirror.pull(weights)
+
+
+def _sweep(place: Place) -> None:
+    """Remove what a killed call left half written, unless another call is at work there."""
+    if sweep_store(place.checkpoints):
+        for folder in (Path(place.out), place.checkpoints, place.pretrained):
+            sweep(folder.glob(".*"))
+
+
+def _tidy(place: Place) -> None:
+    """Remove what only unfinished work needs."""
+    if not place.checkpoints.is_dir():
+        return
+    for log in place.checkpoints.glob("*.log"):
+        log.unlink()
+    discard_finished(place)
+    if not any(place.checkpoints.iterdir()):  # it may hold checkpoints of other runs
+        place.checkpoints.rmdir()
+
+
+def _together(together: int | None, model: str, studies: Sequence[Study]) -> int | None:
+    """Most runs at once; 1, with a line that says why, if the model cannot be stacked."""
+    if together is not None and together < 1:
+        raise NogsError(f"together must be at least 1, got {together}")
+    if together == 1:
+        return 1
+    source = load_model(model)
+    for task in {study.task.family: study.task for study in studies}.values():
+        reason = why_not(lambda seed, task=task: source.build(task, seed), task)  # type: ignore[misc]
+        if reason is not None:
+            print(f"{source.name} is trained one run at a time: {reason}", file=sys.stderr)
+            return 1
+    return together
+
+
+def _finished(out: Path, config: RunConfig) -> bool:
+    """Whether the run's result is there. Raises `NogsError` if it is of other settings."""
+    path = out / f"{config.name}.json"
+    if not path.exists():
+        return False
+    result = load_result(path)
+    if result.config_digest != config.config_digest:
+        where = difference(result.model_dump(), config.model_dump())
+        raise NogsError(f"{path} was made with {where}; choose another --out, or delete it")
+    return True
+
+
+def _watch(bars: Any, jobs: Sequence[Job]) -> Watch:
+    """One bar for all runs, and one for each job that is at work; of few jobs, all stay."""
+    lines = {
+        id(job): bars.add_task(
+            job.label, total=job.steps, start=False, note="waiting", visible=len(jobs) <= FEW
+        )
+        for job in jobs
+    }
+    done = dict.fromkeys(lines, 0)
+    runs = sum(len(job.runs) for job in jobs if job.stage == "run")
+    total = sum(job.steps * len(job.runs) for job in jobs)
+    whole = bars.add_task(f"{runs} runs", total=total, note="", visible=len(jobs) > 1)
+
+    def watch(job: Job, at: int, note: str) -> None:
+        line = lines[id(job)]
+        bars.start_task(line)
+        ended = at >= job.steps
+        shown = len(jobs) <= FEW or not ended
+        bars.update(line, completed=at, visible=shown, **({"note": note} if note else {}))
+        done[id(job)] = at
+        finished = sum(len(j.runs) for j in jobs if j.stage == "run" and done[id(j)] >= j.steps)
+        iterations = sum(done[id(j)] * len(j.runs) for j in jobs)
+        bars.update(whole, completed=iterations, note=f"{finished} of {runs} runs done")
+
+    return watch
+
+
+def _workers(workers: int | None, device: str, tasks: Sequence[str | Task]) -> int:
+    if workers is not None and workers < 1:
+        raise NogsError(f"workers must be at least 1, got {workers}")
+    if any(isinstance(task, Task) for task in tasks):
+        # Another process could not find a task that only this one registered.
+        return 1
+    return workers or (1 if device != "cpu" else len(os.sched_getaffinity(0)))

@@ -1,0 +1,97 @@
+"""What decides the outcome of a run, put together before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import ValidationError
+
+from nogs_bench.errors import NogsError
+from nogs_bench.network import load_model
+from nogs_bench.results import (
+    DatasetInfo,
+    Hyperparameters,
+    ModelInfo,
+    PretrainingInfo,
+    RunConfig,
+    first_fault,
+)
+from nogs_bench.sequences import Annotations
+from nogs_bench.tasks import Task, TrainingProtocol
+from nogs_bench.training import GLIMPSES, Method, complexity, first_step_map, map_digest
+
+
+def run_config(
+    task: Task,
+    plan: TrainingProtocol,
+    method: Method,
+    model: ModelInfo,
+    seed: int,
+    stage: PretrainingInfo | None,
+    annotations: Mapping[str, Annotations],
+) -> RunConfig:
+    """The run of `method` with `seed`: `stage` is its pre-training, `annotations` by method.
+
+    Raises `NogsError` if a setting is out of its range.
+    """
+    settings = asdict(task.training)
+    del settings["supervised"]
+    dataset = None
+    if method.name in annotations:
+        rows = annotations[method.name]
+        dataset = DatasetInfo(name=rows.name, digest=rows.digest, supervised=len(rows))
+    try:
+        return RunConfig(
+            task=task.name,
+            task_version=task.version,
+            protocol=plan.name,
+            method=method.name,
+            model=model,
+            dataset=dataset,
+            seed=seed,
+            hyperparameters=Hyperparameters(
+                iterations=plan.iterations, pretraining=stage, **settings
+            ),
+        )
+    except ValidationError as error:
+        raise NogsError(f"settings of {task.name}: {first_fault(error)}") from error
+
+
+def pretraining_stage(
+    task: Task, plan: TrainingProtocol, method: Method, maps: str | None
+) -> PretrainingInfo | None:
+    """The protocol's first stage as the method wants it; None where it has none.
+
+    `maps` is where `first_step_map` finds the EPE, for glimpses that depend on it.
+    """
+    if plan.pretraining is None:
+        return None
+    settings = asdict(plan.pretraining)
+    settings["glimpses"] = method.pretraining_glimpses or plan.pretraining.glimpses
+    of_map = GLIMPSES[settings["glimpses"]].of_map
+    digest = map_digest(first_step_map(task, maps)) if of_map else None
+    return PretrainingInfo(map_digest=digest, **settings)
+
+
+def model_info(spec: str, task: Task) -> ModelInfo:
+    """What results say of the model that `spec` names. Raises `NogsError` if it is unfit."""
+    source = load_model(spec)
+    return ModelInfo(
+        name=source.name,
+        source_digest=source.digest,
+        **complexity(source.build(task, seed=0), task),
+    )
+
+
+def difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:
+    """The first field that differs, with both values."""
+    for field, value in new.items():
+        before = old.get(field)
+        if before == value:
+            continue
+        if isinstance(before, dict) and isinstance(value, dict):
+            return difference(before, value, f"{path}{field}.")
+        return f"{path}{field} = {before}, not {value}"
+    return "other settings"

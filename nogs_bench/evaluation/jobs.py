@@ -1,0 +1,174 @@
+"""The units of work of an evaluation: pre-training networks, and training runs.
+
+A job is plain data, so that any process can do it: what it needs is read from files, what it makes
+is one file for each of its runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.files import Mirror, digest_json
+from nogs_bench.results import RunConfig
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a job finds things: the model's specification, and paths, as strings.
+
+    - `images`: folder of `nogs_bench.images.store`.
+    - `out`: the results folder.
+    - `store`: where results and pre-trained weights are kept too, if anywhere.
+    """
+
+    model: str
+    images: str
+    out: str
+    device: str
+    store: str | None = None
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror(Path(self.out), self.store)
+
+    @property
+    def checkpoints(self) -> Path:
+        return Path(self.out) / ".checkpoints"
+
+    @property
+    def pretrained(self) -> Path:
+        return Path(self.out) / ".pretrained"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run, and where what is its own is found.
+
+    - `task`: the task's specification.
+    - `sequences`: the supervising ones, as `load_annotations` takes them.
+    - `maps`: where the EPE maps are, as `first_step_map` takes it; None the shipped ones.
+    """
+
+    config: RunConfig
+    task: str
+    sequences: str | None = None
+    maps: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Names the run and its settings."""
+        return f"{self.config.name}-{self.config.config_digest}"
+
+    @property
+    def pretrained(self) -> str | None:
+        """Names the pre-trained weights that the run starts from, shared by methods of a seed."""
+        config, settings = self.config, self.config.hyperparameters
+        if settings.pretraining is None:
+            return None
+        irrelevant = {
+            "iterations",
+            "learning_rate",
+            "supervision_weight",
+            "supervision_reduction",
+            "supervised_share",
+            "location_gradient",
+            "evaluation_period",
+            "rollouts",
+        }
+        return digest_json(
+            {
+                "task": [config.task, config.task_version],
+                "model": config.model.model_dump(),
+                "seed": config.seed,
+                "settings": settings.model_dump(mode="json", exclude=irrelevant),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage (a name in `evaluation.work.STAGES`) of `runs`, which are trained together.
+
+    - `earlier`: a checkpoint of other runs too, to go on from where the job has none of its own.
+    - `stacked`: whether the runs' models are stacked; there may be several only then.
+    """
+
+    stage: str
+    runs: tuple[RunPlan, ...]
+    place: Place
+    earlier: str | None = None
+    stacked: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        runs = [asdict(run) | {"config": run.config.model_dump(mode="json")} for run in self.runs]
+        return {
+            "stage": self.stage,
+            "runs": runs,
+            "place": asdict(self.place),
+            "earlier": self.earlier,
+            "stacked": self.stacked,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Job:
+        runs = [
+            RunPlan(**run | {"config": RunConfig.model_validate(run["config"])})
+            for run in value["runs"]
+        ]
+        place = Place(**value["place"])
+        return cls(value["stage"], tuple(runs), place, value["earlier"], value["stacked"])
+
+    @property
+    def label(self) -> str:
+        """As progress bars and errors call it."""
+        parts = [
+            _some([run.config.task for run in self.runs], "tasks"),
+            "pre-training"
+            if self.stage == "pretraining"
+            else _some([run.config.method for run in self.runs], "methods"),
+            _span(sorted({run.config.seed for run in self.runs})),
+        ]
+        return " ".join(parts)
+
+    @property
+    def steps(self) -> int:
+        """Training iterations of the stage."""
+        settings = self.runs[0].config.hyperparameters
+        if self.stage == "run" or settings.pretraining is None:
+            return settings.iterations
+        return settings.pretraining.iterations
+
+    @property
+    def keys(self) -> list[str]:
+        """What the stage's checkpoint calls the runs."""
+        if self.stage == "run":
+            return [run.key for run in self.runs]
+        return [run.pretrained for run in self.runs if run.pretrained]
+
+    @property
+    def checkpoint(self) -> Path:
+        """Of the stage; of other runs or settings, another file."""
+        if self.stage == "pretraining":
+            folder, end = self.place.pretrained, ".unfinished.safetensors"
+        else:
+            folder, end = self.place.checkpoints, ".safetensors"
+        if len(self.runs) == 1 and self.stage == "run":
+            config = self.runs[0].config
+            return folder / f"{config.name}-{config.config_digest[:16]}{end}"
+        name = self.keys[0] if len(self.keys) == 1 else f"together-{digest_json(self.keys)[:32]}"
+        return folder / f"{name}{end}"
+
+
+def _some(names: list[str], kind: str) -> str:
+    distinct = list(dict.fromkeys(names))
+    return ", ".join(distinct) if len(distinct) <= 3 else f"{len(distinct)} {kind}"
+
+
+def _span(seeds: list[int]) -> str:
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]}-{seeds[-1]}"
+    return f"{len(seeds)} seeds"

@@ -1,0 +1,96 @@
+"""Which runs are trained together, and what of them has been done before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.files import digest_json, resumed
+from nogs_bench.tasks import TASKS
+from nogs_bench.training import saved_runs
+
+# Runs at once that are still faster than fewer at a time.
+MOST = {"cpu": 16}
+MOST_ELSEWHERE = 128
+
+
+def pack(
+    runs: Sequence[RunPlan], place: Place, workers: int, together: int | None = None
+) -> list[Job]:
+    """The jobs that make the results of `runs`: missing pre-trainings first, then trainings.
+
+    **Arguments**
+
+    - `workers`: runs are divided evenly among so many, where there are enough.
+    - `together`: most runs in a job; None as many as pay on the device. With 1, models are not
+      stacked.
+    """
+    most = together or MOST.get(place.device, MOST_ELSEWHERE)
+    weights = {
+        run.pretrained: run
+        for run in runs
+        if run.pretrained and resumed(place.pretrained / f"{run.pretrained}.safetensors") is None
+    }
+    return [
+        job
+        for stage, members in (("pretraining", list(weights.values())), ("run", list(runs)))
+        for job in _stage(stage, members, place, workers, most)
+    ]
+
+
+def _stage(stage: str, runs: list[RunPlan], place: Place, workers: int, most: int) -> list[Job]:
+    """Runs that stopped at the same point go on together, as they were; the rest is divided."""
+    jobs, waiting = [], {Job(stage, (run,), place).keys[0]: run for run in runs}
+    for path, _, keys in sorted(saved(stage, place), key=lambda row: -row[1]):
+        held = [waiting.pop(key) for key in list(waiting) if key in keys]
+        for alike in _alike(held):
+            for members in _divide(alike, 1, most):
+                jobs.append(Job(stage, members, place, str(path), most > 1))
+    for alike in _alike(list(waiting.values())):
+        jobs += [
+            Job(stage, members, place, None, most > 1) for members in _divide(alike, workers, most)
+        ]
+    return jobs
+
+
+def saved(stage: str, place: Place) -> list[tuple[Path, int, list[str]]]:
+    """The sound checkpoints of a stage: path, iteration, keys of the runs in it."""
+    folder = place.pretrained if stage == "pretraining" else place.checkpoints
+    end = ".unfinished.safetensors" if stage == "pretraining" else ".safetensors"
+    read = [(path, saved_runs(path)) for path in sorted(folder.glob(f"*{end}"))]
+    return [(path, *held) for path, held in read if held is not None]
+
+
+def discard_finished(place: Place) -> None:
+    """Delete checkpoints of which every run is done, as one is whose runs went on elsewhere."""
+    for path, _, keys in saved("run", place):
+        if all((Path(place.out) / f"{key.rpartition('-')[0]}.json").is_file() for key in keys):
+            path.unlink()
+    for path, _, keys in saved("pretraining", place):
+        if all((place.pretrained / f"{key}.safetensors").is_file() for key in keys):
+            path.unlink()
+
+
+def _alike(runs: Sequence[RunPlan]) -> list[list[RunPlan]]:
+    """Runs by what must be the same to train together: images, shapes, settings, length."""
+    found: dict[str, list[RunPlan]] = {}
+    for run in runs:
+        task, config = TASKS[run.config.task], run.config
+        settings = config.hyperparameters.model_dump(mode="json")
+        stage = settings.pop("pretraining") or {}
+        first = {k: v for k, v in stage.items() if k not in ("glimpses", "map_digest")}
+        shape = [task.family, task.T, list(task.grid.rows), list(task.grid.cols)]
+        shape += [task.glimpse_size, task.image_size, task.channels, len(task.classes)]
+        key = digest_json([shape, settings, first, config.model.name, config.model.source_digest])
+        found.setdefault(key, []).append(run)
+    return list(found.values())
+
+
+def _divide(runs: Sequence[RunPlan], workers: int, most: int) -> list[tuple[RunPlan, ...]]:
+    """Consecutive groups of nearly the same size, at most `most`, as many for each worker."""
+    rounds = -(-len(runs) // (most * workers))
+    groups = min(len(runs), rounds * workers)
+    bounds = [len(runs) * number // groups for number in range(groups + 1)] if groups else []
+    return [tuple(runs[a:b]) for a, b in pairwise(bounds)]

@@ -1,0 +1,179 @@
+"""One task's part of an evaluation: its runs, and the images and sequences that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.configs import model_info, pretraining_stage, run_config
+from nogs_bench.evaluation.jobs import Place, RunPlan
+from nogs_bench.files import fetched, is_url
+from nogs_bench.images import LabelledImages, shared_images
+from nogs_bench.sequences import Annotations, write_annotations
+from nogs_bench.tasks import TASKS, Task, TrainingProtocol, get_task, override, register_task
+from nogs_bench.training import METHODS, Material, Method, make_sequences, supervising
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the caller of `evaluate` wants of every task; see there."""
+
+    model: str
+    methods: str | Sequence[str]
+    seeds: int | Sequence[int]
+    protocol: str | None
+    iterations: int | None
+    supervised: int | None
+    training: Mapping[str, Any]
+    sequences: str | Path | None
+    maps: str | Path | None
+    keypoints: str | Path | None
+    data: Path | None
+
+
+@dataclass(frozen=True)
+class Study:
+    """The runs of one task.
+
+    - `task`: with the hyperparameters of the protocol, and the caller's.
+    - `splits`: its images by split; tasks of one family have the same object.
+    - `annotations`: the supervising sequences by method.
+    """
+
+    task: Task
+    runs: tuple[RunPlan, ...]
+    splits: Mapping[str, LabelledImages]
+    annotations: Mapping[str, Annotations]
+
+
+def study_of(
+    task: str | Task, wanted: Wanted, images: dict[str, Mapping[str, LabelledImages]]
+) -> Study:
+    """Plan the runs of a task. `images` keeps the splits of each family for the next task.
+
+    Raises `NogsError` at bad input.
+    """
+    registered = register_task(get_task(task))
+    plan = _length(registered.protocol(wanted.protocol), wanted.iterations)
+    tuned = _tuned(registered, plan, wanted.training)
+    chosen = [_fitting(METHODS[name], tuned, plan) for name in _names(wanted.methods)]
+    seeds = _seeds(wanted.seeds)
+    sequences = _of_task(wanted.sequences, tuned.name)
+    maps = _of_task(wanted.maps, tuned.name) or sequences
+    if tuned.family not in images:
+        images[tuned.family] = {name: tuned.source.load(name, wanted.data) for name in SPLITS}
+    splits = images[tuned.family]
+    annotations: dict[str, Annotations] = {}
+    if any(method.supervised for method in chosen):
+        material = Material(
+            tuned,
+            supervising(tuned, sequences, wanted.supervised, splits["train"]),
+            splits["train"],
+            maps,
+            wanted.data,
+            None if wanted.keypoints is None else Path(wanted.keypoints),
+        )
+        annotations = {
+            method.name: make_sequences(method.sequences, material)
+            for method in chosen
+            if method.sequences is not None
+        }
+    stages = {method.name: pretraining_stage(tuned, plan, method, maps) for method in chosen}
+    info = model_info(wanted.model, tuned)
+    configs = [
+        run_config(tuned, plan, method, info, seed, stages[method.name], annotations)
+        for seed in seeds
+        for method in chosen
+    ]
+    name = task if isinstance(task, str) else registered.name
+    runs = tuple(RunPlan(config, name, maps=maps) for config in configs)
+    return Study(tuned, runs, splits, annotations)
+
+
+@contextmanager
+def in_place(studies: Sequence[Study], place: Place) -> Iterator[tuple[Place, list[RunPlan]]]:
+    """Place and runs of tasks of one family, images and sequences in files for every process."""
+    with shared_images(studies[0].splits, place.checkpoints) as images:
+        runs = []
+        for study in studies:
+            files = {
+                method: str(write_annotations(images / f"{study.task.name}-{rows.digest}", rows))
+                for method, rows in study.annotations.items()
+            }
+            runs += [replace(run, sequences=files.get(run.config.method)) for run in study.runs]
+        yield replace(place, images=str(images)), runs
+
+
+def task_names(tasks: str | Sequence[str]) -> list[str]:
+    """Names and shell patterns of tasks, comma-separated or a list, to the names they stand for.
+
+    In the order given, each once. Raises `NogsError` if nothing answers to a name or pattern.
+    """
+    found: dict[str, None] = {}
+    for pattern in tasks.split(",") if isinstance(tasks, str) else tasks:
+        pattern = pattern.strip()
+        if not pattern:
+            continue
+        matching = [name for name in TASKS.names() if fnmatchcase(name, pattern)]
+        if not matching and any(sign in pattern for sign in "*?["):
+            raise NogsError(f"no task matches {pattern!r}; nogs-bench tasks lists all")
+        found |= dict.fromkeys(matching or [pattern])
+    if not found:
+        raise NogsError("no task given; nogs-bench tasks lists all")
+    return list(found)
+
+
+def _of_task(where: str | Path | None, task: str) -> str | None:
+    """A place of many tasks' datasets to the task's: by `{task}`, or the folder of its name."""
+    if where is None:
+        return None
+    path = str(where).replace("{task}", task)
+    if is_url(path):
+        path = str(fetched(path))
+    inside = Path(path, task)
+    return str(inside) if inside.is_dir() else path
+
+
+def _tuned(task: Task, plan: TrainingProtocol, changes: Mapping[str, Any]) -> Task:
+    """The task with the hyperparameters of the protocol, and the caller's."""
+    try:
+        return replace(task, training=replace(plan.training or task.training, **changes))
+    except TypeError as error:
+        raise NogsError(f"training: {error}") from error
+
+
+def _length(plan: TrainingProtocol, iterations: int | None) -> TrainingProtocol:
+    if iterations is not None and iterations < 1:
+        raise NogsError(f"iterations must be at least 1, got {iterations}")
+    return override(plan, iterations=iterations)
+
+
+def _names(methods: str | Sequence[str]) -> list[str]:
+    names = methods.split(",") if isinstance(methods, str) else methods
+    names = list(dict.fromkeys(name.strip() for name in names if name.strip()))
+    if not names:
+        raise NogsError(f"no method given; known are {', '.join(METHODS.names())}")
+    return names
+
+
+def _fitting(method: Method, task: Task, plan: TrainingProtocol) -> Method:
+    if method.needs_pretraining and plan.pretraining is None:
+        raise NogsError(
+            f"{method.name} is another method but for its pre-training, and protocol {plan.name} "
+            f"of {task.name} has none; give a protocol that pre-trains, or leave {method.name} out"
+        )
+    return method
+
+
+def _seeds(seeds: int | Sequence[int]) -> list[int]:
+    listed = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+    if not listed or min(listed) < 0:
+        raise NogsError(f"seeds must be a count of at least 1 or numbers from 0 on, got {seeds}")
+    return listed

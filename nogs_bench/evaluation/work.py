@@ -1,0 +1,163 @@
+"""Doing jobs: pre-training networks, and training, testing and recording runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.images import LabelledImages, mapping_of, open_split
+from nogs_bench.network import ImageTensors, fovea_of, load_model
+from nogs_bench.randomness import derive
+from nogs_bench.results import (
+    FORMAT_VERSION,
+    RunResult,
+    environment,
+    save_result,
+    step_locations,
+)
+from nogs_bench.sequences import load_annotations
+from nogs_bench.tasks import TASKS, Pretraining, Task, get_task
+from nogs_bench.training import (
+    GLIMPSES,
+    METHODS,
+    Pretrainee,
+    Report,
+    Run,
+    Trainee,
+    first_step_map,
+    load_pretrained,
+    measure,
+    network_of,
+    policy_classifier,
+    pretrain,
+    train_together,
+)
+
+
+def do(job: Job, report: Report) -> None:
+    """Do a job's stage."""
+    STAGES[job.stage](job, report)
+
+
+def do_pretraining(job: Job, report: Report) -> None:
+    """Make the pre-trained weights of `job.runs`."""
+    trainees = []
+    for run in job.runs:
+        info = run.config.hyperparameters.pretraining
+        assert info is not None
+        plan = Pretraining(info.iterations, info.learning_rate, info.evaluation_period)
+        assert run.pretrained is not None
+        task, model, device = _prepare(job.place, run)
+        glimpses = GLIMPSES[info.glimpses]
+        epe = first_step_map(task, run.maps) if glimpses.of_map else None
+        trainees.append(
+            Pretrainee(
+                task,
+                glimpses.probabilities(task, epe),
+                run.config.seed,
+                model,
+                _images(job.place, "train", task, device),
+                _images(job.place, "validation", task, device),
+                job.place.pretrained / f"{run.pretrained}.safetensors",
+                run.pretrained,
+            )
+        )
+    earlier = Path(job.earlier) if job.earlier else None
+    pretrain(trainees, plan, job.checkpoint, report, earlier, job.stacked)
+    job.place.mirror.push(*(trainee.path for trainee in trainees))
+
+
+def do_run(job: Job, report: Report) -> None:
+    """Make the results of `job.runs`, then remove their checkpoint."""
+    place, trainees = job.place, []
+    for run in job.runs:
+        config = run.config
+        task, model, device = _prepare(place, run)
+        if run.pretrained is not None:
+            load_pretrained(model, place.pretrained / f"{run.pretrained}.safetensors")
+        annotations = None
+        if config.dataset is not None:
+            rows = load_annotations(task, run.sequences)
+            annotations = rows.first(config.dataset.supervised)
+        trainees.append(
+            Trainee(
+                Run(
+                    task=task,
+                    method=METHODS[config.method],
+                    iterations=config.hyperparameters.iterations,
+                    seed=config.seed,
+                    frozen=run.pretrained is not None,
+                    key=run.key,
+                ),
+                model,
+                _images(place, "train", task, device),
+                _images(place, "validation", task, device),
+                annotations,
+            )
+        )
+    earlier = Path(job.earlier) if job.earlier else None
+    curves, seconds = train_together(trainees, job.checkpoint, report, earlier, job.stacked)
+    report(job.steps, "testing")
+    tests = [_images(place, "test", trainee.run.task, device) for trainee in trainees]
+    network, held = network_of([t.model for t in trainees], device, job.stacked)
+    labels = torch.stack([test.labels for test in tests])
+    looks = labels.new_zeros(len(trainees), task.T, task.grid.cells)
+    counts = looks if network is not held else looks[0]
+    classify = policy_classifier(network, fovea_of(task, tests[0]), counts)
+    found = measure(network, classify, labels, task.T, task.training.rollouts)
+    for run, curve, metrics, look in zip(job.runs, curves, found, looks, strict=True):
+        result = RunResult(
+            **dict(run.config),
+            format_version=FORMAT_VERSION,
+            curve=curve,
+            test=metrics,
+            wall_time_s=round(seconds, 3),
+            environment=environment(device),
+            locations=step_locations(look.tolist()),
+        )
+        place.mirror.push(save_result(result, Path(place.out)))
+    job.checkpoint.unlink(missing_ok=True)
+    accuracy = sum(metrics.accuracy for metrics in found) / len(found)
+    report(job.steps, f"test accuracy {accuracy:.3f}")
+
+
+STAGES: dict[str, Callable[[Job, Report], None]] = {
+    "pretraining": do_pretraining,
+    "run": do_run,
+}
+
+
+def _prepare(place: Place, run: RunPlan) -> tuple[Task, Any, torch.device]:
+    """The task with the run's settings, a model with the seed's initial weights, the device."""
+    task = _task(run.task, run.config.task)
+    settings = run.config.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
+    task = replace(task, training=replace(task.training, **settings))
+    device = torch.device(place.device)
+    model = load_model(place.model).build(task, derive(run.config.seed, "model"))
+    return task, model, device
+
+
+def _images(place: Place, split: str, task: Task, device: torch.device) -> ImageTensors:
+    rows, pixels = _rows(place.images, split, str(device))
+    labels = torch.from_numpy(rows.labels[:, task.target].copy()).to(device)
+    mapping = mapping_of(rows.images) if device.type == "cpu" else None
+    return ImageTensors(pixels, labels, mapping)
+
+
+@cache
+def _rows(folder: str, split: str, device: str) -> tuple[LabelledImages, torch.Tensor]:
+    """A split, and its images on the device; a process's jobs share them."""
+    rows = open_split(Path(folder), split)
+    return rows, torch.from_numpy(rows.images).to(device)
+
+
+@cache
+def _task(spec: str, name: str) -> Task:
+    """The task `name`, which `spec` defines if this process does not know it yet."""
+    return TASKS[name] if name in TASKS.names() else get_task(spec)

@@ -1,0 +1,41 @@
+"""Figures as files: one style, two formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files import replacing
+
+FORMATS = (".png", ".svg")
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "svg.hashsalt": "nogs-bench",
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def drawing(out: Path, size: tuple[float, float]) -> Iterator[Any]:
+    """A matplotlib figure, written to `out` when the block ends without error, whole or not at all.
+
+    `size`: width and height in inches, before margins are cut. Raises `NogsError` unless `out` is
+    a `.png` or `.svg` file. Equal drawings give equal bytes.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    if out.suffix not in FORMATS:
+        raise NogsError(f"--out {out}: a figure is written as {' or '.join(FORMATS)}")
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, dpi=150)
+        yield figure
+        metadata = {"Date": None} if out.suffix == ".svg" else {"Software": "nogs-bench"}
+        with replacing(out) as temporary:
+            figure.savefig(temporary, bbox_inches="tight", pad_inches=0.08, metadata=metadata)

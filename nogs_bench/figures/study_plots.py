@@ -1,0 +1,134 @@
+"""Figures of many runs: how soon each method converges on each task, and where it looks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.figures.canvas import drawing
+from nogs_bench.figures.plots import COLOURS
+from nogs_bench.results import ScoreRow, load_results, score
+from nogs_bench.tasks import GlimpseGrid, Task, get_task
+from nogs_bench.training import METHODS
+
+# A row of maps: its grid, and counts of locations (T, cells).
+Looks = tuple[GlimpseGrid, np.ndarray]
+
+
+def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:
+    """Draw the iterations to convergence of every task and method (figure 5); returns `out`.
+
+    The criterion is the task's own (`ScoreRow.convergence`). Bars are means over seeds, with their
+    95 % bootstrap intervals; tasks are ordered by the first method's mean.
+
+    **Arguments**
+
+    - `results`: the folder that `nogs-bench evaluate` wrote.
+    - `out`: a `.png` or `.svg` file.
+    - `task`: registers a task of the user's own (`FILE.py:NAME`) first.
+
+    Raises `NogsError` if there are no results, or one is damaged or of an unknown task.
+    """
+    groups: dict[str, dict[str, ScoreRow]] = {}
+    rows = score(results, task).rows
+    settings = {(row.protocol, row.model) for row in rows}
+    for row in rows:
+        parts = [row.task] if len(settings) == 1 else [row.task, row.protocol, row.model]
+        groups.setdefault(", ".join(parts), {})[row.method] = row
+    known = METHODS.names()
+    methods = sorted({row.method for row in rows}, key=known.index)
+    order = sorted(groups, key=lambda name: next(iter(groups[name].values())).convergence.mean)
+    with drawing(Path(out), (max(3.2, 1.2 + 0.3 * len(order) * len(methods)), 3.6)) as figure:
+        axes = figure.subplots()
+        width = 0.8 / len(methods)
+        for number, method in enumerate(methods):
+            at = [i for i, name in enumerate(order) if method in groups[name]]
+            found = [groups[order[i]][method].convergence for i in at]
+            means = np.array([estimate.mean for estimate in found])
+            spans = np.array([[e.mean - e.low for e in found], [e.high - e.mean for e in found]])
+            axes.bar(
+                np.array(at) + (number - (len(methods) - 1) / 2) * width,
+                means,
+                width,
+                yerr=np.maximum(spans, 0),
+                color=COLOURS[known.index(method) % len(COLOURS)],
+                error_kw={"linewidth": 0.9, "ecolor": "0.25"},
+                label=method,
+            )
+        axes.set_xticks(range(len(order)), order, rotation=90 if len(order) > 4 else 0, fontsize=8)
+        axes.set(ylabel="iterations to convergence", ylim=(0, None))
+        axes.grid(axis="y", color="0.92", linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.legend(frameon=False, fontsize=8)
+    return Path(out)
+
+
+def plot_locations(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:
+    """Draw how often each pixel was seen at each step of the test (figure 4); returns `out`.
+
+    One row of T maps for each task, protocol, method and model, over all test images, rollouts and
+    seeds; each map has its own scale.
+
+    **Arguments**
+
+    - `results`: the folder that `nogs-bench evaluate` wrote.
+    - `out`: a `.png` or `.svg` file.
+    - `task`: registers a task of the user's own (`FILE.py:NAME`) first.
+
+    Raises `NogsError` if there are no results, or one is damaged or says nothing of locations.
+    """
+    if task is not None:
+        get_task(task)
+    looks = _looks(Path(results))
+    steps = max(counts.shape[0] for _, counts in looks.values())
+    with drawing(Path(out), (1.25 * steps + 1.6, 1.4 * len(looks) + 0.3)) as figure:
+        grid = figure.add_gridspec(len(looks), steps + 1, wspace=0.08, hspace=0.25)
+        for row, (name, (cells, counts)) in enumerate(looks.items()):
+            note = figure.add_subplot(grid[row, 0])
+            note.axis("off")
+            note.text(0.95, 0.5, name.replace(", ", "\n"), ha="right", va="center", fontsize=8)
+            for t, seen in enumerate(observed(cells, counts)):
+                _draw(figure.add_subplot(grid[row, t + 1]), seen, f"t = {t + 1}")
+    return Path(out)
+
+
+def observed(grid: GlimpseGrid, counts: np.ndarray) -> np.ndarray:
+    """The share of glimpses that show each pixel, float (T, size, size).
+
+    `counts`: (T, cells), how often a glimpse was taken at each location.
+    """
+    seen = np.zeros((len(counts), grid.image_size, grid.image_size))
+    for cell in np.flatnonzero(counts.any(0)):
+        row, col = grid.pixels[cell]
+        side = grid.glimpse_size
+        seen[:, row : row + side, col : col + side] += counts[:, cell, None, None]
+    return seen / np.maximum(counts.sum(1), 1)[:, None, None]
+
+
+def _looks(folder: Path) -> Mapping[str, Looks]:
+    found: dict[str, Looks] = {}
+    for run in load_results(folder):
+        if run.locations is None:
+            raise NogsError(
+                f"{run.name} does not say where it looked; delete its result and evaluate again"
+            )
+        grid = get_task(run.task).grid
+        counts = np.zeros((len(run.locations), grid.cells), np.int64)
+        for t, step in enumerate(run.locations):
+            if step.cells[-1] >= grid.cells:
+                raise NogsError(f"{run.name} looked at cell {step.cells[-1]}, which its task lacks")
+            counts[t, list(step.cells)] = step.counts
+        name = ", ".join([run.task, run.protocol, run.method, run.model.name])
+        found[name] = (grid, counts + found[name][1] if name in found else counts)
+    return found
+
+
+def _draw(axes: Any, seen: np.ndarray, title: str) -> None:
+    size = seen.shape[0]
+    axes.imshow(seen, cmap="magma", vmin=0, interpolation="nearest", extent=(0, size, size, 0))
+    axes.set_title(title, fontsize=8, pad=2)
+    axes.set(xticks=[], yticks=[])

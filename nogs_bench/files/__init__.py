@@ -1,0 +1,64 @@
+"""What is written on disk: whole or not at all, with a record of what made it.
+
+In come arrays, JSON values and folders; out come files that say themselves whether they are whole
+(`artefact`, `arrays`, `checkpoint`), that one process holds at a time (`lock`), that a store keeps
+too (`store`), and that are read without trust (`strictjson`, `npy`).
+"""
+
+from nogs_bench.files.arrays import (
+    Arrays,
+    read_arrays,
+    sound_arrays,
+    write_arrays,
+)
+from nogs_bench.files.artefact import (
+    PROVENANCE,
+    Provenance,
+    digest_file,
+    digest_json,
+    package_version,
+    read_provenance,
+    replacing,
+    write_json,
+    write_text,
+)
+from nogs_bench.files.checkpoint import load_checkpoint, resumed, save_checkpoint
+from nogs_bench.files.lock import locked
+from nogs_bench.files.npy import read_array
+from nogs_bench.files.repairs import repaired, sweep
+from nogs_bench.files.store import (
+    Mirror,
+    check_store,
+    fetched,
+    is_url,
+)
+from nogs_bench.files.strictjson import MalformedJson, parse_json
+
+__all__ = [
+    "PROVENANCE",
+    "Arrays",
+    "MalformedJson",
+    "Mirror",
+    "Provenance",
+    "check_store",
+    "digest_file",
+    "digest_json",
+    "fetched",
+    "is_url",
+    "load_checkpoint",
+    "locked",
+    "package_version",
+    "parse_json",
+    "read_array",
+    "read_arrays",
+    "read_provenance",
+    "repaired",
+    "replacing",
+    "resumed",
+    "save_checkpoint",
+    "sound_arrays",
+    "sweep",
+    "write_arrays",
+    "write_json",
+    "write_text",
+]

@@ -1,0 +1,51 @@
+"""Arrays of one shard in a file that says itself whether it is whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files.artefact import replacing
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def write_arrays(path: Path, arrays: Arrays) -> None:
+    """Write as safetensors, whole or not at all, with a sha256 of the arrays."""
+    kept = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with replacing(path) as temporary:
+        save_file(kept, temporary, metadata={"sha256": _digest(kept)})
+
+
+def read_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Some of the arrays, or all. Raises `NogsError` if the file is absent or damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: file.get_tensor(name) for name in names or file.keys()}
+    except (OSError, SafetensorError) as error:
+        raise NogsError(f"{path} changed while it was read; run the build again") from error
+
+
+def sound_arrays(path: Path) -> bool:
+    """Whether the file is there, whole, and as it was written."""
+    try:
+        with safe_open(path, framework="np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return (file.metadata() or {}).get("sha256") == _digest(arrays)
+    except (FileNotFoundError, SafetensorError):
+        return False
+
+
+def _digest(arrays: Arrays) -> str:
+    state = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        state.update(f"{name} {array.dtype} {array.shape};".encode())
+        state.update(array.data)
+    return state.hexdigest()

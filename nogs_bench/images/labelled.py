@@ -1,0 +1,96 @@
+"""Labelled images in memory, and where they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files import fetched, is_url
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images and their labels.
+
+    - `images`: uint8 (n, channels, image_size, image_size).
+    - `labels`: int64 (n, number of the family's labels).
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise NogsError(
+                f"images must be uint8 (n, channels, height, width), got {self.images.dtype} "
+                f"{self.images.shape}"
+            )
+        if self.labels.ndim != 2 or len(self.labels) != len(self.images):
+            raise NogsError(
+                f"labels of shape {self.labels.shape} do not fit {len(self.images)} images"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> LabelledImages:
+        return LabelledImages(self.images[rows], self.labels[rows])
+
+    def digest(self) -> str:
+        """sha256 of shapes, pixels and labels."""
+        state = hashlib.sha256(repr((self.images.shape, self.labels.shape)).encode())
+        state.update(np.ascontiguousarray(self.images).data)
+        state.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
+        return state.hexdigest()
+
+
+class ImageSource(Protocol):
+    """Where a task's images come from."""
+
+    @property
+    def summary(self) -> str:
+        """One line: what the images are and how to get them."""
+        ...
+
+    def load(self, split: str, data: Path | None = None) -> LabelledImages:
+        """All images of `split` ("train", "validation", "test" or "avp_validation").
+
+        `data` is the folder the user named, if any. Raises `NogsError` with what to do if the
+        images are missing or not what the task says.
+        """
+        ...
+
+
+@runtime_checkable
+class Sampler(Protocol):
+    """A source that can also draw from p(image, label) without end."""
+
+    def sample(
+        self, stream: str, start: int, count: int, data: Path | None = None
+    ) -> LabelledImages:
+        """Images `start .. start + count - 1` of the independent stream called `stream`.
+
+        `data` is the folder the user named, if any. An image depends on its stream and number
+        alone, not on the range it is asked for in.
+        """
+        ...
+
+
+def data_folder(data: str | Path | None) -> Path | None:
+    """`data` as a path that exists, or None; a place in a store is copied to this machine first.
+
+    Raises `NogsError` if it does not exist.
+    """
+    if data is None:
+        return None
+    if is_url(data):
+        return fetched(str(data))
+    path = Path(data)
+    if not path.is_dir():
+        raise NogsError(f"--data {path} is not a folder; give the folder that holds the images")
+    return path

@@ -1,0 +1,94 @@
+"""A task's images as files that processes share through the page cache."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files import locked, read_array, repaired
+from nogs_bench.images.labelled import LabelledImages
+
+PREFIX, LOCK = "images-", "lock"
+
+
+@contextmanager
+def shared_images(splits: Mapping[str, LabelledImages], parent: Path) -> Iterator[Path]:
+    """A temporary folder under `parent` that holds `splits` for `open_split`.
+
+    Images that are memory-mapped from a file already are not copied: their place is noted.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=parent, prefix=PREFIX) as name,
+        locked(Path(name, LOCK), "a new folder is in use"),
+    ):
+        for split, rows in splits.items():
+            place = _place(rows.images)
+            if place is None:
+                np.save(Path(name, f"{split}.images.npy"), rows.images)
+            else:
+                Path(name, f"{split}.images.json").write_text(json.dumps(place))
+            np.save(Path(name, f"{split}.labels.npy"), rows.labels)
+        yield Path(name)
+
+
+def sweep_store(parent: Path) -> bool:
+    """Remove stores whose process was killed. Whether no other process has one there."""
+    stores = [path for path in sorted(parent.glob(f"{PREFIX}*")) if path.is_dir()]
+    left = [path for path in stores if not _in_use(path)]
+    for path in left:
+        shutil.rmtree(path)
+    repaired(left, "left by a call that was killed: removed")
+    return len(left) == len(stores)
+
+
+def _in_use(store: Path) -> bool:
+    try:
+        with locked(store / LOCK, str(store)):
+            return False
+    except NogsError:
+        return True
+
+
+def open_split(folder: Path, split: str) -> LabelledImages:
+    """A split of the store: memory-mapped, and written to only in the process's own copy."""
+    # The mode "c" makes arrays that torch accepts as writable without a copy.
+    noted, labels = folder / f"{split}.images.json", read_array(folder / f"{split}.labels.npy")
+    if noted.is_file():
+        place = json.loads(noted.read_text())
+        shape = tuple(place["shape"])
+        images: np.ndarray = np.memmap(place["file"], np.uint8, "c", place["offset"], shape)
+    else:
+        images = read_array(folder / f"{split}.images.npy", "c")
+    return LabelledImages(images, labels)
+
+
+def mapping_of(images: np.ndarray) -> mmap.mmap | None:
+    """The mapping that holds an array's pixels; None if they are in memory."""
+    holder: object = images
+    while isinstance(holder, np.ndarray):
+        holder = holder.base
+    return holder if isinstance(holder, mmap.mmap) else None
+
+
+def _place(images: np.ndarray) -> dict[str, object] | None:
+    """File, offset in bytes and shape of a contiguous part of a memory-mapped file."""
+    whole: object = images
+    while isinstance(whole, np.ndarray) and isinstance(whole.base, np.ndarray):
+        whole = whole.base
+    if not isinstance(whole, np.memmap) or not images.flags.c_contiguous:
+        return None
+    begin = images.ctypes.data - whole.ctypes.data
+    return {
+        "file": str(Path(str(whole.filename)).resolve()),
+        "offset": whole.offset + begin,
+        "shape": list(images.shape),
+    }

@@ -1,0 +1,56 @@
+"""The hard-attention network, and many of them computed as one.
+
+In come a `Task` and images; a model (`start`, `look`, `locate`, `classify`) and a `Fovea`, which
+cuts its glimpses, come out; `stack` makes one module of R models of a class.
+"""
+
+from nogs_bench.network import reference_stack  # noqa: F401  (registers)
+from nogs_bench.network.attention import plain_attention
+from nogs_bench.network.embedders import make_embedder
+from nogs_bench.network.fovea import (
+    Fovea,
+    ImageTensors,
+    follow,
+    fovea_of,
+    roll_out,
+)
+from nogs_bench.network.model import (
+    MODELS,
+    HardAttentionNet,
+    load_model,
+    location_parameters,
+)
+from nogs_bench.network.policy import log_probability
+from nogs_bench.network.stacking import (
+    MappedStack,
+    joint,
+    part_of,
+    pick,
+    stack,
+    unstack,
+    whole_of,
+    why_not,
+)
+
+__all__ = [
+    "MODELS",
+    "Fovea",
+    "HardAttentionNet",
+    "ImageTensors",
+    "MappedStack",
+    "follow",
+    "fovea_of",
+    "joint",
+    "load_model",
+    "location_parameters",
+    "log_probability",
+    "make_embedder",
+    "part_of",
+    "pick",
+    "plain_attention",
+    "roll_out",
+    "stack",
+    "unstack",
+    "whole_of",
+    "why_not",
+]

@@ -1,0 +1,194 @@
+"""Glimpse embedders: from a patch to the vector that the RNN takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nogs_bench.errors import NogsError
+from nogs_bench.registry import Registry
+from nogs_bench.tasks import Task
+
+# (task, units, what follows the name's colon) -> module from patches (n, c, g, g) to (n, units)
+EmbedderFactory = Callable[[Task, int, str], nn.Module]
+EMBEDDERS: Registry[EmbedderFactory] = Registry("embedder", group="nogs_bench.embedders")
+LARGEST_INPUT = 4096
+
+
+def make_embedder(spec: str, task: Task, units: int) -> nn.Module:
+    """The embedder that `spec` names: `NAME` or `NAME:ARGUMENT` of an entry of `EMBEDDERS`.
+
+    It maps patches float (n, channels, g, g) in 0..1 to float (n, units).
+    """
+    name, _, argument = spec.partition(":")
+    return EMBEDDERS[name](task, units, argument)
+
+
+@EMBEDDERS.register("conv")
+class ConvEmbedder(nn.Module):
+    """Two convolutions and a linear layer (appendix B.4), for glimpses of any size.
+
+    3 x 3 to 16 channels with stride 1, ReLU, 3 x 3 to 32 with stride 2, ReLU, 2 x 2 max pool,
+    linear. Convolutions pad by 1 and the pool keeps a last odd row, so that 4 x 4 glimpses fit.
+    """
+
+    def __init__(self, task: Task, units: int, argument: str = ""):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(task.channels, 16, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, stride=2, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2, ceil_mode=True),
+        ).to(memory_format=torch.channels_last)
+        side = -(-task.glimpse_size // 2)
+        side = -(-side // 2)
+        self.linear = nn.Linear(32 * side * side, units)
+
+    def forward(self, patch: Tensor) -> Tensor:
+        patch = patch.contiguous(memory_format=torch.channels_last)
+        return self.linear(self.features(patch).flatten(1))
+
+
+@EMBEDDERS.register("timm")
+class TimmEmbedder(nn.Module):
+    """Any timm backbone's pooled features, then a linear layer.
+
+    `timm:NAME` starts from random weights, `timm:NAME@FILE.safetensors` from local ones. Glimpses
+    smaller than the backbone's input (its fixed size, else 32 pixels) are enlarged linearly;
+    `timm:NAME/16` and `timm:NAME/16@FILE.safetensors` make the input 16 pixels.
+    Raises `NogsError` if timm has no such backbone, it does not take that size, or the weights do
+    not load.
+    """
+
+    def __init__(self, task: Task, units: int, argument: str):
+        super().__init__()
+        import timm
+
+        whole, _, weights = argument.partition("@")
+        name, _, size = whole.partition("/")
+        if size and not (size.isdecimal() and 0 < int(size) <= LARGEST_INPUT):
+            raise NogsError(f"the input of {name} is {size!r} pixels; write timm:{name}/16")
+        if not timm.is_model(name):
+            raise NogsError(f"timm has no backbone {name!r}; write the embedder as timm:NAME")
+        if weights and not (weights.endswith(".safetensors") and Path(weights).is_file()):
+            raise NogsError(f"weights {weights} of {name} must be an existing .safetensors file")
+        options: dict[str, Any] = {"in_chans": task.channels, "num_classes": 0}
+        if weights:
+            options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": weights}}
+        try:
+            backbone: Any = timm.create_model(name, **options)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise NogsError(f"weights {weights} do not fit timm's {name}: {error}") from error
+        config = backbone.pretrained_cfg
+        fixed: int = config["input_size"][-1] if config.get("fixed_input_size") else 0
+        self.backbone = backbone.to(memory_format=torch.channels_last)
+        self.size = int(size) if size else fixed or max(32, task.glimpse_size)
+        if size:
+            _check_size(self.backbone, torch.zeros(2, task.channels, self.size, self.size), name)
+        self.linear = nn.Linear(backbone.num_features, units)
+
+    def forward(self, patch: Tensor) -> Tensor:
+        if patch.shape[-1] != self.size:
+            patch = functional.interpolate(patch, (self.size, self.size), mode="bilinear")
+        return self.linear(self.backbone(patch.contiguous(memory_format=torch.channels_last)))
+
+
+def _check_size(backbone: nn.Module, patch: Tensor, name: str) -> None:
+    """Raise `NogsError` if a backbone does not take such patches."""
+    try:
+        with torch.no_grad():
+            backbone.eval()(patch)
+    except (RuntimeError, AssertionError) as error:
+        size = patch.shape[-1]
+        raise NogsError(
+            f"timm's {name} does not take {size} pixels; write a larger size, as timm:{name}/32: "
+            f"{error}"
+        ) from error
+    backbone.train()
+
+
+# Output channels of VGG-16's first 12 convolutions, all but its last; "M" is a 2 x 2 max pool.
+VGG_LAYERS = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512)
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@EMBEDDERS.register("vgg16-12")
+class VggEmbedder(nn.Module):
+    """The first 12 convolutional layers of VGG-16, then a linear layer (section 6, CUB).
+
+    `vgg16-12` starts from random weights; `vgg16-12:FILE.safetensors` from those in a local file
+    with timm's names (`features.0.weight`, ...; others are left out); `vgg16-12:timm` from timm's
+    ImageNet weights, which it downloads. The paper's were ImageNet's, and are trained on. Colours
+    are normalised as for ImageNet; glimpses under 32 pixels are enlarged linearly. Raises
+    `NogsError` if the weights are missing or do not fit.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, task: Task, units: int, argument: str = ""):
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = task.channels
+        for layer in VGG_LAYERS:
+            if isinstance(layer, str):
+                layers.append(nn.MaxPool2d(2))
+            else:
+                layers += [nn.Conv2d(channels, layer, 3, padding=1), nn.ReLU(inplace=True)]
+                channels = layer
+        self.features = nn.Sequential(*layers)
+        self.size = max(32, task.glimpse_size)
+        self.linear = nn.Linear(channels * (self.size // 16) ** 2, units)
+        colour = task.channels == 3
+        mean = torch.tensor(IMAGENET_MEAN if colour else (0.0,)).view(1, -1, 1, 1)
+        std = torch.tensor(IMAGENET_STD if colour else (1.0,)).view(1, -1, 1, 1)
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("std", std, persistent=False)
+        if argument:
+            self._load(_vgg_weights(argument), argument)
+
+    def forward(self, patch: Tensor) -> Tensor:
+        if patch.shape[-1] < self.size:
+            patch = functional.interpolate(patch, (self.size, self.size), mode="bilinear")
+        return self.linear(self.features((patch - self.mean) / self.std).flatten(1))
+
+    def _load(self, weights: Mapping[str, Tensor], origin: str) -> None:
+        wanted = {f"features.{name}" for name in self.features.state_dict()}
+        absent = sorted(wanted - set(weights))
+        if absent:
+            raise NogsError(
+                f"weights {origin} have no {absent[0]}; give VGG-16's with timm's names"
+            )
+        chosen = {name.removeprefix("features."): weights[name] for name in wanted}
+        try:
+            self.features.load_state_dict(chosen)
+        except RuntimeError as error:
+            raise NogsError(f"weights {origin} do not fit VGG-16: {error}") from error
+
+
+def _vgg_weights(origin: str) -> Mapping[str, Tensor]:
+    """VGG-16's weights from a local .safetensors file, or timm's own if `origin` is "timm"."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if origin == "timm":
+        import timm
+
+        try:
+            return timm.create_model("vgg16", pretrained=True).state_dict()
+        except (OSError, RuntimeError, ValueError) as error:
+            raise NogsError(
+                f"timm's vgg16 cannot be downloaded ({error}); give vgg16-12:FILE.safetensors"
+            ) from error
+    if not Path(origin).is_file():
+        raise NogsError(f"weights {origin} of VGG-16 must be an existing .safetensors file")
+    try:
+        return load_file(origin)
+    except (SafetensorError, OSError) as error:
+        raise NogsError(f"weights {origin} cannot be read as safetensors: {error}") from error

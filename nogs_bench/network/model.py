@@ -1,0 +1,215 @@
+"""What a model must be, the paper's own, and how one is named, loaded and checked."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from nogs_bench.errors import NogsError
+from nogs_bench.network.embedders import make_embedder
+from nogs_bench.registry import Registry, load_object
+from nogs_bench.tasks import Task
+
+
+@runtime_checkable
+class GlimpseModel(Protocol):
+    """An `nn.Module` that classifies from glimpses. Its class is called with the `Task`.
+
+    The state is a float tensor (n, ...). A model may also have `embed(patch, location)` and
+    `step(state, embedding)` with look = step of embed: the trainer then embeds all glimpses of a
+    known sequence in one call.
+    """
+
+    def start(self, n: int) -> Tensor:
+        """The state of n images before any glimpse."""
+        ...
+
+    def look(self, state: Tensor, patch: Tensor, location: Tensor) -> Tensor:
+        """The state after a glimpse.
+
+        `patch`: float (n, channels, g, g) in 0..1; `location`: float (n, 2), (row, col) of its
+        centre from -1 to 1.
+        """
+        ...
+
+    def locate(self, state: Tensor) -> Tensor:
+        """Logits (n, cells) of where to look next; a function of the state alone."""
+        ...
+
+    def classify(self, state: Tensor) -> Tensor:
+        """Logits (n, classes)."""
+        ...
+
+
+MODELS: Registry[Callable[[Task], nn.Module]] = Registry("model", group="nogs_bench.models")
+
+
+@MODELS.register("reference")
+class HardAttentionNet(nn.Module):
+    """The network of figure 1: GRU core, location network, glimpse embedder, classifier.
+
+    Sizes and embedder are the task's `training` (appendix B.4). The glimpse's embedding and its
+    location's are added, then ReLU. The initial state is learned.
+    """
+
+    def __init__(self, task: Task):
+        super().__init__()
+        units, inner = task.training.hidden, task.training.location_hidden
+        self.initial = nn.Parameter(torch.zeros(units))
+        self.glimpse = make_embedder(task.training.embedder, task, units)
+        self.location = nn.Linear(2, units)
+        self.core = nn.GRUCell(units, units)
+        self.locator = nn.Sequential(
+            nn.Linear(units, inner), nn.ReLU(), nn.Linear(inner, task.grid.cells)
+        )
+        self.classifier = nn.Linear(units, len(task.classes))
+
+    def start(self, n: int) -> Tensor:
+        return self.initial.expand(n, -1)
+
+    def embed(self, patch: Tensor, location: Tensor) -> Tensor:
+        """float (n, units) of patches and their locations, without the state."""
+        return torch.relu(self.glimpse(patch) + self.location(location))
+
+    def step(self, state: Tensor, embedding: Tensor) -> Tensor:
+        """The state after a glimpse with this embedding."""
+        return self.core(embedding, state)
+
+    def look(self, state: Tensor, patch: Tensor, location: Tensor) -> Tensor:
+        return self.step(state, self.embed(patch, location))
+
+    def locate(self, state: Tensor) -> Tensor:
+        return self.locator(state)
+
+    def classify(self, state: Tensor) -> Tensor:
+        return self.classifier(state)
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model class: `name` as results call it, and the sha256 of the source it comes from."""
+
+    name: str
+    digest: str
+    create: Callable[[Task], nn.Module]
+
+    def build(self, task: Task, seed: int) -> nn.Module:
+        """A model with initial weights from `seed`, checked. Raises `NogsError` if it is unfit."""
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            try:
+                model = self.create(task)
+            except (TypeError, ValueError, RuntimeError) as error:
+                raise NogsError(f"model {self.name} could not be made: {error!r}") from error
+            check_model(model, task, self.name)
+        return model
+
+
+def load_model(spec: str) -> ModelSource:
+    """The registered model `spec`, or the class that `FILE.py:NAME` defines."""
+    if ":" not in spec:
+        model = MODELS[spec]
+        files = {inspect.getfile(part) for part in (model, make_embedder)}
+        return ModelSource(spec, _digest(files), model)
+    file, _, name = spec.rpartition(":")
+    model = load_object(spec, "model")
+    if not callable(model):
+        raise NogsError(f"{spec} is a {type(model).__name__}, not a model class")
+    return ModelSource(name, _digest({file}), model)
+
+
+def check_model(model: object, task: Task, name: str = "") -> None:
+    """Raise `NogsError` unless `model` is an `nn.Module` with the methods and shapes of
+    `GlimpseModel`; tried on two black images."""
+    name = name or type(model).__name__
+    if not isinstance(model, nn.Module):
+        raise NogsError(f"model {name} is a {type(model).__name__}; it must be a torch nn.Module")
+    missing = [part for part in METHODS if not callable(getattr(model, part, None))]
+    if missing:
+        wanted = ", ".join(METHODS.values())
+        raise NogsError(f"model {name} has no method {missing[0]}; it needs {wanted}")
+    n, grid = 2, task.grid
+    patch = torch.zeros(n, task.channels, grid.glimpse_size, grid.glimpse_size)
+    location = torch.zeros(n, 2)
+
+    def call(method: str, *arguments: object) -> Tensor:
+        try:
+            out = getattr(model, method)(*arguments)
+        except Exception as error:
+            raise NogsError(f"model {name}: {METHODS[method]} failed: {error!r}") from error
+        if not isinstance(out, torch.Tensor) or not out.dim() or len(out) != n:
+            what = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
+            raise NogsError(
+                f"model {name}: {METHODS[method]} must return a tensor whose first dimension is "
+                f"n = {n}, got {what}"
+            )
+        return out
+
+    training = model.training
+    with torch.no_grad():
+        model.eval()
+        state = call("start", n)
+        after = call("look", state, patch, location)
+        if after.shape != state.shape:
+            raise NogsError(
+                f"model {name}: {METHODS['look']} returned a state of shape {tuple(after.shape)}, "
+                f"start one of {tuple(state.shape)}; they must agree"
+            )
+        for method, size in (("locate", grid.cells), ("classify", len(task.classes))):
+            shape = tuple(call(method, after).shape)
+            if shape != (n, size):
+                raise NogsError(
+                    f"model {name}: {METHODS[method]} must return logits ({n}, {size}) for "
+                    f"{n} images, got {shape}"
+                )
+        model.train(training)
+
+
+METHODS = {
+    "start": "start(n)",
+    "look": "look(state, patch, location)",
+    "locate": "locate(state)",
+    "classify": "classify(state)",
+}
+
+
+def location_parameters(model: nn.Module, task: Task) -> set[str]:
+    """Names of the parameters that `locate` of a detached state depends on: the location network.
+
+    Every parameter is left requiring a gradient, and the model in eval mode. Raises `NogsError`
+    if there are none, or if `classify` depends on one of them too.
+    """
+    named = dict(model.requires_grad_().named_parameters())
+    size = task.grid.glimpse_size
+    patch = torch.zeros(2, task.channels, size, size)
+    model.eval()
+    with torch.no_grad():
+        state = model.look(model.start(2), patch, torch.zeros(2, 2))  # type: ignore[operator]
+    found = {}
+    for method in ("locate", "classify"):
+        logits = getattr(model, method)(state)
+        gradients = torch.autograd.grad(logits.sum(), list(named.values()), allow_unused=True)
+        pairs = zip(named, gradients, strict=True)
+        found[method] = {name for name, gradient in pairs if gradient is not None}
+    shared = sorted(found["locate"] & found["classify"])
+    if shared or not found["locate"]:
+        fault = f"shares {shared[0]} with classify" if shared else "has no parameters of its own"
+        raise NogsError(
+            f"model {type(model).__name__}: locate {fault}; the pretrained protocol, which trains "
+            "the location network alone, needs it apart"
+        )
+    return found["locate"]
+
+
+def _digest(files: set[str]) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(files):
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()

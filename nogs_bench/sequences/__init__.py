@@ -1,0 +1,28 @@
+"""Glimpse sequences as users and trainers read them.
+
+In comes a dataset folder, a task's name or a name on the Hub; it is found, checked against its
+digests and joined with images; out come rows (`load`) or arrays (`load_annotations`). `shipped/`
+holds the sequences that come with the package.
+"""
+
+from nogs_bench.sequences.annotations import (
+    Annotations,
+    load_annotations,
+    own_sequences,
+    write_annotations,
+)
+from nogs_bench.sequences.hub import hub_errors, require_hub
+from nogs_bench.sequences.joining import picture
+from nogs_bench.sequences.loading import SHIPPED, load
+
+__all__ = [
+    "SHIPPED",
+    "Annotations",
+    "hub_errors",
+    "load",
+    "load_annotations",
+    "own_sequences",
+    "picture",
+    "require_hub",
+    "write_annotations",
+]

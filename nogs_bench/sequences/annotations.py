@@ -1,0 +1,193 @@
+"""Glimpse sequences as a trainer takes them: read from a dataset folder or the Hub, and checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files import replacing
+from nogs_bench.sequences.loading import SHIPPED, load
+from nogs_bench.tasks import Task
+
+COLUMNS = {"index": np.int64, "label": np.int64, "annotated": np.bool_}
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Glimpse sequences of some training images of one task, in the order of `index`.
+
+    - `name`: the folder's name or the Hub id they were read from.
+    - `index`: int64 (n,), the images' numbers in the train split, without repetition.
+    - `labels`: int64 (n,), their classes.
+    - `glimpses`: int64 (n, T, 2), pixel (row, col) of each glimpse's top-left corner.
+    - `epe`: float32 (n, T), expected posterior entropy before each glimpse, nats; -1 where it is
+      not known.
+    """
+
+    name: str
+    index: np.ndarray
+    labels: np.ndarray
+    glimpses: np.ndarray
+    epe: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the arrays, little-endian, whatever file they came from."""
+        state = hashlib.sha256(repr(self.glimpses.shape).encode())
+        kinds = {"index": "<i8", "labels": "<i8", "glimpses": "<i8", "epe": "<f4"}
+        for field, kind in kinds.items():
+            state.update(np.ascontiguousarray(getattr(self, field), dtype=kind).data)
+        return state.hexdigest()
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def first(self, count: int) -> Annotations:
+        """The `count` sequences of the lowest image numbers."""
+        arrays = (self.index, self.labels, self.glimpses, self.epe)
+        return Annotations(self.name, *(array[:count] for array in arrays))
+
+
+def load_annotations(task: Task, where: str | Path | None = None) -> Annotations:
+    """The annotated rows of `where`: a dataset folder, or the id of a dataset on the Hub.
+
+    None means the task's own: see `own_sequences`. Raises `NogsError`, with the file and the row,
+    if there are none or they do not fit the task.
+    """
+    folder = own_sequences(task) if where is None else Path(where)
+    if folder.is_dir():
+        source, table = _read_folder(folder)
+        name = folder.resolve().name
+    else:
+        source, name = f"{where} (Hub)", str(where)
+        table = _read_hub(name)
+    return _checked(task, source, name, table)
+
+
+def own_sequences(task: Task) -> Path:
+    """The dataset folder that the package ships for the task, or else `nogs/TASK` from here.
+
+    Raises `NogsError` if there is neither.
+    """
+    folders = (SHIPPED / task.name, Path("nogs") / task.name)
+    for folder in folders:
+        if folder.is_dir():
+            return folder
+    raise NogsError(
+        f"no sequences for {task.name}: none come with the package, and there is no folder "
+        f"{folders[1]}; run `nogs-bench build {task.name} --out {folders[1]}`, or name a dataset "
+        "with --sequences"
+    )
+
+
+def write_annotations(folder: Path, annotations: Annotations) -> Path:
+    """Write sequences as the config `annotations` of a dataset folder. Returns `folder`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(
+        {
+            "index": annotations.index,
+            "label": annotations.labels,
+            "annotated": np.ones(len(annotations), bool),
+            "glimpses": annotations.glimpses.tolist(),
+            "epe": annotations.epe.tolist(),
+        }
+    )
+    with replacing(folder / "annotations" / "train.parquet") as path:
+        pq.write_table(table, path)
+    return folder
+
+
+def _read_folder(folder: Path) -> tuple[str, dict[str, np.ndarray]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = sorted(folder.glob("annotations/train*.parquet")) or sorted(
+        folder.glob("train*.parquet")
+    )
+    if not files:
+        raise NogsError(f"{folder} holds no annotations/train*.parquet; is it a dataset folder?")
+    wanted = [*COLUMNS, "glimpses", "epe"]
+    tables = []
+    for file in files:
+        try:
+            tables.append(pq.read_table(file, columns=wanted, partitioning=None))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise NogsError(f"{file} is damaged or lacks a column of {wanted}: {error}") from error
+        missing = set(wanted) - set(tables[-1].column_names)
+        if missing:
+            raise NogsError(f"{file} lacks the column {sorted(missing)[0]!r}")
+    columns = {}
+    for column in wanted:
+        chunks = [chunk for table in tables for chunk in table[column].chunks]
+        columns[column] = _stack([value for chunk in chunks for value in _rows(chunk)])
+    return ", ".join(str(file) for file in files), columns
+
+
+def _rows(chunk: Any) -> list[Any]:
+    """Python values of an arrow array; `datasets` writes Array2D as an extension of lists."""
+    return (getattr(chunk, "storage", chunk)).to_pylist()
+
+
+def _read_hub(name: str) -> dict[str, np.ndarray]:
+    rows = load(name, "annotations")["train"]
+    missing = {*COLUMNS, "glimpses", "epe"} - set(rows.column_names)
+    if missing:
+        raise NogsError(f"{name} lacks the column {sorted(missing)[0]!r}")
+    return {column: _stack(rows[column][:]) for column in (*COLUMNS, "glimpses", "epe")}
+
+
+def _stack(values: Sequence[Any]) -> np.ndarray:
+    """One array of the rows; of dtype object where they have different shapes or gaps."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        return np.asarray(values, dtype=object)
+
+
+def _checked(task: Task, source: str, name: str, table: dict[str, np.ndarray]) -> Annotations:
+    for column, kind in COLUMNS.items():
+        if not np.can_cast(table[column].dtype, kind, "same_kind"):
+            raise NogsError(f"{source}: column {column!r} holds gaps or is not of type {kind}")
+    rows = np.flatnonzero(table["annotated"])
+    if not len(rows):
+        raise NogsError(f"{source}: no row is annotated; build the dataset again")
+    arrays = {}
+    for column, shape in (("glimpses", (task.T, 2)), ("epe", (task.T,))):
+        array = _stack(table[column][rows].tolist())
+        if array.dtype == object or array.shape[1:] != shape:
+            raise NogsError(f"{source}: {column!r} must have shape {shape} in every annotated row")
+        arrays[column] = array
+    index = table["index"][rows].astype(np.int64)
+    labels = table["label"][rows].astype(np.int64)
+    for fault, what in (
+        ((index < 0) | (index >= task.splits.train), f"index outside 0..{task.splits.train - 1}"),
+        ((labels < 0) | (labels >= len(task.classes)), f"label is no class of {task.name}"),
+        (_repeated(index), "image annotated twice"),
+        (~np.isfinite(arrays["epe"]).all(1), "epe is not finite"),
+    ):
+        if fault.any():
+            raise NogsError(f"{source}, row {rows[fault][0]}: {what}")
+    for row, glimpses in zip(rows, arrays["glimpses"], strict=True):
+        try:
+            task.grid.pixel_to_index(glimpses)
+        except NogsError as error:
+            raise NogsError(f"{source}, row {row}: {error}") from error
+    order = np.argsort(index)
+    glimpses = arrays["glimpses"].astype(np.int64)
+    epe = arrays["epe"].astype(np.float32)
+    return Annotations(name, index[order], labels[order], glimpses[order], epe[order])
+
+
+def _repeated(index: np.ndarray) -> np.ndarray:
+    _, first = np.unique(index, return_index=True)
+    again = np.ones(len(index), bool)
+    again[first] = False
+    return again

@@ -1,0 +1,240 @@
+"""Load a dataset of glimpse sequences in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files import PROVENANCE, digest_file, fetched, is_url, read_provenance
+from nogs_bench.sequences.hub import hub_errors, is_offline, require_hub
+from nogs_bench.tasks import TASKS, Task, get_task
+
+OWNER = "nogs"
+SHIPPED = Path(__file__).parent / "shipped"
+CARD = "README.md"
+FORMATS = (None, "numpy", "torch", "tensors")
+
+
+def load(
+    name: str | Path,
+    config: str | None = None,
+    images: str | Path | bool | None = None,
+    task: str | Task | None = None,
+    *,
+    split: str | None = None,
+    revision: str | None = None,
+    streaming: bool = False,
+    format: str | None = None,
+) -> Any:
+    """The dataset in a folder, of a task, or of a name on the Hub.
+
+    **Arguments**
+
+    - `name`: a folder that `nogs-bench build` wrote; `OWNER/NAME` on the Hugging Face Hub; or a
+      task: the sequences that the package ships, those in `nogs/TASK`, or the Hub's `nogs/TASK`.
+      A folder that exists wins.
+    - `config`: `"default"` (with images), `"annotations"` (without) or `"maps"` (the expected
+      posterior entropy of every location); None takes the dataset's default.
+    - `images`: joins images to the config `annotations`: the folder that the task's source reads
+      (what `nogs-bench prepare` wrote, for images that may not be redistributed), or True where it
+      needs none. Each row then has an `image`, read when the row is (`select` rows rather than
+      `filter` them: that reads every image).
+    - `task`: a registered name, `FILE.py:NAME`, or a `Task`, whose images are joined; None: the
+      one that the dataset names.
+    - `split`: `"train"`, `"validation"` or `"test"`, unless streaming also as `"train[:100]"`;
+      None: all.
+    - `revision`: of a dataset on the Hub: a tag, such as `publish` sets, a branch or a commit.
+    - `streaming`: read rows as they are asked for; nothing of the Hub's parquet is kept.
+    - `format`: None gives Python values, and images as PIL's; `"numpy"` and `"torch"` give arrays,
+      images as uint8 (channels, height, width), integers as int64 and `epe_map` as float32: such
+      rows are what `torch.utils.data.DataLoader` takes. `"tensors"` reads all at once: a dict of
+      one tensor a column, images (n, channels, height, width).
+
+    **Returns** a `datasets.DatasetDict`, with `split` a `Dataset`; streaming, an
+    `IterableDatasetDict` or `IterableDataset`; for `"tensors"`, a dict of columns or of splits.
+
+    Raises `NogsError` if there is no such dataset, the Hub is out of reach, a file is not the one
+    whose sha256 its `provenance.json` records, the config is missing, or the images are missing or
+    others.
+    """
+    joins = images is not None and images is not False
+    if joins and config not in (None, "annotations"):
+        raise NogsError(f"images are joined to the config 'annotations', not {config!r}")
+    if format not in FORMATS or (format == "tensors" and streaming):
+        known = ", ".join(repr(each) for each in FORMATS)
+        raise NogsError(
+            f"format {format!r}: there are {known}; 'tensors' are of the whole and cannot stream"
+        )
+    config = "annotations" if joins else config
+    where = _find(name)
+    if isinstance(where, Path):
+        folder = _local(where, revision)
+        _check_digests(folder, config, str(where))
+    else:
+        folder = _download(where, config, revision, streaming)
+    rows = _read(folder, where, config, split, streaming)
+    if joins:
+        from nogs_bench.sequences.joining import join_images
+
+        data = None if images is True else Path(str(images))
+        rows = join_images(rows, get_task(task or _task_name(folder)), data, format)
+    elif format is not None:
+        rows = rows.with_format("torch" if format == "tensors" else format)
+    if format != "tensors":
+        return rows
+    return rows[:] if split else {name: part[:] for name, part in rows.items()}
+
+
+def _find(name: str | Path) -> Path | str:
+    """The folder (a copy of it, if it is in a store), or the name on the Hub."""
+    if is_url(name):
+        return fetched(str(name))
+    if Path(name).is_dir():
+        return Path(name)
+    if str(name) not in TASKS.names():
+        return str(name)
+    folders = (SHIPPED / name, Path(OWNER) / name)
+    return next((folder for folder in folders if folder.is_dir()), f"{OWNER}/{name}")
+
+
+def _task_name(folder: Path) -> str:
+    """The task of a dataset. Never `FILE.py:NAME`: no dataset may have a file run."""
+    known = str(read_provenance(folder).get("task"))
+    if known not in TASKS.names():
+        raise NogsError(
+            f"{folder} is about the task {known}, which is not registered: name it (task=...)"
+        )
+    return known
+
+
+def _local(folder: Path, revision: str | None) -> Path:
+    if revision is not None:
+        raise NogsError(
+            f"{folder} is a folder here, which has no revision {revision!r}; leave it out, or load "
+            "from the Hub in another working directory"
+        )
+    if not (folder / CARD).is_file():
+        raise NogsError(f"{folder} holds no whole dataset (no {CARD}); build it again")
+    return folder
+
+
+def _download(name: str, config: str | None, revision: str | None, streaming: bool) -> Path:
+    """A folder of the Hub's cache that holds card, provenance and, unless streaming, the rows."""
+    if name.count("/") != 1 or name.startswith((".", "/")):
+        raise NogsError(
+            f"no dataset {name!r}: there is no such folder or task, and it is not a name on the "
+            "Hub (OWNER/NAME)"
+        )
+    if not is_offline():
+        require_hub(f"no dataset {name!r} here")
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+
+    with hub_errors(f"{name} cannot be loaded"):
+        card = hf_hub_download(name, CARD, repo_type="dataset", revision=revision)
+        commit = Path(card).parent.name
+        files = _files(Path(card), config, name)
+        wanted = [CARD, PROVENANCE, *([] if streaming else files)]
+        folder = Path(
+            snapshot_download(name, repo_type="dataset", revision=commit, allow_patterns=wanted)
+        )
+        if not streaming:
+            _check_digests(folder, config, name)
+        elif (folder / PROVENANCE).is_file():
+            recorded = _recorded(folder)
+            found = HfApi().get_paths_info(name, files, repo_type="dataset", revision=commit)
+            for file in found:
+                large = getattr(file, "lfs", None)  # the Hub digests those alone
+                if large and file.path in recorded:
+                    _require_digest(f"{name}/{file.path}", large.sha256, recorded[file.path])
+    return folder
+
+
+def _files(card: Path, config: str | None, name: str) -> list[str]:
+    """Paths of a config's files, or patterns of them, as the card gives them; None: the default's.
+
+    A card that gives none leaves all of them. Raises `NogsError` if it lacks the config of `name`.
+    """
+    import yaml
+    from huggingface_hub import DatasetCard
+
+    try:
+        configs = DatasetCard.load(card).data.to_dict().get("configs") or []
+        default = next((c for c in configs if c.get("default")), None)
+        chosen = [
+            c
+            for c in configs
+            if config == c["config_name"] or (config is None and default in (None, c))
+        ]
+        if configs and not chosen:
+            names = ", ".join(c["config_name"] for c in configs)
+            raise NogsError(f"{name} has no config {config!r}; it has {names}")
+        return [
+            path
+            for c in chosen
+            for part in _as_list(c["data_files"])
+            for path in _as_list(part if isinstance(part, str) else part["path"])
+        ] or ["*"]
+    except (yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError) as error:
+        line = str(error).splitlines()[0]
+        raise NogsError(f"{card} does not give its files as the Hub's cards do: {line}") from error
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _check_digests(folder: Path, config: str | None, name: str) -> None:
+    """Whether the files of a config are those that the folder's provenance records, if it has one.
+
+    `datasets` would notice nothing: rows that changed under the same card come from its cache.
+    """
+    if not (folder / PROVENANCE).is_file():
+        return
+    recorded = _recorded(folder)
+    for file in _files(folder / CARD, config, name):
+        path = folder / file
+        if file in recorded and path.is_file():
+            _require_digest(str(path), digest_file(path), recorded[file])
+        elif file in recorded:
+            raise NogsError(f"{path} is missing; build or download the dataset again")
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    """sha256 of each file, as the folder's provenance has them."""
+    recorded = read_provenance(folder).get("files", {})
+    if not isinstance(recorded, dict):
+        raise NogsError(f"{folder / PROVENANCE} is damaged; build or download the dataset again")
+    return recorded
+
+
+def _require_digest(what: str, found: str, recorded: str) -> None:
+    if found != recorded:
+        raise NogsError(
+            f"{what} cannot be loaded: it is not the file whose sha256 {PROVENANCE} records; build "
+            "or download the dataset again"
+        )
+
+
+def _read(
+    folder: Path, where: Path | str, config: str | None, split: str | None, streaming: bool
+) -> Any:
+    from datasets import get_dataset_config_names, load_dataset
+    from datasets.exceptions import DatasetsError
+
+    # Streaming from the Hub there are no rows in the folder, only the commit that it is of.
+    remote = streaming and isinstance(where, str)
+    source, revision = (str(where), folder.name) if remote else (str(folder), None)
+    try:
+        configs = get_dataset_config_names(source, revision=revision)
+        if config is not None and config not in configs:
+            raise NogsError(f"{where} has no config {config!r}; it has {', '.join(configs)}")
+        if streaming:
+            from nogs_bench.sequences.streaming import stream
+
+            return stream(source, config, split, revision)
+        return load_dataset(source, config, split=split, revision=revision)
+    except (OSError, ValueError, DatasetsError) as error:
+        cause = error.__cause__ or error
+        line = (str(cause).splitlines() or [type(cause).__name__])[0]
+        raise NogsError(f"{where} cannot be loaded: {line}") from error

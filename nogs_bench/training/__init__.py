@@ -1,0 +1,48 @@
+"""One run, or several of a kind together: pre-training, training, validation, test.
+
+In come networks, images, and what a method supervises them with; out come weights and the curves of
+a result. `METHODS` holds the ways of training, `SEQUENCES` where their glimpses come from.
+"""
+
+from nogs_bench.training.heuristic import first_step_map, map_digest
+from nogs_bench.training.methods import METHODS, Method, register_method
+from nogs_bench.training.metrics import complexity, measure, policy_classifier
+from nogs_bench.training.pretraining import (
+    GLIMPSES,
+    Pretrainee,
+    load_pretrained,
+    pretrain,
+)
+from nogs_bench.training.runstate import saved_runs
+from nogs_bench.training.supervision import Material, make_sequences, supervising
+from nogs_bench.training.trainer import (
+    Report,
+    Run,
+    Trainee,
+    network_of,
+    train_together,
+)
+
+__all__ = [
+    "GLIMPSES",
+    "METHODS",
+    "Material",
+    "Method",
+    "Pretrainee",
+    "Report",
+    "Run",
+    "Trainee",
+    "complexity",
+    "first_step_map",
+    "load_pretrained",
+    "make_sequences",
+    "map_digest",
+    "measure",
+    "network_of",
+    "policy_classifier",
+    "pretrain",
+    "register_method",
+    "saved_runs",
+    "supervising",
+    "train_together",
+]

@@ -1,0 +1,215 @@
+"""Appendix B.2's first stage: embedder, RNN and classifier, on glimpses that no policy chose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nogs_bench.files import load_checkpoint, save_checkpoint
+from nogs_bench.network import (
+    Fovea,
+    ImageTensors,
+    follow,
+    fovea_of,
+    joint,
+    location_parameters,
+    part_of,
+    pick,
+)
+from nogs_bench.randomness import torch_generator
+from nogs_bench.registry import Registry
+from nogs_bench.tasks import Pretraining, Task
+from nogs_bench.training.batches import batch_rows
+from nogs_bench.training.heuristic import location_probabilities
+from nogs_bench.training.losses import class_loss
+from nogs_bench.training.metrics import Classifier, predict
+from nogs_bench.training.optimiser import adam
+from nogs_bench.training.runstate import Member, RunState
+from nogs_bench.training.trainer import REPORT_EVERY, Report, network_of
+
+
+@dataclass(frozen=True)
+class GlimpseDistribution:
+    """Where every glimpse of pre-training is drawn from, independently.
+
+    - `probabilities`: (task, EPE of a first glimpse at each cell, float64 (cells,), nats, or None)
+      to float64 (cells,).
+    - `of_map`: whether it needs the EPE.
+    """
+
+    probabilities: Callable[[Task, np.ndarray | None], np.ndarray]
+    of_map: bool = False
+
+
+GLIMPSES: Registry[GlimpseDistribution] = Registry("glimpse distribution")
+
+
+def uniform(task: Task, epe: np.ndarray | None = None) -> np.ndarray:
+    """Every allowed location alike."""
+    return np.full(task.grid.cells, 1 / task.grid.cells)
+
+
+def salient(task: Task, epe: np.ndarray | None) -> np.ndarray:
+    """Equation 17 with inverse temperature 1."""
+    assert epe is not None
+    return location_probabilities(epe, 1.0)
+
+
+GLIMPSES.add("uniform", GlimpseDistribution(uniform))
+GLIMPSES.add("heuristic", GlimpseDistribution(salient, of_map=True))
+
+
+class Best:
+    """Each run's weights of its highest validation accuracy so far; the earliest of equals.
+
+    `accuracy`: float64 (R,). `weights`: name to tensor ([R,] ...).
+    """
+
+    def __init__(self, runs: int, stacked: bool):
+        self.stacked = stacked
+        self.accuracy = torch.full((runs,), -1.0, dtype=torch.float64)
+        self.weights: dict[str, Tensor] = {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"accuracy": self.accuracy[:, None], "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.accuracy, self.weights = state["accuracy"].view(-1), dict(state["weights"])
+
+    def offer(self, accuracy: Tensor, model: nn.Module) -> None:
+        """Keep a copy of the weights of every run whose `accuracy` is a new best."""
+        better = accuracy > self.accuracy
+        self.accuracy = torch.where(better, accuracy, self.accuracy)
+        for name, value in model.state_dict().items():
+            if self.stacked:
+                chosen = better.to(value.device).view(-1, *[1] * (value.dim() - 1))
+                self.weights[name] = torch.where(chosen, value, self.weights.get(name, value))
+            elif better:
+                self.weights[name] = value.clone()
+
+
+@dataclass(frozen=True)
+class Pretrainee:
+    """A model to pre-train, in place, and where its best weights go.
+
+    - `task`: with the run's own `training`.
+    - `glimpses`: where glimpses are drawn from, probabilities float64 (cells,).
+    - `key`: names the weights; a checkpoint of others is refused.
+    """
+
+    task: Task
+    glimpses: np.ndarray
+    seed: int
+    model: Any
+    images: ImageTensors
+    validation: ImageTensors
+    path: Path
+    key: str = ""
+
+
+def pretrain(
+    trainees: Sequence[Pretrainee],
+    plan: Pretraining,
+    checkpoint: Path | None = None,
+    report: Report = lambda done, note: None,
+    earlier: Path | None = None,
+    stacked: bool = True,
+) -> None:
+    """Pre-train models, together if there are many, and write the best weights of each.
+
+    All parameters but the location network's are trained by cross-entropy after T glimpses drawn
+    from the model's distribution; the weights kept are those of the highest validation accuracy on
+    such glimpses. They may differ in seed, distribution, labels and initial weights; models are of
+    one class, images and all else are the same. `earlier` and `stacked` as for `train_together`.
+    """
+    first, models = trainees[0], [t.model for t in trainees]
+    task, pixels = first.task, first.images.images
+    device = pixels.device
+    fixed = location_parameters(models[0].cpu(), task)
+    network, parameters = network_of(models, device, stacked)
+    stacked = network is not parameters
+    for name, parameter in parameters.named_parameters():
+        parameter.requires_grad_(name not in fixed)
+    trained = [parameter for parameter in parameters.parameters() if parameter.requires_grad]
+    optimiser = adam(trained, plan.learning_rate, stacked)
+    generators = [torch_generator(device, t.seed, "pretraining") for t in trainees]
+    draw = _drawer([t.glimpses for t in trainees], network, device)
+    labels = joint([t.images.labels for t in trainees], network)
+    known = joint([t.validation.labels for t in trainees], network)
+    fovea = fovea_of(task, first.images)
+    classify = _classifier(network, fovea_of(task, first.validation), draw)
+    best = Best(len(trainees), stacked)
+    members = [Member(t.key, g) for t, g in zip(trainees, generators, strict=True)]
+    parts = {"model": parameters, "optimiser": optimiser, "best": best}
+    progress = RunState(members, first.seed, parts, checkpoint, earlier, stacked)
+
+    with progress.own_randomness():
+        progress.resume()
+        size = task.training.batch_size
+        batches = [
+            batch_rows(len(pixels), size, t.seed, device, progress.iteration) for t in trainees
+        ]
+        for iteration in range(progress.iteration, plan.iterations + 1):
+            last = iteration == plan.iterations
+            if last or iteration % plan.evaluation_period == 0:
+                fresh = [torch_generator(device, t.seed, "validation") for t in trainees]
+                log_p = predict(network, classify, known.shape[-1], task.T, fresh)
+                accuracies = progress.record(iteration, log_p, known)
+                best.offer(accuracies, parameters)
+                report(iteration, f"accuracy {accuracies.mean():.3f}")
+                network.train()
+                progress.save_if_due()
+            if last:
+                break
+            if iteration % REPORT_EVERY == 0:
+                report(iteration, "")
+
+            rows = joint([next(own) for own in batches], network)
+            shape = (task.T, rows.shape[-1])
+            each = [torch.rand(shape, generator=g, device=device) for g in generators]
+            uniform = joint(each, network)
+            logits = follow(network, fovea, rows, draw(uniform))
+            loss = class_loss(logits, pick(labels, rows))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    for number, trainee in enumerate(trainees):
+        weights = part_of(best.weights, number) if stacked else best.weights
+        accuracy = float(best.accuracy[number])
+        content = {"key": trainee.key, "accuracy": accuracy, "weights": weights}
+        save_checkpoint(trainee.path, content)
+    if checkpoint is not None:
+        checkpoint.unlink(missing_ok=True)
+
+
+def load_pretrained(model: Any, path: Path) -> None:
+    """Give `model` the weights that `pretrain` wrote to `path`. `NogsError` if it is damaged."""
+    model.load_state_dict(load_checkpoint(path)["weights"])
+
+
+def _drawer(
+    probabilities: Sequence[np.ndarray], network: Any, device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """Location indices int64 ([R,] T, n) by inverse CDF of uniform numbers ([R,] T, n)."""
+    each = [torch.from_numpy(np.cumsum(p)).to(device, torch.float32) for p in probabilities]
+    cdf = joint(each, network)
+
+    def draw(uniform: Tensor) -> Tensor:
+        at = (uniform.flatten(-2) * cdf[..., -1:]).contiguous()
+        drawn = torch.searchsorted(cdf, at, right=True).clamp_(max=cdf.shape[-1] - 1)
+        return drawn.view(uniform.shape)
+
+    return draw
+
+
+def _classifier(model: Any, fovea: Fovea, draw: Callable[[Tensor], Tensor]) -> Classifier:
+    def classify(rows: Tensor, uniform: Tensor) -> Tensor:
+        return follow(model, fovea, rows, draw(uniform))
+
+    return classify

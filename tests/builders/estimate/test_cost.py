@@ -1,0 +1,119 @@
+"""`build --plan`: sizes and hours against cases worked by hand."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from nogs_bench.builders.estimate.cost import estimate_build
+from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
+from nogs_bench.cli import app
+from nogs_bench.errors import NogsError
+from nogs_bench.tasks.task import get_task
+from tiny import corner_task
+
+CORNER = image_name("conv", corner_task())
+HAND = Rates(
+    "by hand",
+    "cpu",
+    posteriors={CORNER: 9 / 36},
+    training={CORNER: 100 / 3600},
+    searches={"exhaustive": 1.0},
+    exact=30.0,
+    multiply_adds=1.0,
+)
+
+
+def write(tmp_path, rates):
+    from dataclasses import asdict
+
+    path = tmp_path / "rates.json"
+    path.write_text(json.dumps(asdict(rates)))
+    return path
+
+
+def by_stage(found):
+    return {stage.stage: stage for stage in found.stages}
+
+
+def test_a_tiny_build_by_hand(tmp_path):
+    """30 images, T = 2, 9 cells, 20 completions, a bank of 150 of 12 x 12; 250 train the AVP."""
+    found = estimate_build(corner_task(), write(tmp_path, HAND), workers=2)
+    stages = by_stage(found)
+    assert stages["bank"].bytes == 180 * (144 + 8)
+    # 2 epochs of 250 images, 100 an hour; an epoch is what can be lost.
+    assert stages["avp"].hours == pytest.approx((5.0, 5.0))
+    assert stages["avp"].lost_hours == pytest.approx(2.5)
+    # 9 cells x 100 completions of the first step, at 0.25 a second.
+    assert stages["first step"].hours == pytest.approx((1.0, 1.0))
+    # 9 x 20 posteriors (720 s) and 150 images compared at 30 a second (5 s), 30 times.
+    assert stages["sequences"].hours == pytest.approx((30 * 725 / 3600,) * 2)
+    assert (stages["sequences"].shards, stages["datasets"].shards) == (2, 1)
+    assert stages["datasets"].bytes == 30 * 2 * 9 * 2
+    assert found.hours[0] == pytest.approx(6 + 30 * 725 / 3600)
+    assert found.days[0] == pytest.approx(found.hours[0] / 48)
+    # Two workers are less than a node: a shard of 20 images each.
+    assert found.lost_hours == pytest.approx(2 * 20 * 725 / 3600)
+    assert found.unknown == []
+
+
+def test_what_was_not_measured_is_said(tmp_path):
+    found = estimate_build(corner_task(), write(tmp_path, Rates("nothing", "gpu")), search="racing")
+    assert found.unknown == ["avp", "first step", "sequences"]
+    assert found.unit == "GPU-hours"
+
+
+def test_the_paper_s_full_scale():
+    """1.5 million images, 40 attributes x 27,000: sizes from the shapes alone."""
+    settings = {"bank": "stylegan:FILE", "bank_images": 1_500_000, "images": 27_000}
+    found = estimate_build("celeba-hq-*", workers=64, **settings)
+    stages, pixels = by_stage(found), 3 * 224**2
+    assert len(found.tasks) == 40
+    assert stages["generated bank"].shards == 1465
+    assert stages["generated bank"].bytes == 1_500_000 * (pixels + 40 * 8)
+    assert stages["sequences"].shards == 27_000
+    assert stages["datasets"].bytes == 27_000 * 40 * 5 * 2500 * 2
+    low, high = stages["sequences"].hours
+    assert high == pytest.approx(40 * low)
+    assert stages["avp"].shards == 458
+    assert stages["pca"].bytes == 1_500_000 * 256 * 2 + 257 * pixels * 4
+    assert found.unknown == []
+
+
+def test_the_command_prints_a_table_and_json(tmp_path):
+    call = ["build", "celeba-hq-*", "--bank", "stylegan:x", "--images", "27000", "--plan"]
+    shown = CliRunner().invoke(app, call)
+    assert shown.exit_code == 0, shown.output
+    assert "40 tasks, 27,000 images" in shown.stdout
+    assert "226 GB" in shown.stdout
+    assert "losing a node of 8" in " ".join(shown.stdout.split())
+    record = json.loads(CliRunner().invoke(app, [*call, "--json"]).stdout)
+    assert record["images"] == 27000
+    assert {stage["stage"] for stage in record["stages"]} >= {"generated bank", "sequences"}
+    refused = CliRunner().invoke(app, ["build", "fashion-mnist"])
+    assert refused.exit_code == 2
+    assert "--out" in refused.output
+
+
+def test_bad_rates_and_names(tmp_path):
+    (tmp_path / "rates.json").write_text("[1]")
+    with pytest.raises(NogsError, match="holds no rates"):
+        read_rates(tmp_path / "rates.json")
+    with pytest.raises(NogsError, match="did you mean 'racing'"):
+        estimate_build("fashion-mnist", search="racin")
+
+
+@pytest.mark.parametrize("name", ["cluttered-digits", "cluttered-fashion", "fashion-mnist"])
+def test_every_stage_of_the_offline_tasks_is_reckoned(name):
+    assert all(stage.hours is not None for stage in estimate_build(name).stages)
+
+
+def test_the_paper_s_tasks_have_rates():
+    rates = read_rates()
+    for name in ("celeba-hq-male", "cub-200"):
+        task = get_task(name)
+        key = image_name(task.avp.network, task)
+        assert rates.posteriors[key] > 0
+        assert rates.training[key] > 0

@@ -1,0 +1,213 @@
+"""`prepare` on small folders at full image size."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from cub_folder import write_cub
+from nogs_bench.builders.prepare import raw as raw_images
+from nogs_bench.builders.prepare.command import prepare
+from nogs_bench.builders.prepare.cub import crop_box, crop_parts
+from nogs_bench.errors import NogsError
+from nogs_bench.images.prepared import PreparedFolder, verify
+from nogs_bench.tasks.task import Splits, get_task
+
+SPLITS = Splits(train=3, validation=1, test=1, avp_validation=1)
+COUNT = 5
+CELEBA = get_task("celeba-hq-male").source
+CUB = get_task("cub-200").source
+
+
+def face(number: int, side: int = 224) -> np.ndarray:
+    """uint8 (side, side, 3): left half of one grey, right half of another."""
+    pixels = np.full((side, side, 3), 40 * number, np.uint8)
+    pixels[:, side // 2 :] = 255 - 40 * number
+    return pixels
+
+
+def write_labels(folder: Path) -> None:
+    rows = [f"{i:06}.png" + "".join(" 1" if a == i else " -1" for a in range(40)) for i in range(5)]
+    (folder / "celeba-hq-attributes.txt").write_text("\n".join(rows) + "\n")
+
+
+@pytest.fixture
+def faces(tmp_path: Path) -> Path:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for number in range(COUNT):
+        Image.fromarray(face(number)).save(folder / f"{number:05}.png")
+    write_labels(folder)
+    return folder
+
+
+def check_faces(out: Path, tolerance: int = 0) -> None:
+    expected = np.stack([face(number).transpose(2, 0, 1) for number in range(COUNT)]).astype(int)
+    rows = {"train": slice(3), "validation": slice(3, 4), "test": slice(4, 5)}
+    rows["avp_validation"] = rows["validation"]
+    for split, part in rows.items():
+        loaded = CELEBA.load(split, out)
+        # Away from the edge between the halves, whose blur depends on the encoding.
+        away = np.abs(np.arange(224) - 111.5) > 12
+        difference = np.abs(loaded.images.astype(int) - expected[part])[..., away]
+        assert difference.max() <= tolerance
+        assert loaded.labels.argmax(1).tolist() == list(range(COUNT))[part]
+        np.testing.assert_array_equal(CELEBA.load_labels(split, out), loaded.labels)
+
+
+def test_png_of_the_right_size_is_kept_pixel_by_pixel(faces: Path, tmp_path: Path) -> None:
+    out = prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=2)
+    check_faces(out)
+    assert isinstance(CELEBA.load("train", out).images.base, np.memmap)
+    assert not (out / ".prepare").exists()
+    assert verify(out, "celeba-hq")["count"] == COUNT
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "npy"])
+def test_large_jpeg_and_npy_are_resized(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    write_labels(folder)
+    for number in range(COUNT):
+        path = folder / f"imgHQ{number:05}.{suffix}"
+        if suffix == "npy":
+            np.save(path, face(number, 448).transpose(2, 0, 1)[None])
+        else:
+            Image.fromarray(face(number, 448)).save(path, quality=95)
+    check_faces(prepare("celeba-hq", folder, tmp_path / "out", splits=SPLITS, workers=1), 2)
+
+
+def test_resizing_is_antialiased() -> None:
+    stripes = np.zeros((448, 448, 3), np.uint8)
+    stripes[:, ::2] = 200
+    pixels = raw_images.to_pixels(Image.fromarray(stripes), 224)
+    assert np.abs(pixels[:, :, 8:-8].astype(int) - 100).max() <= 2
+
+
+def write_parquet(folder: Path, order: list[int], paths: bool) -> None:
+    cells = []
+    for number in order:
+        buffer = io.BytesIO()
+        Image.fromarray(face(number)).save(buffer, "PNG")
+        cells.append({"bytes": buffer.getvalue(), "path": f"x/{number:05}.png" if paths else None})
+    pq.write_table(pa.table({"image": cells}), folder / "train-0.parquet", row_group_size=2)
+
+
+def test_parquet_goes_by_the_numbers_in_its_paths(tmp_path: Path) -> None:
+    write_labels(tmp_path)
+    write_parquet(tmp_path, [3, 0, 4, 2, 1], paths=True)
+    check_faces(prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS, workers=1))
+
+
+def test_parquet_without_numbers_needs_in_order(tmp_path: Path) -> None:
+    write_labels(tmp_path)
+    write_parquet(tmp_path, list(range(COUNT)), paths=False)
+    with pytest.raises(NogsError, match=r"row 0 does not say which image.*--in-order"):
+        prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS)
+    out = prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS, in_order=True, workers=1)
+    check_faces(out)
+
+
+def test_stopped_run_goes_on_where_it_was(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw_images, "PER_CHUNK", 2)
+    third, first = faces / "00002.png", faces / "00000.png"
+    good, size = third.read_bytes(), first.stat().st_size
+    third.write_bytes(b"no image")
+    with pytest.raises(NogsError, match=r"00002\.png is not a readable image"):
+        prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1)
+    assert not (tmp_path / "out" / "prepared.json").exists()
+    third.write_bytes(good)
+    first.write_bytes(b"0" * size)  # done already: must not be read again
+    check_faces(prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1))
+
+
+def test_finished_folder_is_verified_and_kept(faces: Path, tmp_path: Path) -> None:
+    out = prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1)
+    before = (out / "images.npy").stat().st_mtime_ns
+    prepare("celeba-hq", faces, out, splits=SPLITS)
+    assert (out / "images.npy").stat().st_mtime_ns == before
+    with (out / "images.npy").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x07")
+    with pytest.raises(NogsError, match=r"images\.npy is missing or changed"):
+        prepare("celeba-hq", faces, out, splits=SPLITS)
+    with pytest.raises(NogsError, match="choose another --out"):
+        prepare("celeba-hq", faces, out, splits=Splits(2, 2, 1, 2))
+
+
+def test_missing_numbers_and_counts_are_refused(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(NogsError, match="has 5 images, expected 30,000"):
+        prepare("celeba-hq", faces, tmp_path / "out")
+    (faces / "00003.png").rename(faces / "00013.png")
+    with pytest.raises(NogsError, match="image 3 is missing"):
+        prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS)
+    with pytest.raises(NogsError, match=r"unknown dataset to prepare 'celeba'.*'celeba-hq'"):
+        prepare("celeba", faces, tmp_path / "out")
+
+
+def test_source_refuses_other_folders(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(NogsError, match=r"has no prepared\.json.*nogs-bench prepare celeba-hq"):
+        CELEBA.load("train", faces)
+    out = prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1)
+    with pytest.raises(NogsError, match="holds celeba-hq, not cub"):
+        CUB.load("train", out)
+    with pytest.raises(NogsError, match=r"no parts\.npy"):
+        CELEBA.load_parts("train", out)
+    (out / "prepared.json").write_text((out / "prepared.json").read_text()[:40])
+    with pytest.raises(NogsError, match=r"prepared\.json is damaged"):
+        CELEBA.load("train", out)
+
+
+def test_cub_is_cropped_to_the_bird(tmp_path: Path) -> None:
+    cub = write_cub(tmp_path / "CUB_200_2011")
+    exclude = tmp_path / "exclude.txt"
+    exclude.write_text("bird_5.jpg\n")
+    splits = Splits(train=3, validation=1, test=1, avp_validation=1)
+    out = prepare("cub", cub, tmp_path / "out", exclude=exclude, splits=splits, workers=1)
+    assert isinstance(CUB, PreparedFolder)
+    train = CUB.load("train", out)
+    # Training images 0-3: the evenly spaced 0, 1, 3 are annotated, and 2 is held out.
+    assert train.labels[:, 0].tolist() == [0, 1, 3]
+    assert train.labels[1, 1:].nonzero()[0].tolist() == [1]
+    assert CUB.load("validation", out).labels[0, 0] == 2
+    assert CUB.load("test", out).labels[:, 0].tolist() == [4]
+    record = json.loads((out / "prepared.json").read_text())
+    assert record["counts"] == {"train": 3, "validation": 1, "test": 1}
+    assert record["excluded"] == 1
+    # The crop is 60 x 60 pixels around (80, 40), so from (50, 10): the box covers columns 10-50
+    # and rows 20-40 of it, 128 / 60 times that after resizing.
+    bright = train.images[0].mean(0) > 110
+    rows, cols = np.flatnonzero(bright.any(1)), np.flatnonzero(bright.any(0))
+    np.testing.assert_allclose([rows[0], rows[-1] + 1], np.array([20, 40]) * 128 / 60, atol=1.5)
+    np.testing.assert_allclose([cols[0], cols[-1] + 1], np.array([10, 50]) * 128 / 60, atol=1.5)
+    parts = CUB.load_parts("train", out)
+    np.testing.assert_allclose(parts[0, 1], [31 * 128 / 60, 31 * 128 / 60, 1], rtol=1e-6)
+    assert parts[0, :, 2].tolist() == [1] * 5 + [0] + [1] * 9
+
+
+def test_cub_counts_that_are_not_expected_are_refused(tmp_path: Path) -> None:
+    cub = write_cub(tmp_path / "CUB_200_2011")
+    with pytest.raises(NogsError, match="expected 11,788"):
+        prepare("cub", cub, tmp_path / "out")
+    with pytest.raises(NogsError, match=r"gives 3 / 1 / 2 train.*expected 3 / 1 / 1"):
+        prepare("cub", cub, tmp_path / "out", splits=SPLITS)
+
+
+def test_crop_stops_at_the_edge_and_hides_what_is_outside() -> None:
+    box = crop_box(np.array([0.0, 10.0, 40.0, 20.0]), (100, 45))
+    assert box == (0, 0, 50, 45)
+    parts = np.array([[[25.0, 9.0, 1.0], [60.0, 9.0, 1.0], [25.0, 9.0, 0.0]]])
+    np.testing.assert_allclose(
+        crop_parts(parts, [box], 128)[0, :, 2],
+        [1, 0, 0],
+    )
+    np.testing.assert_allclose(crop_parts(parts, [box], 128)[0, 0, :2], [25.6, 64.0])

@@ -1,0 +1,171 @@
+"""The page about a dataset: whole, by itself, and true to the rows."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nogs_bench.builders.dataset.location_figure import seen_share
+from nogs_bench.builders.dataset.parquet import LabelsOnly
+from nogs_bench.builders.pipeline.command import build
+from nogs_bench.builders.report.page import report
+from nogs_bench.builders.report.procedure import lay_open
+from nogs_bench.errors import NogsError
+from nogs_bench.files.artefact import read_provenance, write_json
+from nogs_bench.sequences.loading import SHIPPED, load
+from small_dataset import ROWS, TASK, annotations, write
+from tiny import corner_task
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Page(HTMLParser):
+    """Text, images and addresses of a page; every tag that needs it must be closed."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.text, self.images, self.addresses, self.open = "", [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = dict(attrs)
+        self.addresses += [known[name] for name in ("src", "href", "srcset") if name in known]
+        if tag == "img":
+            assert known["alt"]
+            self.images.append(base64.b64decode(str(known["src"]).partition("base64,")[2]))
+        if tag not in ("img", "meta"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_a_report_shows_the_dataset_and_asks_nobody(tmp_path: Path) -> None:
+    folder = write(tmp_path / "d")
+    record = read_provenance(folder)
+    made_by = {"effective_samples": [100.0, 31.4], "evaluations": 3 * 77}
+    write_json(folder / "provenance.json", record | {"made_by": made_by, "origin": "<b>&me</b>"})
+    path = report(folder)
+    assert path == folder / "report.html"
+    page = Page(path)
+    assert all(address.startswith("data:image/png;base64,") for address in page.addresses)
+    assert all(image.startswith(b"\x89PNG") for image in page.images)
+    # Three sequences, what they saw, where, the EPE, the samples; no calibration was written.
+    assert len(page.images) == 7
+    assert "records no calibration" in page.text
+    assert "<b>&me</b>" in page.text
+    for number in (record["digest"], "231", "77", "1.250", "3, of 2 glimpses"):
+        assert number in page.text
+    means = annotations().epe.mean(0, dtype=np.float64)
+    assert all(f"{mean:.3f}" in page.text for mean in means)
+    assert report(folder, tmp_path / "again.html").read_bytes() == path.read_bytes()
+
+
+def test_a_report_of_little_says_what_is_missing(tmp_path: Path) -> None:
+    bare = {name: LabelsOnly(rows.labels) for name, rows in ROWS.items()}
+    few = replace(annotations(), maps=None, epe=None)
+    folder = write(tmp_path / "d", **bare, annotations=few, quality=None)
+    page = Page(report(folder))
+    assert len(page.images) == 1
+    for what in ("maps of", "expected", "quality", "calibration", "effective", "cost"):
+        assert f"records no {what}" in page.text
+    joined = Page(report(folder, images=True, task=TASK))
+    assert len(joined.images) == 5
+    record = read_provenance(folder) | {"task": "unheard-of"}
+    write_json(folder / "provenance.json", record)
+    with pytest.raises(NogsError, match="unheard-of, which is not registered"):
+        report(folder, images=True)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("report") / "r.html"
+    return report(SHIPPED / "cluttered-digits", out, images=True)
+
+
+def test_the_shipped_dataset_s_report_has_all_figures(shipped: Path) -> None:
+    page = Page(shipped)
+    assert len(page.images) == 8
+    assert "records no" not in page.text
+    assert "0 of 1,500 sequences look at a place twice" in page.text
+    assert shipped.stat().st_size < 1e6
+
+
+def test_each_pixel_is_seen_by_the_share_of_glimpses_that_show_it() -> None:
+    grid = TASK.grid  # glimpses of 4 x 4, 4 pixels apart, in 12 x 12
+    share = seen_share(np.array([[0, 0], [0, 0], [8, 4], [4, 8]]), grid)
+    expected = np.zeros((12, 12))
+    expected[0:4, 0:4], expected[8:12, 4:8], expected[4:8, 8:12] = 0.5, 0.25, 0.25
+    np.testing.assert_array_equal(share, expected)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+@pytest.mark.parametrize("width", [360, 1200])
+def test_a_browser_draws_the_page_without_scrolling_aside(
+    shipped: Path, tmp_path: Path, width: int
+) -> None:
+    path = tmp_path / "r.html"
+    probe = "<script>document.title=[document.documentElement.scrollWidth<=innerWidth,"
+    probe += "[...document.images].every(i=>i.naturalWidth>0)].join()</script></body>"
+    text = shipped.read_text(encoding="utf-8").replace("</body>", probe)
+    path.write_text(text, encoding="utf-8")
+    options = [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900"]
+    done = subprocess.run(
+        [
+            str(CHROMIUM),
+            *FLAGS,
+            *options,
+            "--virtual-time-budget=4000",
+            "--dump-dom",
+            path.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "<title>true,true</title>" in done.stdout, done.stderr[-500:]
+
+
+@pytest.mark.parametrize("posterior", ["avp", "bank"])
+def test_a_step_of_algorithm_1_is_shown_as_the_build_took_it(
+    tmp_path: Path, posterior: str
+) -> None:
+    """With as many completions shown as there are, their mean is the map that the build wrote."""
+    task = corner_task()
+    few = replace(task, annotation=replace(task.annotation, samples=4, first_samples=4))
+    folder = build(few, tmp_path / "d", images=3, workers=1, device="cpu", posterior=posterior)
+    rows, maps = load(folder, split="train[:1]")[0], load(folder, "maps", split="train[:1]")[0]
+    first = few.grid.pixel_to_index(np.array(rows["glimpses"])[:1])
+    shown = lay_open(read_provenance(folder), folder, 0, first, task=few)
+    assert shown.completions.shape == (4, 1, 12, 12)
+    expected = np.array(maps["epe_map"])[1].ravel()
+    np.testing.assert_allclose(shown.nats.mean(0), expected, atol=2e-3)  # kept as float16
+    page = Page(report(folder, task=few))
+    assert "second glimpse was chosen" in page.text
+    for kept in (folder / ".build").glob("bank*.safetensors"):
+        kept.unlink()
+    assert "second glimpse" not in Page(report(folder, task=few)).text
+    with pytest.raises(NogsError, match="is missing: name the folder that the dataset was built"):
+        report(folder, task=few, build=folder)

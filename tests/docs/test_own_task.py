@@ -1,0 +1,130 @@
+"""The page on a user's own task, followed to the letter on a tiny folder of images."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files.artefact import read_provenance
+from nogs_bench.images.folder import ImageFolder
+from nogs_bench.results.result import load_results
+from places import ROOT
+
+PAGE = ROOT / "docs" / "own-task.md"
+BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.M | re.S)
+COLOURS = {"heron": (40, 60, 200), "kingfisher": (220, 120, 40), "owl": (60, 160, 70)}
+
+
+def write_photos(folder: Path, each: int = 100) -> Path:
+    """Grey noise, 40 x 36, but for one patch whose colour is the class's."""
+    rng = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (folder / name).mkdir(parents=True)
+        for number in range(each):
+            pixels = np.repeat(rng.integers(90, 140, (36, 40, 1)), 3, axis=2).astype(np.uint8)
+            pixels[20:32, 22:34] = colour
+            Image.fromarray(pixels).save(folder / name / f"{number:04}.png")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_page_on_own_tasks_works_as_written(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
+    assert [language for language, _ in blocks] == ["python", "bash", "python", "bash"]
+    outputs = []
+    for language, text in blocks:
+        named = re.match(r"# (\w+\.py)\n", text)
+        if named:
+            (tmp_path / named[1]).write_text(text, encoding="utf-8")
+            continue
+        command = [sys.executable, "-c", text] if language == "python" else ["bash", "-ec", text]
+        done = subprocess.run(
+            command, cwd=tmp_path, env={**os.environ, "PATH": path}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        outputs.append(done.stdout)
+    quality = read_provenance(tmp_path / "nogs" / "my-photos")["quality"]
+    assert quality["built"]["accuracy"][0] > quality["random"]["accuracy"][0] + 0.2
+    assert "(32, 32)" in outputs[1]
+    assert str(list(COLOURS)) in outputs[1]
+    methods = {result.method for result in load_results(tmp_path / "results")}
+    assert methods == {"ram", "ps-nogs"}
+    assert all(
+        (tmp_path / name).stat().st_size for name in ("curves.png", "epe.png", "reliability.png")
+    )
+
+
+def test_a_folder_s_splits_are_all_files_once(tmp_path: Path) -> None:
+    photos = ImageFolder(write_photos(tmp_path / "photos", each=10), image_size=9)
+    assert photos.label.classes == tuple(COLOURS)
+    assert vars(photos.splits) == {
+        "train": 18,
+        "validation": 3,
+        "test": 6,
+        "avp_validation": 3,
+    }
+    parts = [photos.load(split) for split in vars(photos.splits)]
+    labels = np.concatenate([part.labels for part in parts])
+    assert np.bincount(labels[:, 0]).tolist() == [10, 10, 10]
+    images = np.concatenate([part.images for part in parts])
+    assert images.shape == (30, 3, 9, 9)
+    assert len({image.tobytes() for image in images}) == 30
+    # The middle of 36 x 36 begins 2 pixels from the left; 4 become one; Lanczos overshoots.
+    for image, label in zip(images, labels[:, 0], strict=True):
+        np.testing.assert_allclose(image[:, 6, 6], list(COLOURS.values())[label], atol=9)
+    again = ImageFolder(tmp_path / "photos", image_size=9, seed=1).load("train")
+    assert not np.array_equal(again.images, parts[0].images)
+    elsewhere = write_photos(tmp_path / "elsewhere", each=10)
+    np.testing.assert_array_equal(photos.load("test", elsewhere).images, parts[2].images)
+
+
+def test_pictures_are_cut_turned_and_grey(tmp_path: Path) -> None:
+    """A wide picture whose middle third is white; its camera was held on its side."""
+    wide = np.zeros((4, 12, 3), np.uint8)
+    wide[:, 4:8] = 255
+    wide[0, 4:8] = 0
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise: the top row becomes the right column
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for number in range(5):
+            Image.fromarray(wide).save(tmp_path / name / f"{number}.png", exif=exif)
+    (tmp_path / "a" / ".DS_Store").write_text("not counted")
+    photos = ImageFolder(tmp_path, 4, channels=1, validation=0.2, test=0.2, avp_validation=0.2)
+    expected = np.full((4, 4), 255, np.uint8)
+    expected[:, 3] = 0
+    np.testing.assert_array_equal(photos.load("train").images[0, 0], expected)
+
+
+def test_bad_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NogsError, match="no folder of images"):
+        ImageFolder(tmp_path / "absent", 8)
+    (tmp_path / "one").mkdir()
+    with pytest.raises(NogsError, match="at least two"):
+        ImageFolder(tmp_path, 8)
+    (tmp_path / "two").mkdir()
+    with pytest.raises(NogsError, match=r"one holds no images"):
+        ImageFolder(tmp_path, 8)
+    photos = write_photos(tmp_path / "photos", each=2)
+    with pytest.raises(NogsError, match="too few images for four splits"):
+        ImageFolder(photos, 8)
+    with pytest.raises(NogsError, match="channels must be 1 or 3"):
+        ImageFolder(photos, 8, channels=2)
+    more = write_photos(tmp_path / "more", each=10)
+    source = ImageFolder(more, 8)
+    with pytest.raises(NogsError, match="the task"):
+        source.load("train", tmp_path)
+    for file in more.glob("*/*"):
+        file.write_bytes(file.read_bytes()[:-60])
+    with pytest.raises(NogsError, match=r"\.png cannot be read as an image"):
+        source.load("train")

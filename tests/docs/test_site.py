@@ -1,0 +1,185 @@
+"""The documentation: the site builds and asks nobody, every block is run or read as what it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from nogs_bench.cli import app
+from places import ROOT
+
+PAGES = sorted(
+    path
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"))
+    if path.is_file()
+)
+BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
+NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
+# Run whole, in order, in a directory of their own. tests/docs/test_own_task.py does own-task.md.
+RUN = ("index", "datasets", "own-model", "build-at-scale", "result-format")
+# Python that is run by itself; the README's takes minutes, and is its other blocks' and tests'.
+RUN_PYTHON = ("methods", "tasks", "generators")
+TOOLS = ("python", "python3", "pip", "jupyter", "pytest", ".ci/run", "source", "cd", "export")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Language and text of each block; Python that follows Python goes on where that ended."""
+    found: list[tuple[str, str]] = []
+    for language, text in BLOCK.findall(page.read_text(encoding="utf-8")):
+        if found and language == found[-1][0] == "python" and not NAMED.match(found[-1][1]):
+            text = f"{found.pop()[1]}\n{text}"
+        found.append((language, text))
+    return found
+
+
+def commands(text: str) -> list[list[str]]:
+    """The words of each command line, comments and chains taken apart."""
+    lines = text.replace("\\\n", " ").splitlines()
+    parts = [part for line in lines for part in line.split(" && ")]
+    return [words for part in parts if (words := shlex.split(part, comments=True))]
+
+
+def parse(words: list[str]) -> None:
+    """Have the program read a command line, and not act on it. `...` and capitals may be in it."""
+    command: click.Command = typer.main.get_command(app)
+    context = click.Context(command, info_name=words.pop(0))
+    while isinstance(command, click.Group):
+        assert words[0] in command.commands, f"no command {words[0]}"
+        name = words.pop(0)
+        command = command.commands[name]
+        context = click.Context(command, info_name=name, parent=context)
+    command.parse_args(context, [word for word in words if word != "..."])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_block_reads_as_what_it_is(page: Path) -> None:
+    for language, text in blocks(page):
+        if language == "python":
+            compile(text, str(page), "exec")
+        elif language == "json":
+            json.loads(text)
+        else:
+            assert language in ("", "bash", "text"), f"{page.name}: a block of {language}"
+            for words in commands(text):
+                program = Path(words[0]).name
+                if program == "nogs-bench":
+                    if language == "text":
+                        words = ["1" if word in ("N",) else word for word in words]
+                    parse(words)
+                elif language == "bash":
+                    assert program in TOOLS, f"{page.name}: {words}"
+
+
+@pytest.mark.parametrize("page", RUN_PYTHON)
+def test_python_that_needs_little_runs(page: str, tmp_path: Path) -> None:
+    for language, text in blocks(ROOT / "docs" / f"{page}.md"):
+        if language == "python":
+            run([sys.executable, "-c", text], tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUN)
+def test_a_page_s_blocks_run_in_their_order(page: str, tmp_path: Path) -> None:
+    for language, text in blocks(ROOT / "docs" / f"{page}.md"):
+        named = NAMED.match(text)
+        if named:
+            (tmp_path / named[1]).write_text(text, encoding="utf-8")
+        elif language == "python":
+            run([sys.executable, "-c", text], tmp_path)
+        elif language == "bash":
+            run(["bash", "-ec", text], tmp_path)
+
+
+def run(command: list[str], cwd: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    env = {**os.environ, "PATH": path}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_page_on_own_models_shows_the_example() -> None:
+    example = (ROOT / "examples" / "custom_model.py").read_text(encoding="utf-8")
+    assert f"```python\n# my_model.py\n{example}```" in (ROOT / "docs/own-model.md").read_text()
+
+
+class Addresses(HTMLParser):
+    """What a browser fetches for a page, and the page's links to others of the site."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.scripts = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        known = dict(attrs)
+        names = ("src", "srcset", "poster") if tag != "link" else ("href",)
+        if tag == "link" and known.get("rel") in ("canonical", "prev", "next"):
+            return
+        self.fetched += [str(known[name]) for name in names if known.get(name)]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("site") / "site"
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(out)]
+    env = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}  # of the theme's, about another program
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    return out
+
+
+def test_the_site_builds_without_a_warning_and_fetches_nothing(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) >= len(list((ROOT / "docs").glob("*.md")))
+    for page in pages:
+        addresses = Addresses()
+        addresses.feed(page.read_text(encoding="utf-8"))
+        for address in addresses.fetched:
+            assert not re.match(r"(https?:)?//", address), f"{page.name} fetches {address}"
+            name = address.partition("?")[0].partition("#")[0]
+            if page.name != "404.html" and not name.startswith("data:"):
+                assert (page.parent / name).exists(), f"{page.name}: {address}"
+    for sheet in site.rglob("*.css"):
+        assert "url(http" not in sheet.read_text(encoding="utf-8")
+
+
+def test_equations_become_mathml(site: Path) -> None:
+    text = (site / "method.html").read_text(encoding="utf-8")
+    assert "arithmatex" not in text
+    assert text.count("<math") > 20
+    shown = re.sub(r"<annotation.*?</annotation>", "", text)
+    for math in re.findall(r"<math.*?</math>", shown, re.S):
+        assert "\\" not in re.sub(r"<[^>]*>", "", math)
+
+
+def test_the_leaderboard_s_page_ends_with_the_rules(site: Path) -> None:
+    rules = ROOT / "leaderboard" / "RULES.md"
+    if not rules.is_file():
+        pytest.skip("no leaderboard/RULES.md yet")
+    first = re.findall(r"^## (.+)$", rules.read_text(encoding="utf-8"), re.M)
+    page = (site / "leaderboard.html").read_text(encoding="utf-8")
+    assert all(heading in page for heading in first)
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+def test_no_file_is_large() -> None:
+    done = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    sizes = {n: (ROOT / n).stat().st_size for n in done.stdout.split("\0") if (ROOT / n).is_file()}
+    assert not {name: size for name, size in sizes.items() if size > 2**20}

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import nogs_bench.evaluation.pool
+from corner_task import CORNER, write_sequences
+from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.command import evaluate
+from nogs_bench.results.result import load_result, load_results
+from places import SUPPORT
+
+NAMES = [f"corner.scratch.{m}.reference.seed{s}.json" for m in ("ps-nogs", "ram") for s in (0, 1)]
+
+
+@pytest.fixture
+def sequences(tmp_path: Path) -> Path:
+    return write_sequences(tmp_path / "sequences")
+
+
+@pytest.fixture
+def task_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The task as a user names it; processes find the module it is from."""
+    monkeypatch.setenv("PYTHONPATH", str(SUPPORT))
+    (tmp_path / "mine.py").write_text("from corner_task import CORNER\n")
+    return f"{tmp_path}/mine.py:CORNER"
+
+
+def _plain(path: Path) -> dict:
+    """A result without what differs between two equal runs."""
+    content = json.loads(path.read_text())
+    return {key: value for key, value in content.items() if key != "wall_time_s"}
+
+
+def test_processes_and_this_process_give_the_same_results(tmp_path, sequences, task_file):
+    settings = {"sequences": sequences, "seeds": 2, "protocol": "pretrained", "device": "cpu"}
+    inside = evaluate(task=CORNER, out=tmp_path / "a", workers=1, **settings)
+    outside = evaluate(task=task_file, out=tmp_path / "b", workers=2, **settings)
+    assert [(row.method, row.seeds) for row in inside.rows] == [
+        ("ram", (0, 1)),
+        ("ps-nogs", (0, 1)),
+    ]
+    assert outside == inside
+    names = sorted(path.name for path in (tmp_path / "a").glob("*.json"))
+    assert names == [name.replace("scratch", "pretrained") for name in NAMES]
+    for name in names:
+        assert _plain(tmp_path / "a" / name) == _plain(tmp_path / "b" / name)
+    # Pre-training is one a seed, for both methods; nothing else is left.
+    assert len(list((tmp_path / "b" / ".pretrained").iterdir())) == 2
+    assert not (tmp_path / "b" / ".checkpoints").exists()
+
+    supervised = load_result(tmp_path / "a" / names[0])
+    assert supervised.dataset.supervised == 48
+    assert supervised.hyperparameters.pretraining.glimpses == "uniform"
+    assert supervised.test.images == 40
+    assert load_result(tmp_path / "a" / names[2]).dataset is None
+
+
+def test_methods_of_a_seed_start_alike_and_runs_are_made_once(tmp_path, sequences, monkeypatch):
+    settings = {"task": CORNER, "sequences": sequences, "seeds": [4], "out": tmp_path / "out"}
+    evaluate(methods="ram", **settings)
+    first = next((tmp_path / "out").glob("*.json"))
+    written = first.stat().st_mtime_ns
+    evaluate(methods=["ram", "ps-nogs"], **settings)
+    assert first.stat().st_mtime_ns == written
+    curves = [result.curve for result in load_results(tmp_path / "out")]
+    assert curves[0][0] == curves[1][0]
+    assert curves[0][-1] != curves[1][-1]
+
+    def fail(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(sys.modules[evaluate.__module__], "do_all", fail)
+    scores = evaluate(methods=["ps-nogs"], **settings)
+    assert [row.method for row in scores.rows] == ["ps-nogs"]
+
+
+def test_a_result_of_other_settings_is_never_overwritten(tmp_path):
+    settings = {"task": CORNER, "methods": ["ram"], "seeds": 1, "out": tmp_path}
+    evaluate(**settings)
+    with pytest.raises(
+        NogsError, match=r"hyperparameters\.iterations = 20, not 30; choose another"
+    ):
+        evaluate(iterations=30, **settings)
+    with pytest.raises(NogsError, match=r"learning_rate = 0\.005, not 0\.1"):
+        evaluate(training={"learning_rate": 0.1}, **settings)
+
+
+def test_an_interrupted_evaluation_resumes_to_the_same_result(tmp_path, monkeypatch):
+    monkeypatch.setattr("nogs_bench.training.runstate.CHECKPOINT_SECONDS", 0.0)
+    settings = {"task": CORNER, "methods": ["ram"], "seeds": 1, "protocol": "pretrained"}
+    evaluate(out=tmp_path / "whole", **settings)
+
+    do = nogs_bench.evaluation.pool.do
+
+    def interrupted(job, report):
+        def stop(done, note):
+            if job.stage == "run" and done == 20:
+                raise KeyboardInterrupt
+            report(done, note)
+
+        do(job, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nogs_bench.evaluation.pool.do", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(out=tmp_path / "cut", **settings)
+    assert [path.suffix for path in (tmp_path / "cut" / ".checkpoints").iterdir()] == [
+        ".safetensors"
+    ]
+    assert not list((tmp_path / "cut").glob("*.json"))
+    evaluate(out=tmp_path / "cut", **settings)
+    (result,) = (tmp_path / "whole").glob("*.json")
+    assert _plain(result) == _plain(tmp_path / "cut" / result.name)
+    assert not (tmp_path / "cut" / ".checkpoints").exists()
+
+
+def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
+    settings = {"task": CORNER, "sequences": sequences, "out": tmp_path / "out"}
+    for bad, message in [
+        ({"methods": "ram,ps-nog"}, "unknown method 'ps-nog': did you mean 'ps-nogs'"),
+        ({"methods": []}, "no method given"),
+        ({"seeds": 0}, "seeds must be"),
+        ({"seeds": [-1]}, "seeds must be"),
+        ({"iterations": 0}, "iterations must be at least 1"),
+        ({"workers": 0}, "workers must be at least 1"),
+        ({"protocol": "scrach"}, "has no protocol 'scrach'"),
+        ({"model": "none.py:Net"}, "no such model file"),
+        ({"supervised": 49}, r"49 sequences cannot supervise: sequences has 1\.\.48"),
+        ({"device": "abacus"}, "abacus"),
+        ({"training": {"lr": 1}}, "training: .*lr"),
+        ({"training": {"rollouts": 0}}, "corner: rollouts: .*greater than or equal to 1"),
+        ({"data": tmp_path / "none"}, "is not a folder"),
+    ]:
+        with pytest.raises(NogsError, match=message):
+            evaluate(**(settings | bad))
+    assert not (tmp_path / "out").exists()
+
+
+def test_sequences_of_other_images_are_refused(tmp_path):
+    other = [1 - label for label in CORNER.source.load("train").labels[:48, 0].tolist()]
+    folder = write_sequences(tmp_path / "s", label=other)
+    with pytest.raises(NogsError, match="other labels than the images of corner"):
+        evaluate(task=CORNER, sequences=folder, seeds=1, out=tmp_path / "out")
+
+
+def test_a_model_that_fails_in_a_worker_is_reported_with_its_log(tmp_path, task_file):
+    (tmp_path / "broken.py").write_text(
+        "from nogs_bench.network.model import HardAttentionNet\n"
+        "class Broken(HardAttentionNet):\n"
+        "    def start(self, n):\n"
+        "        print('noise on standard output')\n"
+        "        return super().start(n) if n <= 2 else 1 / 0\n"
+    )
+    with pytest.raises(NogsError, match=r"ZeroDivisionError.*worker-\d\.log") as caught:
+        evaluate(
+            f"{tmp_path}/broken.py:Broken",
+            task=task_file,
+            methods="ram",
+            seeds=2,
+            out=tmp_path / "out",
+            workers=2,
+            device="cpu",
+        )
+    log = Path(str(caught.value).rpartition(" ")[2])
+    assert "1 / 0" in log.read_text()
+    assert "noise" in log.read_text()
+
+
+def test_a_dead_worker_and_the_end_of_the_others(tmp_path, task_file, monkeypatch):
+    monkeypatch.setattr("nogs_bench.executors.deaths.IN_VAIN", 1)
+    (tmp_path / "dying.py").write_text(
+        "import os, signal\n"
+        "from nogs_bench.network.model import HardAttentionNet\n"
+        "class Dying(HardAttentionNet):\n"
+        "    def start(self, n):\n"
+        "        return super().start(n) if n <= 2 else os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with pytest.raises(NogsError, match=r"\(exit code -9\) while it did corner ram seed \d"):
+        evaluate(
+            f"{tmp_path}/dying.py:Dying",
+            task=task_file,
+            methods="ram",
+            seeds=2,
+            out=tmp_path / "out",
+            workers=2,
+            device="cpu",
+        )
+    assert not list((tmp_path / "out").glob("*.json"))
+
+
+def test_ctrl_c_stops_the_workers_and_leaves_nothing_half_written(tmp_path, task_file):
+    code = (
+        # A parent that was started in the background ignores it, and so would its children.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from nogs_bench import evaluate\n"
+        f"evaluate(task={task_file!r}, methods='ram', seeds=2, iterations=1_000_000,"
+        f" out={str(tmp_path / 'out')!r}, workers=2, device='cpu')"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, start_new_session=True
+    )
+    logs = tmp_path / "out" / ".checkpoints"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(logs.glob("*.safetensors")):
+        time.sleep(0.1)
+    assert list(logs.glob("*.safetensors"))
+    os.killpg(parent.pid, signal.SIGINT)
+    try:
+        _, errors = parent.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(parent.pid, signal.SIGKILL)
+        raise
+    assert parent.returncode != 0
+    assert b"KeyboardInterrupt" in errors
+    with pytest.raises(ProcessLookupError):
+        os.killpg(parent.pid, 0)  # nobody of its session is left
+    left = {path.suffix for path in logs.iterdir()}
+    assert left <= {".safetensors", ".log"}
+    assert not list((tmp_path / "out").glob("*.json"))
+
+
+def test_a_task_object_of_another_length_keeps_its_own_name(tmp_path):
+    longer = replace(CORNER, name="corner-of-five", T=5)
+    evaluate(task=longer, methods="ram", seeds=1, iterations=1, out=tmp_path, workers=2)
+    (result,) = load_results(tmp_path)
+    assert result.model.pixels_seen == 5 * 16
+    assert result.task == "corner-of-five"

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nogs_bench.errors import NogsError
+from nogs_bench.figures.plots import cell_edges, plot_curves, plot_epe
+from nogs_bench.results.result import save_result
+from nogs_bench.tasks.task import get_task
+from results import run_result
+from small_dataset import TASK, annotations, write
+
+
+def test_figure_2_is_drawn_in_both_formats_and_is_reproducible(tmp_path: Path) -> None:
+    folder = write(tmp_path / "d")
+    for suffix in ("png", "svg"):
+        first = plot_epe(folder, 7, tmp_path / f"a.{suffix}")
+        again = plot_epe(folder, 7, tmp_path / f"b.{suffix}")
+        other = plot_epe(folder, 3, tmp_path / f"c.{suffix}")
+        assert first.read_bytes() == again.read_bytes() != other.read_bytes()
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width > 300
+    words = (tmp_path / "a.svg").read_text()
+    known = annotations().maps[0].astype(np.float32)
+    for word in ("t = 1", "t = 2", "image 7", *(f"{value:.2f}" for value in known.min((1, 2)))):
+        assert f"<!-- {word}" in words
+
+
+def test_a_cell_of_the_map_surrounds_the_centre_of_its_glimpse() -> None:
+    edges = cell_edges(TASK.grid.rows, TASK.grid)
+    assert edges.tolist() == [0, 4, 8, 12]
+    celeba = get_task("celeba-hq-male").grid
+    centres = np.array(celeba.rows) + celeba.glimpse_size / 2
+    edges = cell_edges(celeba.rows, celeba)
+    assert (edges[0], edges[-1]) == (0, 224)
+    assert ((edges[:-1] < centres) & (centres < edges[1:])).all()
+
+
+@pytest.mark.parametrize(
+    ("index", "out", "message"),
+    [
+        (0, "a.png", "is not annotated"),
+        (400, "a.png", r"training images 0\.\.399"),
+        (3, "a.jpg", r"written as \.png or \.svg"),
+    ],
+)
+def test_what_cannot_be_drawn_is_said(tmp_path: Path, index: int, out: str, message: str) -> None:
+    folder = write(tmp_path / "d")
+    with pytest.raises(NogsError, match=message):
+        plot_epe(folder, index, tmp_path / out)
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+
+
+def test_curves_have_a_line_for_each_method(tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    for method in ("ram", "ps-nogs"):
+        for seed in range(2):
+            save_result(run_result(method=method, seed=seed), results)
+    words = plot_curves(results, tmp_path / "curves.svg").read_text()
+    drawn = re.findall(r"<!-- (.*?) -->", words)
+    assert "ram (2 seeds)" in drawn
+    assert "ps-nogs (2 seeds)" in drawn
+    assert "target" in drawn
+    assert drawn.index("ram (2 seeds)") < drawn.index("ps-nogs (2 seeds)"), "the baseline first"
+    with pytest.raises(NogsError, match="no results folder"):
+        plot_curves(tmp_path / "absent", tmp_path / "a.svg")

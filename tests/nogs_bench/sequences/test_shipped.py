@@ -1,0 +1,63 @@
+"""The sequences that come with the package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nogs_bench.builders.dataset.card_check import check_card
+from nogs_bench.builders.pipeline.command import build
+from nogs_bench.files.artefact import read_provenance
+from nogs_bench.sequences.annotations import load_annotations
+from nogs_bench.sequences.loading import SHIPPED
+from nogs_bench.tasks.task import get_task
+from nogs_bench.training.heuristic import first_step_map
+
+TASK = get_task("cluttered-digits")
+FOLDER = SHIPPED / TASK.name
+REBUILT = 300
+
+
+def test_shipped_sequences_are_the_tasks() -> None:
+    rows = load_annotations(TASK)
+    assert len(rows) == TASK.annotation.images == TASK.training.supervised
+    train = TASK.source.load("train")
+    np.testing.assert_array_equal(train.labels[rows.index, 0], rows.labels)
+    # Nothing has been seen before the first glimpse: it is the least of a map all images share.
+    first = first_step_map(TASK)
+    cells = TASK.grid.pixel_to_index(rows.glimpses)
+    assert (cells[:, 0] == first.argmin()).all()
+    # Later glimpses depend on the image.
+    assert len(np.unique(cells[:, 1])) > 5
+
+
+def test_shipped_sequences_say_how_good_they_are() -> None:
+    quality = json.loads((FOLDER / "provenance.json").read_text())["quality"]
+    built, random = quality["built"], quality["random"]
+    assert built["cross_entropy"][-1] < 0.5 < random["cross_entropy"][-1]
+    assert built["accuracy"][-1] > 0.85
+
+
+def test_the_shipped_card_is_right_in_every_field() -> None:
+    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    check_card(card, TASK, read_provenance(FOLDER))
+
+
+@pytest.mark.slow
+def test_the_committed_builder_makes_the_shipped_sequences_again(tmp_path: Path) -> None:
+    """The first 300, up to the rounding of sums, where torch and the processor are those that made
+    them. Elsewhere another posterior comes of the training, and others are the sequences.
+    """
+    rebuilt = build(TASK.name, tmp_path / TASK.name, REBUILT, with_images=False, device="cpu")
+    made_on = json.loads((FOLDER / "provenance.json").read_text())["made_by"]["environment"]
+    here = json.loads((rebuilt / "provenance.json").read_text())["made_by"]["environment"]
+    shipped, again = load_annotations(TASK), load_annotations(TASK, rebuilt)
+    np.testing.assert_array_equal(shipped.index[:REBUILT], again.index)
+    assert shipped.epe[:REBUILT].mean(0) == pytest.approx(again.epe.mean(0), abs=0.05)
+    if made_on == here:
+        same = (shipped.glimpses[:REBUILT] == again.glimpses).all((1, 2))
+        assert same.mean() > 0.98  # near-ties may fall otherwise
+        np.testing.assert_allclose(shipped.epe[:REBUILT][same], again.epe[same], atol=1e-4)

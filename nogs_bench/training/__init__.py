@@ -5,6 +5,7 @@ a result. `METHODS` holds the ways of training, `SEQUENCES` where their glimpses
 """
 
 from nogs_bench.training.heuristic import first_step_map, map_digest
+from nogs_bench.training.learner import Run, Trainee, network_of
 from nogs_bench.training.methods import METHODS, Method, register_method
 from nogs_bench.training.metrics import complexity, measure, policy_classifier
 from nogs_bench.training.pretraining import (
@@ -15,13 +16,7 @@ from nogs_bench.training.pretraining import (
 )
 from nogs_bench.training.runstate import saved_runs
 from nogs_bench.training.supervision import Material, make_sequences, supervising
-from nogs_bench.training.trainer import (
-    Report,
-    Run,
-    Trainee,
-    network_of,
-    train_together,
-)
+from nogs_bench.training.trainer import Report, train_together
 
 __all__ = [
     "GLIMPSES",

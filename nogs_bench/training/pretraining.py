@@ -27,11 +27,12 @@ from nogs_bench.registry import Registry
 from nogs_bench.tasks import Pretraining, Task
 from nogs_bench.training.batches import batch_rows
 from nogs_bench.training.heuristic import location_probabilities
+from nogs_bench.training.learner import network_of
 from nogs_bench.training.losses import class_loss
 from nogs_bench.training.metrics import Classifier, predict
 from nogs_bench.training.optimiser import adam
 from nogs_bench.training.runstate import Member, RunState
-from nogs_bench.training.trainer import REPORT_EVERY, Report, network_of
+from nogs_bench.training.trainer import REPORT_EVERY, Report
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ from nogs_bench.network.stacked_ops import log_probability as stacked_log_probab
 from nogs_bench.network.stacking import MappedStack, stack, why_not
 from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.task import Pretraining, get_task
+from nogs_bench.training.learner import Run, Trainee
 from nogs_bench.training.methods import METHODS
 from nogs_bench.training.optimiser import FlatAdam
 from nogs_bench.training.pretraining import Pretrainee, pretrain, uniform
-from nogs_bench.training.trainer import Run, Trainee, train_together
+from nogs_bench.training.trainer import train_together
 
 TRAIN, VALIDATION = (
     ImageTensors.of(CORNER.source.load(split), CORNER, torch.device("cpu"))

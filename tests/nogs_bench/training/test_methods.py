@@ -21,9 +21,10 @@ from nogs_bench.results.result import RunResult, load_results
 from nogs_bench.sequences.annotations import load_annotations, write_annotations
 from nogs_bench.tasks.task import Task, TrainingProtocol, get_task
 from nogs_bench.training.heuristic import first_step_map, map_digest
+from nogs_bench.training.learner import Run
 from nogs_bench.training.methods import METHODS, Method, constant, fading
 from nogs_bench.training.supervision import Material, make_sequences
-from nogs_bench.training.trainer import Run, train
+from nogs_bench.training.trainer import train
 from places import ROOT
 
 PAPER = ("ram", "ram+", "ps-nogs", "ps-hgs", "ps-h1", "ps-h5")

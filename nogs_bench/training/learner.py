@@ -1,0 +1,226 @@
+"""What is trained: the networks of the runs that are trained together, their data and their loss.
+
+Such runs have R as an additional first dimension, `[R,]` in comments; each has its own batches,
+randomness and parameters. Images stay uint8 on the device and only glimpses are read. Nothing in a
+step waits for the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nogs_bench.network import (
+    ImageTensors,
+    MappedStack,
+    fovea_of,
+    joint,
+    location_parameters,
+    log_probability,
+    pick,
+    roll_out,
+    stack,
+    stacked_ops,
+)
+from nogs_bench.randomness import derive, torch_generator
+from nogs_bench.sequences import Annotations
+from nogs_bench.tasks import Task
+from nogs_bench.training.batches import mixed_rows
+from nogs_bench.training.losses import Rows, partially_supervised_loss
+from nogs_bench.training.methods import Method
+from nogs_bench.training.metrics import policy_classifier, predict
+from nogs_bench.training.optimiser import adam
+from nogs_bench.training.runstate import Member
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training needs to know of a run.
+
+    - `task`: with the run's own `training`, where that differs from the registered one.
+    - `frozen`: whether only location network and baseline train (protocol `pretrained`).
+    - `key`: names the run; a checkpoint of another run is refused.
+    """
+
+    task: Task
+    method: Method
+    iterations: int
+    seed: int
+    frozen: bool
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A run with what it is trained on; `model` is trained in place."""
+
+    run: Run
+    model: Any
+    images: ImageTensors
+    validation: ImageTensors
+    annotations: Annotations | None = None
+
+
+class Learner:
+    """Networks, baseline and optimiser of the runs, and what they learn from.
+
+    - `network`: computes all runs' models; `stacked`: whether it is a stack of them.
+    - `known`: int64 ([R,] n), labels of the validation images.
+    - `members`: each run's curve and randomness; `parts`: what a checkpoint keeps.
+    """
+
+    def __init__(self, trainees: Sequence[Trainee], stacked: bool):
+        self.trainees = trainees
+        self.runs, self.models = [t.run for t in trainees], [t.model for t in trainees]
+        self.run, self.task = self.runs[0], self.runs[0].task
+        self.settings = self.task.training
+        self.device = trainees[0].images.images.device
+        self._networks(stacked)
+        self._data()
+
+    def _networks(self, stacked: bool) -> None:
+        """Network, baseline, and the optimiser of what is not frozen."""
+        run = self.run
+        names = location_parameters(self.models[0].cpu(), self.task) if run.frozen else None
+        self.network, parameters = network_of(self.models, self.device, stacked)
+        self.stacked = self.network is not parameters
+        for name, parameter in parameters.named_parameters():
+            parameter.requires_grad_(names is None or name in names)
+        trained = [parameter for parameter in parameters.parameters() if parameter.requires_grad]
+        seeds = [r.seed for r in self.runs]
+        self.baseline = Baseline(self.network, self.models, seeds).to(self.device)
+        weights = [*trained, *self.baseline.parameters()]
+        self.optimiser = adam(weights, self.settings.learning_rate, self.stacked)
+        self.parts = {"model": parameters, "baseline": self.baseline, "optimiser": self.optimiser}
+        self.members = [
+            Member(r.key, torch_generator(self.device, r.seed, "training")) for r in self.runs
+        ]
+
+    def _data(self) -> None:
+        """Labels, sequences, and how strongly each iteration follows them."""
+        task, network, trainees = self.task, self.network, self.trainees
+        self.images = len(trainees[0].images.images)
+        self.tables = [
+            sequence_table(task, self.images, t.annotations).to(self.device) for t in trainees
+        ]
+        self.sequences = joint(self.tables, network)
+        self.labels = joint([t.images.labels for t in trainees], network)
+        self.known = joint([t.validation.labels for t in trainees], network)
+        self.strengths = _strengths(self.runs, network).to(self.device)
+        self.fovea = fovea_of(task, trainees[0].images)
+        self.classify = policy_classifier(network, fovea_of(task, trainees[0].validation))
+
+    def batches(self, start: int) -> Iterator[Tensor]:
+        """Row numbers int64 ([R,] n) of the batches from iteration `start` on, without end."""
+        own = [
+            mixed_rows(
+                self.images,
+                torch.nonzero(table[:, 0] >= 0)[:, 0],
+                self.settings.batch_size,
+                self.settings.supervised_share,
+                r.seed,
+                start,
+            )
+            for r, table in zip(self.runs, self.tables, strict=True)
+        ]
+        while True:
+            yield joint([next(rows) for rows in own], self.network)
+
+    def validate(self) -> Tensor:
+        """Class log-probabilities ([R,] n, classes) of the validation images."""
+        fresh = [torch_generator(self.device, r.seed, "validation") for r in self.runs]
+        return predict(self.network, self.classify, self.known.shape[-1], self.task.T, fresh)
+
+    def loss(self, rows: Tensor, iteration: int) -> Tensor:
+        """Of a batch, with its glimpses fixed to the sequences that the iteration follows."""
+        network, settings = self.network, self.settings
+        strength = self.strengths[iteration]
+        fixed = pick(self.sequences, rows).transpose(-1, -2)
+        fixed = torch.where(strength > 0, fixed, -1)
+        with torch.set_grad_enabled(not self.run.frozen):
+            rollout = roll_out(network, self.fovea, rows, self._uniform(fixed.shape[-2:]), fixed)
+        states = torch.cat(rollout.states, dim=rows.dim() - 1)
+        seen = states if settings.location_gradient else states.detach()
+        log_p_of = stacked_ops.log_probability if self.stacked else log_probability
+        located = log_p_of(network.locate(seen), rollout.cells.flatten(-2))
+        expected = self.baseline(states.detach().flatten(rows.dim()))
+        return partially_supervised_loss(
+            Rows(
+                labels=pick(self.labels, rows),
+                supervised=fixed.select(-2, 0) >= 0,
+                class_logits=rollout.class_logits,
+                location_log_probability=located.view(fixed.shape),
+                baseline=expected.view(fixed.shape),
+            ),
+            settings.supervision_weight * strength,
+            settings.supervision_reduction,
+        )
+
+    def _uniform(self, shape: torch.Size) -> Tensor:
+        """Uniform numbers ([R,] T, n), of each run's own randomness."""
+        each = [torch.rand(shape, generator=m.generator, device=self.device) for m in self.members]
+        return joint(each, self.network)
+
+    def descend(self, loss: Tensor) -> None:
+        """A step of the optimiser."""
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+
+
+def network_of(models: Sequence[Any], device: torch.device, stacked: bool) -> tuple[Any, nn.Module]:
+    """What computes all models on `device`, and the module that holds its parameters by name.
+
+    Both are the only model itself, unless `stacked`; and where a stack of one would gain nothing.
+    """
+    network = stack(models).to(device) if stacked else None
+    if network is None or (len(models) == 1 and isinstance(network, MappedStack)):
+        (model,) = models
+        return model.to(device), model
+    return network, network.members
+
+
+def sequence_table(task: Task, images: int, annotations: Annotations | None) -> Tensor:
+    """int64 (images, T): the location indices of each image's sequence, -1 where it has none."""
+    table = torch.full((images, task.T), -1, dtype=torch.int64)
+    if annotations is not None:
+        cells = task.grid.pixel_to_index(annotations.glimpses)
+        table[torch.from_numpy(annotations.index)] = torch.from_numpy(cells)
+    return table
+
+
+def _strengths(runs: Sequence[Run], network: Any) -> Tensor:
+    """float (iterations, [R, 1, 1]): how strongly each run is supervised at each iteration."""
+    length = runs[0].iterations
+    each = [torch.tensor([r.method.schedule(i, length) for i in range(length)]) for r in runs]
+    strengths = joint(each, network)
+    return strengths if strengths.dim() == 1 else strengths.T[..., None, None].contiguous()
+
+
+class Baseline(nn.Module):
+    """Appendix B.4: linear, from the detached, flattened state to the expected reward.
+
+    `weight` float ([R,] 1, numbers in a state) and `bias` ([R,] 1), seeded by each run's seed.
+    """
+
+    def __init__(self, network: Any, models: Sequence[Any], seeds: Sequence[int]):
+        super().__init__()
+        layers = []
+        for model, seed in zip(models, seeds, strict=True):
+            with torch.random.fork_rng(), torch.no_grad():
+                torch.manual_seed(derive(seed, "baseline"))
+                layers.append(nn.Linear(model.start(1).numel(), 1))
+        self.weight = nn.Parameter(joint([layer.weight.detach() for layer in layers], network))
+        self.bias = nn.Parameter(joint([layer.bias.detach() for layer in layers], network))
+
+    def forward(self, states: Tensor) -> Tensor:
+        """float ([R,] n, 1) of states ([R,] n, numbers in a state)."""
+        if states.dim() == 2:
+            return functional.linear(states, self.weight, self.bias)
+        # A product with one column is rounded otherwise when R is 1.
+        return ((states * self.weight).sum(-1) + self.bias).unsqueeze(-1)

@@ -186,7 +186,7 @@ def test_the_command_line_passes_on_where_things_are(tmp_path, monkeypatch):
         asked.update(settings)
         raise NogsError("enough")
 
-    monkeypatch.setattr("nogs_bench.evaluation.command.evaluate", record)
+    monkeypatch.setattr("nogs_bench.evaluation.evaluate", record)
     options = ["--keypoints", "k.npy", "--maps", "nogs/map", "--embedder", "vgg16-12"]
     monkeypatch.setattr(sys, "argv", ["nogs-bench", "evaluate", *options])
     with pytest.raises(SystemExit):

@@ -18,7 +18,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from nogs_bench.builders.generators.generator import Generator
+from nogs_bench.builders.generators import Generator
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Executor, LocalExecutor
 from nogs_bench.files import Mirror, digest_file, digest_json, repaired, replacing, write_json

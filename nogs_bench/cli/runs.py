@@ -49,6 +49,9 @@ def evaluate(
     together: Annotated[
         int | None, typer.Option(min=1, help="Most runs that a process trains at once.")
     ] = None,
+    weights: Annotated[
+        bool, typer.Option(help="Leave each run's network beside its result.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
     """Train a model by each method and seed, and score the runs."""
@@ -76,6 +79,7 @@ def evaluate(
             ray_address=ray_address,
             store=store,
             together=together,
+            weights=weights,
         )
     _show_scores(scores, as_json)
 

@@ -50,6 +50,7 @@ def evaluate(
     executor: str | Executor = "local",
     ray_address: str | None = None,
     store: str | None = None,
+    weights: bool = True,
 ) -> Scores:
     """Train `model` on `task` once for each method and seed, and score these runs.
 
@@ -85,6 +86,8 @@ def evaluate(
 
     - `executor`: who trains: `"local"`, processes of this machine, `"ray"`, a Ray cluster's workers
       (all see the folder `out`), or an `Executor`. `ray_address`: see `build`.
+    - `weights`: whether each run leaves its network beside its result (`RUN.safetensors`), as
+      `load_network` reads it.
     - `store`: a place such as `"s3://BUCKET/FOLDER"` where results and pre-trained weights are kept
       too; a call on another machine, with an empty `out`, makes only what is missing there.
 
@@ -109,6 +112,7 @@ def evaluate(
         out=str(Path(out).absolute()),
         device=choose_device(device),
         store=store,
+        weights=weights,
     )
     if store is not None:
         check_store(store)

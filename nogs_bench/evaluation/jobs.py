@@ -20,7 +20,8 @@ class Place:
 
     - `images`: folder of `nogs_bench.images.store`.
     - `out`: the results folder.
-    - `store`: where results and pre-trained weights are kept too, if anywhere.
+    - `store`: where results and weights are kept too, if anywhere.
+    - `weights`: whether each run leaves its network's weights beside its result.
     """
 
     model: str
@@ -28,6 +29,7 @@ class Place:
     out: str
     device: str
     store: str | None = None
+    weights: bool = True
 
     @property
     def mirror(self) -> Mirror:

@@ -23,6 +23,7 @@ from nogs_bench.results import (
 )
 from nogs_bench.sequences import load_annotations
 from nogs_bench.tasks import TASKS, Pretraining, Task, get_task
+from nogs_bench.trained import Kept, save_weights, task_shape, weights_path
 from nogs_bench.training import (
     GLIMPSES,
     METHODS,
@@ -102,7 +103,9 @@ def do_run(job: Job, report: Report) -> None:
             )
         )
     earlier = Path(job.earlier) if job.earlier else None
-    curves, seconds = train_together(trainees, job.checkpoint, report, earlier, job.stacked)
+    curves, seconds = train_together(
+        trainees, job.checkpoint, report, earlier, job.stacked, place.weights
+    )
     report(job.steps, "testing")
     tests = [_images(place, "test", trainee.run.task, device) for trainee in trainees]
     network, held = network_of([t.model for t in trainees], device, job.stacked)
@@ -111,7 +114,11 @@ def do_run(job: Job, report: Report) -> None:
     counts = looks if network is not held else looks[0]
     classify = policy_classifier(network, fovea_of(task, tests[0]), counts)
     found = measure(network, classify, labels, task.T, task.training.rollouts)
-    for run, curve, metrics, look in zip(job.runs, curves, found, looks, strict=True):
+    for run, trainee, curve, metrics, look in zip(
+        job.runs, trainees, curves, found, looks, strict=True
+    ):
+        if place.weights:
+            place.mirror.push(_keep(run, trainee, Path(place.out)))
         result = RunResult(
             **dict(run.config),
             format_version=FORMAT_VERSION,
@@ -125,6 +132,13 @@ def do_run(job: Job, report: Report) -> None:
     job.checkpoint.unlink(missing_ok=True)
     accuracy = sum(metrics.accuracy for metrics in found) / len(found)
     report(job.steps, f"test accuracy {accuracy:.3f}")
+
+
+def _keep(run: RunPlan, trainee: Trainee, out: Path) -> Path:
+    """Write the run's weights beside its result, which comes after them."""
+    last = trainee.model.state_dict()
+    kept = Kept(run.config, task_shape(trainee.run.task), last, trainee.best)
+    return save_weights(weights_path(out / f"{run.config.name}.json"), kept)
 
 
 STAGES: dict[str, Callable[[Job, Report], None]] = {

@@ -11,7 +11,7 @@ from nogs_bench.sequences.annotations import (
     own_sequences,
     write_annotations,
 )
-from nogs_bench.sequences.hub import hub_errors, require_hub
+from nogs_bench.sequences.hub import hub_errors, is_offline, require_hub
 from nogs_bench.sequences.joining import picture
 from nogs_bench.sequences.loading import SHIPPED, load
 
@@ -19,6 +19,7 @@ __all__ = [
     "SHIPPED",
     "Annotations",
     "hub_errors",
+    "is_offline",
     "load",
     "load_annotations",
     "own_sequences",

@@ -8,7 +8,7 @@ step waits for the device.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -57,13 +57,17 @@ class Run:
 
 @dataclass(frozen=True)
 class Trainee:
-    """A run with what it is trained on; `model` is trained in place."""
+    """A run with what it is trained on; `model` is trained in place.
+
+    `best` receives the weights of the least validation cross-entropy, if they are to be kept.
+    """
 
     run: Run
     model: Any
     images: ImageTensors
     validation: ImageTensors
     annotations: Annotations | None = None
+    best: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Learner:

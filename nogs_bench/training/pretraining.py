@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.network import (
@@ -19,13 +19,13 @@ from nogs_bench.network import (
     fovea_of,
     joint,
     location_parameters,
-    part_of,
     pick,
 )
 from nogs_bench.randomness import torch_generator
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import Pretraining, Task
 from nogs_bench.training.batches import batch_rows
+from nogs_bench.training.best import Best
 from nogs_bench.training.heuristic import location_probabilities
 from nogs_bench.training.learner import network_of
 from nogs_bench.training.losses import class_loss
@@ -64,35 +64,6 @@ def salient(task: Task, epe: np.ndarray | None) -> np.ndarray:
 
 GLIMPSES.add("uniform", GlimpseDistribution(uniform))
 GLIMPSES.add("heuristic", GlimpseDistribution(salient, of_map=True))
-
-
-class Best:
-    """Each run's weights of its highest validation accuracy so far; the earliest of equals.
-
-    `accuracy`: float64 (R,). `weights`: name to tensor ([R,] ...).
-    """
-
-    def __init__(self, runs: int, stacked: bool):
-        self.stacked = stacked
-        self.accuracy = torch.full((runs,), -1.0, dtype=torch.float64)
-        self.weights: dict[str, Tensor] = {}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"accuracy": self.accuracy[:, None], "weights": self.weights}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.accuracy, self.weights = state["accuracy"].view(-1), dict(state["weights"])
-
-    def offer(self, accuracy: Tensor, model: nn.Module) -> None:
-        """Keep a copy of the weights of every run whose `accuracy` is a new best."""
-        better = accuracy > self.accuracy
-        self.accuracy = torch.where(better, accuracy, self.accuracy)
-        for name, value in model.state_dict().items():
-            if self.stacked:
-                chosen = better.to(value.device).view(-1, *[1] * (value.dim() - 1))
-                self.weights[name] = torch.where(chosen, value, self.weights.get(name, value))
-            elif better:
-                self.weights[name] = value.clone()
 
 
 @dataclass(frozen=True)
@@ -181,9 +152,8 @@ def pretrain(
             loss.backward()
             optimiser.step()
     for number, trainee in enumerate(trainees):
-        weights = part_of(best.weights, number) if stacked else best.weights
-        accuracy = float(best.accuracy[number])
-        content = {"key": trainee.key, "accuracy": accuracy, "weights": weights}
+        accuracy = float(best.score[number])
+        content = {"key": trainee.key, "accuracy": accuracy, "weights": best.of(number)}
         save_checkpoint(trainee.path, content)
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)

@@ -101,6 +101,10 @@ class RunState:
         self.iteration = iteration
         return torch.tensor([m.curve[-1].accuracy for m in self.members], dtype=torch.float64)
 
+    def cross_entropy(self) -> Tensor:
+        """Validation cross-entropies float64 (R,) of the last points, nats."""
+        return torch.tensor([m.curve[-1].cross_entropy for m in self.members], dtype=torch.float64)
+
     def save_if_due(self) -> None:
         """Write the checkpoint unless the last is younger than `CHECKPOINT_SECONDS`.
 
@@ -140,6 +144,9 @@ class RunState:
         own = [held[member.key] for member in self.members]
         parts = [run["parts"] for run in own]
         whole = whole_of(parts, SHARED) if self.stacked else parts[0]
+        if missing := set(self.parts) - set(whole):
+            what = ", ".join(sorted(missing))
+            raise NogsError(f"{path} was written without {what}; delete it to begin again")
         for name, part in self.parts.items():
             part.load_state_dict(whole[name])
             if isinstance(part, torch.optim.Optimizer):

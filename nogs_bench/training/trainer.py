@@ -12,6 +12,7 @@ from typing import Any
 from nogs_bench.network import ImageTensors, unstack
 from nogs_bench.results import Point
 from nogs_bench.sequences import Annotations
+from nogs_bench.training.best import Best
 from nogs_bench.training.learner import Learner, Run, Trainee
 from nogs_bench.training.runstate import RunState
 
@@ -47,19 +48,21 @@ def train_together(
     report: Report = lambda done, note: None,
     earlier: Path | None = None,
     stacked: bool = True,
+    keep: bool = False,
 ) -> tuple[list[tuple[Point, ...]], float]:
     """As `train`, R runs at once; returns the curve of each, and each one's share of the seconds.
 
     The runs may differ in seed, method, annotations, labels and initial weights; models are of one
     class, images and all else are the same. `earlier` is a checkpoint to go on from where
     `checkpoint` is not there. They are computed by the models' `stack`; a single one, if not
-    `stacked`, by the model as it is.
+    `stacked`, by the model as it is. With `keep`, `Trainee.best` is filled.
     """
     learner = Learner(trainees, stacked)
     run, period = trainees[0].run, trainees[0].run.task.training.evaluation_period
-    progress = RunState(
-        learner.members, run.seed, learner.parts, checkpoint, earlier, learner.stacked
-    )
+    best, parts = Best(len(trainees), learner.stacked), dict(learner.parts)
+    if keep:
+        parts["best"] = best
+    progress = RunState(learner.members, run.seed, parts, checkpoint, earlier, learner.stacked)
     with progress.own_randomness():
         progress.resume()
         batches = learner.batches(progress.iteration)
@@ -68,6 +71,8 @@ def train_together(
             if last or iteration % period == 0:
                 accuracy = progress.record(iteration, learner.validate(), learner.known).mean()
                 report(iteration, f"accuracy {accuracy:.3f}")
+                if keep:
+                    best.offer(-progress.cross_entropy(), learner.parts["model"])
                 learner.network.train(not run.frozen)
                 progress.save_if_due()
             if last:
@@ -77,4 +82,7 @@ def train_together(
             learner.descend(learner.loss(next(batches), iteration))
     if learner.stacked:
         unstack(learner.network, learner.models)
+    if keep:
+        for number, trainee in enumerate(trainees):
+            trainee.best.update(best.of(number))
     return [tuple(member.curve) for member in learner.members], progress.seconds()

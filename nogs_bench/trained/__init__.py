@@ -1,0 +1,28 @@
+"""A trained network: kept, loaded, looked at, judged, shared.
+
+In comes what a run of `evaluate` leaves (`RUN.safetensors`, beside its result); out come the module
+itself, what it sees and believes of any image, test figures, pictures and pages, and files for the
+Hub and for small devices.
+"""
+
+from nogs_bench.trained.loading import TrainedNetwork, load_network
+from nogs_bench.trained.looking import Looks, look_at
+from nogs_bench.trained.weights import (
+    Kept,
+    read_weights,
+    save_weights,
+    task_shape,
+    weights_path,
+)
+
+__all__ = [
+    "Kept",
+    "Looks",
+    "TrainedNetwork",
+    "load_network",
+    "look_at",
+    "read_weights",
+    "save_weights",
+    "task_shape",
+    "weights_path",
+]

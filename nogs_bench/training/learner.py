@@ -100,7 +100,11 @@ class Learner:
         self.baseline = Baseline(self.network, self.models, seeds).to(self.device)
         weights = [*trained, *self.baseline.parameters()]
         self.optimiser = adam(weights, self.settings.learning_rate, self.stacked)
-        self.parts = {"model": parameters, "baseline": self.baseline, "optimiser": self.optimiser}
+        self.parts: dict[str, Any] = {
+            "model": parameters,
+            "baseline": self.baseline,
+            "optimiser": self.optimiser,
+        }
         self.members = [
             Member(r.key, torch_generator(self.device, r.seed, "training")) for r in self.runs
         ]

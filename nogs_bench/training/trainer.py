@@ -59,7 +59,7 @@ def train_together(
     """
     learner = Learner(trainees, stacked)
     run, period = trainees[0].run, trainees[0].run.task.training.evaluation_period
-    best, parts = Best(len(trainees), learner.stacked), dict(learner.parts)
+    best, parts = Best(len(trainees), learner.stacked), {**learner.parts}
     if keep:
         parts["best"] = best
     progress = RunState(learner.members, run.seed, parts, checkpoint, earlier, learner.stacked)

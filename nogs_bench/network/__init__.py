@@ -20,7 +20,7 @@ from nogs_bench.network.model import (
     load_model,
     location_parameters,
 )
-from nogs_bench.network.policy import log_probability
+from nogs_bench.network.policy import log_probability, sample
 from nogs_bench.network.stacking import (
     MappedStack,
     joint,
@@ -49,6 +49,7 @@ __all__ = [
     "pick",
     "plain_attention",
     "roll_out",
+    "sample",
     "stack",
     "unstack",
     "whole_of",

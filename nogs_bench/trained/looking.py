@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from nogs_bench.errors import NogsError
-from nogs_bench.network import Fovea
-from nogs_bench.network.policy import sample
+from nogs_bench.network import Fovea, sample
 from nogs_bench.randomness import torch_generator
 from nogs_bench.trained.loading import TrainedNetwork
 

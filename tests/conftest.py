@@ -8,6 +8,7 @@ import tempfile
 # Before anything imports `datasets` or `huggingface_hub`, which read these once.
 _CACHE = tempfile.TemporaryDirectory(prefix="nogs-bench-tests-")
 os.environ["HF_HOME"] = _CACHE.name
+os.environ["NOGS_BENCH_CACHE"] = os.path.join(_CACHE.name, "nogs-bench")
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 # Threads that wait for each other on a busy machine are far slower than one.

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from nogs_bench.errors import NogsError
-from nogs_bench.images import LabelledImages
+from nogs_bench.images import LabelledImages, shown, squared
 from nogs_bench.randomness import torch_generator
 
 
@@ -58,25 +58,11 @@ def to_images(values: Tensor, channels: int, size: int) -> np.ndarray:
 def fit(pixels: np.ndarray, channels: int, size: int) -> np.ndarray:
     """uint8 (channels, size, size) of one image, uint8 (1 or 3, h, w): cut square, then resized.
 
-    The middle square is kept. Resized by Lanczos with antialiasing, as `nogs-bench prepare` does
-    to photographs, so that the bank and the images it completes went through the same filter.
+    By the one decoder (`nogs_bench.images.squared`), so that the bank and the images it completes
+    went through the same cut and filter.
     """
-    mode = {1: "L", 3: "RGB"}[channels]
     layers = pixels[0] if len(pixels) == 1 else np.ascontiguousarray(pixels.transpose(1, 2, 0))
-    return picture(Image.fromarray(layers), mode, size)
-
-
-def picture(image: Image.Image, mode: str, size: int) -> np.ndarray:
-    """`fit` for a Pillow image; `mode` is `"L"` or `"RGB"`."""
-    image = image.convert(mode)
-    side = min(image.size)
-    left, top = ((length - side) // 2 for length in image.size)
-    if image.size != (side, side):
-        image = image.crop((left, top, left + side, top + side))
-    if side != size:
-        image = image.resize((size, size), Image.Resampling.LANCZOS)
-    array = np.asarray(image, np.uint8)
-    return array[None] if mode == "L" else array.transpose(2, 0, 1)
+    return squared(shown(Image.fromarray(layers), channels), size)
 
 
 def unlabelled(images: np.ndarray, labels: int) -> LabelledImages:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from nogs_bench.builders.generators.generator import GENERATORS, Generator, Setting, split_options
-from nogs_bench.builders.generators.pixels import picture
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json
-from nogs_bench.images import LabelledImages, Sampler
+from nogs_bench.images import (
+    Item,
+    LabelledImages,
+    Sampler,
+    background_of,
+    decoded,
+    file_state,
+    list_pictures,
+    quietly,
+    read_picture,
+    say,
+    squared,
+)
 from nogs_bench.tasks import Task
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 
 class StoredImages:
@@ -25,14 +33,14 @@ class StoredImages:
 
     **Arguments**
 
-    - `read(number)`: a Pillow image and its label, or -1 (then for all of the task's labels).
+    - `read(number)`: uint8 (channels, size, size) and a label; -1 is for all of the task's labels.
     - `total`: how many there are.
     - `config`: see `Generator`.
     """
 
     def __init__(
         self,
-        read: Callable[[int], tuple[Image.Image, int]],
+        read: Callable[[int], tuple[np.ndarray, int]],
         total: int,
         task: Task,
         config: Mapping[str, Any],
@@ -47,11 +55,11 @@ class StoredImages:
                 "(bank_images) or give more images"
             )
         order = _order(self.total, seed)[start : start + count]
-        mode = {1: "L", 3: "RGB"}[self.task.channels]
         images, labels = [], np.empty((count, len(self.task.labels)), np.int64)
-        for row, number in enumerate(order):
-            image, labels[row] = self.read(int(number))
-            images.append(picture(image, mode, self.task.image_size))
+        with quietly():
+            for row, number in enumerate(order):
+                image, labels[row] = self.read(int(number))
+                images.append(image)
         return LabelledImages(np.stack(images), labels)
 
 
@@ -62,27 +70,30 @@ def _order(total: int, seed: int) -> np.ndarray:
 
 @GENERATORS.register("folder")
 def open_folder(argument: str, setting: Setting) -> Generator:
-    """`folder:DIR`: every image file in it and below, without labels."""
+    """`folder:DIR`: every image file in it and below, without labels; decoded once, and kept."""
     folder = Path(argument)
     if not argument or not folder.is_dir():
         raise NogsError(f"--bank folder:{argument}: no such folder; write it as folder:DIR")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    if not files:
-        raise NogsError(f"{folder} holds no images ({', '.join(SUFFIXES)})")
-    listing = [[str(path.relative_to(folder)), path.stat().st_size] for path in files]
-    config = {"generator": "folder", "files": len(files), "listing": digest_json(listing)}
-    return StoredImages(lambda number: (_open(files[number]), -1), len(files), setting.task, config)
+    listed = list_pictures(folder)
+    account = listed.account()
+    if account is not None:
+        say(account)
+    task, background = setting.task, background_of(setting.task.source)
 
+    def decode(path: Path) -> np.ndarray:
+        return squared(read_picture(path, task.channels, background=background), task.image_size)
 
-def _open(path: Path) -> Image.Image:
-    try:
-        with Image.open(path) as image:
-            image.load()
-            return image
-    except (OSError, UnidentifiedImageError) as error:
-        raise NogsError(
-            f"{path} is not a readable image ({error}); remove or replace it"
-        ) from error
+    found = decoded(
+        [
+            Item(str(path.relative_to(folder)), file_state(path), partial(decode, path))
+            for path in (file.path for file in listed.files)
+        ],
+        (task.channels, task.image_size, task.image_size),
+        f"{folder.resolve()}, background {background}",
+    )
+    count = len(found.rows)
+    config = {"generator": "folder", "files": count, "listing": digest_json(found.digests)}
+    return StoredImages(lambda i: (found.pixels[found.rows[i]], -1), count, task, config)
 
 
 @GENERATORS.register("dataset")
@@ -94,6 +105,7 @@ def open_dataset(argument: str, setting: Setting) -> Generator:
     """
     known = {"split": str, "image": str, "label": str, "config": str}
     name, options = split_options(argument, known, "dataset")
+    from datasets import Image as ImageFeature
     from datasets import load_dataset
 
     split = options.get("split", "train")
@@ -107,18 +119,25 @@ def open_dataset(argument: str, setting: Setting) -> Generator:
         raise NogsError(
             f"dataset {name} has no column {missing.pop()!r}; it has {rows.column_names}"
         )
+    if not isinstance(rows.features[column], ImageFeature):
+        raise NogsError(f"dataset {name}: column {column!r} holds no images; give image=COLUMN")
+    fingerprint = rows._fingerprint
+    rows = rows.cast_column(column, ImageFeature(decode=False))
     task = setting.task
     if label:
         _check_labels(rows[label][:], task, f"dataset {name}")
 
-    def read(number: int) -> tuple[Image.Image, int]:
+    def read(number: int) -> tuple[np.ndarray, int]:
         row = rows[number]
-        return row[column], row[label] if label else -1
+        cell, where = row[column] or {"bytes": b""}, f"dataset {name}, row {number}"
+        file = Path(cell["path"]) if cell["bytes"] is None else cell["bytes"]
+        picture = read_picture(file, task.channels, where, background_of(task.source))
+        return squared(picture, task.image_size), row[label] if label else -1
 
     config = {
         "generator": "dataset",
         "rows": len(rows),
-        "fingerprint": rows._fingerprint,
+        "fingerprint": fingerprint,
         "columns": [column, label],
     }
     return StoredImages(read, len(rows), task, config)

@@ -42,7 +42,10 @@ def prepare(
     key = work.key()
     if (out / RECORD).is_file():
         if read_record(out, name).get("key") != key:
-            raise NogsError(f"{out} was prepared from other images; choose another --out")
+            raise NogsError(
+                f"{out} was prepared from other images, or they changed since; choose another "
+                "--out, or delete it"
+            )
         verify(out, name)
         return out
     images = decode_images(work.chunks, work.size, out / ".prepare", workers)

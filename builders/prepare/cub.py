@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from nogs_bench.builders.prepare.cub_layout import (
     read_attributes,
@@ -19,6 +18,7 @@ from nogs_bench.builders.prepare.cub_layout import (
 from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
 from nogs_bench.builders.prepare.raw import Box, in_chunks
 from nogs_bench.errors import NogsError
+from nogs_bench.images import size_of
 from nogs_bench.tasks.families.cub import ANNOTATED, DATASET, IMAGES, SOURCE, SPLITS, split_numbers
 
 MARGIN = 0.75
@@ -43,7 +43,7 @@ def cub(source: Path, request: Request) -> Preparation:
     order = np.concatenate(list(numbers.values()))
     paths = [source / "images" / images.paths[number] for number in order]
     boxes = [
-        crop_box(box, _image_size(path))
+        crop_box(box, size_of(path))
         for box, path in zip(read_boxes(source, count)[order], paths, strict=True)
     ]
     ends = np.cumsum([0, *map(len, numbers.values())]).tolist()
@@ -106,11 +106,3 @@ def _check_counts(numbers: Mapping[str, np.ndarray], request: Request) -> None:
             f"images, expected {expected.train:,} / {expected.validation:,} / {test:,}; check "
             "train_test_split.txt and the exclusion list"
         )
-
-
-def _image_size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            return image.size
-    except OSError as error:
-        raise NogsError(f"{path} is missing or no image ({error}); get CUB again") from error

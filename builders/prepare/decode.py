@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nogs_bench.builders.prepare.raw import Chunk, to_pixels
+from nogs_bench.builders.prepare.raw import Chunk
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json, replacing, write_json
-from nogs_bench.images import open_array
+from nogs_bench.images import open_array, quietly
 from nogs_bench.progress import progress_bars
 
 
@@ -60,9 +60,10 @@ class _Job:
         """Number of images now in place."""
         if not self._is_done():
             digests = []
-            with self.images.open("r+b") as file:
-                for row, image in zip(self.chunk.rows, self.chunk.read(), strict=True):
-                    pixels = to_pixels(image, self.size).tobytes()
+            with self.images.open("r+b") as file, quietly():
+                images = self.chunk.read(self.size)
+                for row, image in zip(self.chunk.rows, images, strict=True):
+                    pixels = image.tobytes()
                     file.seek(self.offset + row * len(pixels))
                     file.write(pixels)
                     digests.append(sha256(pixels).hexdigest())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from PIL import Image
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import read_array
+from nogs_bench.images import file_state, read_picture, shown, squared, stretched
 
 PER_CHUNK = 64
 Box = tuple[int, int, int, int]
@@ -31,8 +31,8 @@ class Chunk(Protocol):
         """What the chunk is made from, so that another source gives another text."""
         ...
 
-    def read(self) -> Iterator[Image.Image]:
-        """The images, in the order of `rows`. Raises `NogsError` naming the one that is bad."""
+    def read(self, size: int) -> Iterator[np.ndarray]:
+        """uint8 (3, size, size), in the order of `rows`; `NogsError` names the one that is bad."""
         ...
 
 
@@ -45,12 +45,22 @@ class FileChunk:
     boxes: tuple[Box, ...] | None = None
 
     def describe(self) -> str:
-        return repr([(path.name, path.stat().st_size) for path in self.paths] + [self.boxes])
+        # Not the time that the file itself was changed: a copy of the folder would have another.
+        files = [(path.name, *file_state(path)[:2]) for path in self.paths]
+        return repr([*files, self.boxes])
 
-    def read(self) -> Iterator[Image.Image]:
+    def read(self, size: int) -> Iterator[np.ndarray]:
         for number, path in enumerate(self.paths):
-            image = read_npy(path) if path.suffix == ".npy" else _decode(path, str(path))
-            yield image.crop(self.boxes[number]) if self.boxes else image
+            # Boxes are in pixels of the file as it is stored.
+            picture = (
+                shown(read_npy(path), 3)
+                if path.suffix.lower() == ".npy"
+                else read_picture(path, 3, upright=self.boxes is None)
+            )
+            if self.boxes:
+                yield stretched(picture.crop(self.boxes[number]), size)
+            else:
+                yield squared(picture, size)
 
 
 @dataclass(frozen=True)
@@ -62,15 +72,16 @@ class ParquetChunk:
     group: int
 
     def describe(self) -> str:
-        return repr((self.path.name, self.path.stat().st_size, self.group, self.rows))
+        return repr((self.path.name, *file_state(self.path)[:2], self.group, self.rows))
 
-    def read(self) -> Iterator[Image.Image]:
+    def read(self, size: int) -> Iterator[np.ndarray]:
         import pyarrow.parquet as pq
 
         column = pq.ParquetFile(self.path).read_row_group(self.group, columns=["image"])["image"]
         for number, cell in enumerate(column):
             where = f"{self.path}, row group {self.group}, row {number}"
-            yield _decode(io.BytesIO(cell.as_py()["bytes"] or b""), where)
+            value = cell.as_py() or {}
+            yield squared(read_picture(value.get("bytes") or b"", 3, where), size)
 
 
 def in_chunks(
@@ -93,14 +104,6 @@ def image_number(name: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def to_pixels(image: Image.Image, size: int) -> np.ndarray:
-    """uint8 (3, size, size): RGB, resized by Lanczos with antialiasing."""
-    image = image.convert("RGB")
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(image, np.uint8).transpose(2, 0, 1)
-
-
 def read_npy(path: Path) -> Image.Image:
     """A .npy of one RGB image, uint8 (h, w, 3), (3, h, w) or (1, 3, h, w); never unpickled."""
     array = read_array(path)
@@ -111,11 +114,3 @@ def read_npy(path: Path) -> Image.Image:
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
         raise NogsError(f"{path} holds {array.dtype} {array.shape}, not one uint8 RGB image")
     return Image.fromarray(np.ascontiguousarray(array))
-
-
-def _decode(file: Path | io.BytesIO, where: str) -> Image.Image:
-    try:
-        with Image.open(file) as image:
-            return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise NogsError(f"{where} is not a readable image ({error}); get it again") from error

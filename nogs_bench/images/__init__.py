@@ -1,15 +1,28 @@
 """From files to labelled images: uint8 (n, channels, size, size) and int64 labels (n, labels).
 
 In come folders, idx and npy files, and what `prepare` wrote; out come `LabelledImages`, split by
-split, from an `ImageSource`. `store` keeps them once for all processes of a machine.
+split, from an `ImageSource`. Every picture goes through the one `decoder`; `cache` keeps what it
+made, and `store` keeps a task's images once for all processes of a machine.
 """
 
+from nogs_bench.images.cache import Item, cache_folder, decoded, file_state
 from nogs_bench.images.clutter import (
     BLOCK,
     block_rng,
     draw_range,
     paint,
     window,
+)
+from nogs_bench.images.decoder import (
+    WHITE,
+    Colour,
+    background_of,
+    quietly,
+    read_picture,
+    shown,
+    size_of,
+    squared,
+    stretched,
 )
 from nogs_bench.images.folder import ImageFolder
 from nogs_bench.images.idx import read_idx
@@ -18,8 +31,10 @@ from nogs_bench.images.labelled import (
     LabelledImages,
     Sampler,
     data_folder,
+    picture_digest,
 )
 from nogs_bench.images.labels import Label, Splits
+from nogs_bench.images.listing import list_images, list_pictures, say
 from nogs_bench.images.prepared import (
     RECORD,
     PreparedFolder,
@@ -37,23 +52,40 @@ from nogs_bench.images.store import (
 __all__ = [
     "BLOCK",
     "RECORD",
+    "WHITE",
+    "Colour",
     "ImageFolder",
     "ImageSource",
+    "Item",
     "Label",
     "LabelledImages",
     "PreparedFolder",
     "Sampler",
     "Splits",
+    "background_of",
     "block_rng",
+    "cache_folder",
     "data_folder",
+    "decoded",
     "draw_range",
+    "file_state",
+    "list_images",
+    "list_pictures",
     "mapping_of",
     "open_array",
     "open_split",
     "paint",
+    "picture_digest",
+    "quietly",
     "read_idx",
+    "read_picture",
     "read_record",
+    "say",
     "shared_images",
+    "shown",
+    "size_of",
+    "squared",
+    "stretched",
     "sweep_store",
     "verify",
     "window",

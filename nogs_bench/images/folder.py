@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from nogs_bench.errors import NogsError
+from nogs_bench.images.cache import Decoded, Item, decoded, file_state
+from nogs_bench.images.decoder import MODES, WHITE, Colour, read_picture, squared
+from nogs_bench.images.dividing import account, divide
 from nogs_bench.images.labelled import LabelledImages
 from nogs_bench.images.labels import Label, Splits
-
-MODES = {1: "L", 3: "RGB"}
+from nogs_bench.images.listing import list_images, say
 
 
 @dataclass(frozen=True)
 class ImageFolder:
     """Images `ROOT/CLASS/FILE`, of any size and format that Pillow reads; an `ImageSource`.
 
-    Each is turned as its camera says, cut to its middle square and resized by Lanczos. One seeded
-    permutation of all files divides them into splits, so that the same files always give the same
-    splits; a file that is added or taken away changes them. Names that begin with a dot are passed
-    over.
+    Files may lie in folders below CLASS. Each is decoded by `images.decoder.read_picture`, cut to
+    its middle square and resized by Lanczos, once: the pixels are kept in the user's cache
+    (`NOGS_BENCH_CACHE` names another folder) and decoded again when a file changes. A broken file
+    is found when the object is made.
+
+    Each class gives the same share of its images to each split, drawn by the seed, so that the same
+    files always give the same splits; a file that is added or taken away changes them. Images with
+    equal pixels go into one split. A folder that is divided already (`train/CLASS/`, and `val`,
+    `validation` or `test`) is taken as it is; what is missing is drawn from `train`. Lines on
+    standard error say what was passed over and count copies.
 
     **Arguments**
 
@@ -31,9 +38,11 @@ class ImageFolder:
     - `image_size`: pixels of a side.
     - `channels`: 1 (grey) or 3 (colour).
     - `validation`, `test`, `avp_validation`: shares of all images; the rest train.
-    - `seed`: of the permutation.
+    - `seed`: of the division.
+    - `background`: (red, green, blue) in 0 .. 255 that shows where an image is transparent.
 
-    Raises `NogsError` if the folder or a class is missing or empty, or a split would be empty.
+    Raises `NogsError` if the folder or a class is missing or empty, an image cannot be read, a
+    class has too few images for its splits, or an argument is out of its range.
     """
 
     root: str | Path
@@ -43,85 +52,88 @@ class ImageFolder:
     test: float = 0.2
     avp_validation: float = 0.1
     seed: int = 0
+    background: Colour = WHITE
+    label: Label = field(init=False, compare=False, repr=False)
+    splits: Splits = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.channels not in MODES:
-            raise NogsError(f"images of {self.root}: channels must be 1 or 3, not {self.channels}")
-        if min(vars(self.splits).values()) < 1:
-            raise NogsError(
-                f"{self.root} has too few images for four splits: {self.splits}; add images, or "
-                "give other shares"
-            )
+        self._check()
+        read = self._read(Path(self.root))
+        sizes = {name: len(numbers) for name, numbers in read.splits.items()}
+        object.__setattr__(self, "label", Label("class", read.classes))
+        object.__setattr__(self, "splits", Splits(**sizes))
 
     @property
     def summary(self) -> str:
         return f"the images in {Path(self.root).name}/CLASS/, cut to squares of {self.image_size}"
 
-    @property
-    def label(self) -> Label:
-        """The class, as a task's label: the subfolders' names in alphabetical order."""
-        return Label("class", tuple(folder.name for folder in _classes(Path(self.root))))
-
-    @property
-    def splits(self) -> Splits:
-        """How many images each split has."""
-        sizes = {name: len(files) for name, files in self._divided(Path(self.root)).items()}
-        return Splits(**sizes)
-
     def load(self, split: str, data: Path | None = None) -> LabelledImages:
         """The images of `split`, decoded once; `NogsError` names the first file that is bad."""
         root = Path(self.root) if data is None else data
-        classes = self.label.classes
-        found = tuple(folder.name for folder in _classes(root))
-        if found != classes:
-            raise NogsError(f"{root} has the classes {found}, the task {classes}")
-        files = tuple(self._divided(root)[split])
-        pixels = _decode(files, self.channels, self.image_size)
-        labels = [[classes.index(file.parent.name)] for file in files]
-        return LabelledImages(pixels, np.array(labels, np.int64))
+        read, classes = self._read(root), self.label.classes
+        if read.classes != classes:
+            raise NogsError(f"{root} has the classes {read.classes}, the task {classes}")
+        numbers = read.splits[split]
+        labels = [[classes.index(read.labels[number])] for number in numbers]
+        return LabelledImages(read.decoded.part(numbers), np.array(labels, np.int64))
 
-    def _divided(self, root: Path) -> dict[str, list[Path]]:
-        files = [file for folder in _classes(root) for file in _files(folder)]
-        order = np.random.default_rng(self.seed).permutation(len(files))
+    def _check(self) -> None:
+        where = f"images of {self.root}"
+        if self.channels not in MODES:
+            raise NogsError(f"{where}: channels must be 1 or 3, not {self.channels}")
+        if self.image_size < 1:
+            raise NogsError(f"{where}: image_size must be at least 1, not {self.image_size}")
+        if self.seed < 0:
+            raise NogsError(f"{where}: seed must be at least 0, not {self.seed}")
+        shares = self._shares
+        if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
+            raise NogsError(
+                f"{where}: validation, test and avp_validation are shares above 0 that leave some "
+                f"to train, not {list(shares.values())}"
+            )
+        if len(self.background) != 3 or not all(0 <= part <= 255 for part in self.background):
+            raise NogsError(
+                f"{where}: background is (red, green, blue) in 0 .. 255, not {self.background}"
+            )
+
+    @property
+    def _shares(self) -> dict[str, float]:
         names = ("validation", "test", "avp_validation")
-        ends = np.cumsum([int(getattr(self, name) * len(files)) for name in names])
-        parts = np.split(order, ends)
-        divided = zip((*names, "train"), parts, strict=True)
-        return {name: [files[number] for number in part] for name, part in divided}
+        return {name: getattr(self, name) for name in names}
+
+    def _read(self, root: Path) -> _Read:
+        listing = list_images(root)
+        items = [
+            Item(
+                str(file.path.relative_to(root)),
+                file_state(file.path),
+                partial(self._one, file.path),
+            )
+            for file in listing.files
+        ]
+        place = f"{root.resolve()}, background {self.background}"
+        found = decoded(items, (self.channels, self.image_size, self.image_size), place)
+        labels = [file.label for file in listing.files]
+        given = [file.split for file in listing.files]
+        splits = divide(labels, found.digests, given, self._shares, self.seed, str(root))
+        passed_over = listing.account()
+        for line in [
+            *([passed_over] if passed_over else []),
+            *account(labels, found.digests, splits, str(root)),
+        ]:
+            say(line)
+        return _Read(listing.classes, labels, splits, found)
+
+    def _one(self, path: Path) -> np.ndarray:
+        picture = read_picture(path, self.channels, background=self.background)
+        return squared(picture, self.image_size)
 
 
-def _classes(root: Path) -> list[Path]:
-    if not root.is_dir():
-        raise NogsError(f"no folder of images {root}; it must hold one subfolder for each class")
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and _counts(path))
-    if len(folders) < 2:
-        raise NogsError(f"{root} must hold one subfolder for each class, at least two")
-    return folders
+@dataclass(frozen=True)
+class _Read:
+    """What a folder holds: classes, each image's label, numbers of each split, and pixels."""
 
-
-def _files(folder: Path) -> list[Path]:
-    files = sorted(path for path in folder.iterdir() if path.is_file() and _counts(path))
-    if not files:
-        raise NogsError(f"{folder} holds no images; add some, or remove the folder")
-    return files
-
-
-def _counts(path: Path) -> bool:
-    return not path.name.startswith(".")
-
-
-@lru_cache(maxsize=4)
-def _decode(files: Sequence[Path], channels: int, size: int) -> np.ndarray:
-    """uint8 (files, channels, size, size)."""
-    from PIL import Image, ImageOps
-
-    pixels = np.empty((len(files), size, size, channels), np.uint8)
-    for row, file in enumerate(files):
-        try:
-            with Image.open(file) as image:
-                upright = ImageOps.exif_transpose(image).convert(MODES[channels])
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise NogsError(f"{file} cannot be read as an image ({error}); remove it") from error
-        square = ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS)
-        pixels[row] = np.asarray(square).reshape(size, size, channels)
-    return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    classes: tuple[str, ...]
+    labels: list[str]
+    splits: dict[str, list[int]]
+    decoded: Decoded

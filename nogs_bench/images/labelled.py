@@ -49,6 +49,13 @@ class LabelledImages:
         return state.hexdigest()
 
 
+def picture_digest(pixels: np.ndarray) -> str:
+    """sha256 of one image, uint8 (channels, height, width): of its shape and pixels."""
+    state = hashlib.sha256(repr(pixels.shape).encode())
+    state.update(np.ascontiguousarray(pixels).data)
+    return state.hexdigest()
+
+
 class ImageSource(Protocol):
     """Where a task's images come from."""
 

@@ -30,7 +30,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import digest_file
 from nogs_bench.files.checkpoint import load_checkpoint, save_checkpoint
 from nogs_bench.files.store import Mirror
-from nogs_bench.images.folder import ImageFolder, _decode
+from nogs_bench.images.folder import ImageFolder
 from nogs_bench.images.idx import read_idx
 from nogs_bench.images.prepared import open_array, read_record
 from nogs_bench.leaderboard.validation import validate
@@ -219,7 +219,6 @@ def _picture(folder: Path) -> None:
 
 
 def _pictures(folder: Path) -> None:
-    _decode.cache_clear()
     source = ImageFolder(folder, 8, validation=0.2, test=0.2, avp_validation=0.2)
     for split in ("train", "validation", "test", "avp_validation"):
         source.load(split)

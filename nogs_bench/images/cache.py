@@ -1,0 +1,236 @@
+"""Decoded images of many files, kept on disk: what did not change is not decoded again.
+
+CACHE/images/<key>/images.npy   uint8 (n, channels, size, size), memory-mapped
+CACHE/images/<key>/rows.json    of each row, what it was decoded from and the digest of its pixels
+
+The key names the place, size and channels. A row counts as long as its file's size and times
+(of change of content, and of the file itself) are as they were. Other processes wait for the one
+that decodes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_json, locked, read_array, replacing, write_json
+from nogs_bench.images.decoder import quietly
+from nogs_bench.images.labelled import picture_digest
+from nogs_bench.progress import progress_bars
+
+FORMAT = 1
+IN_MEMORY = 2**28  # bytes of a part
+PART_ROWS = 1024
+AHEAD = 8  # files that wait for each thread
+
+
+@dataclass(frozen=True)
+class Item:
+    """An image to decode.
+
+    - `name`: unique, and the same whenever the same image is asked for.
+    - `state`: plain values that change when its content does.
+    - `read`: its pixels, uint8 (channels, size, size). Raises `NogsError` if it is bad.
+    """
+
+    name: str
+    state: Sequence[Any]
+    read: Callable[[], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """Rows of pixels in the order of the items, and each one's digest.
+
+    - `pixels`: uint8 (m, channels, size, size), memory-mapped; `rows`: int64 (n,), each item's row.
+    - `digests`: n sha256 of an image's pixels; `fresh`: how many were decoded just now.
+    """
+
+    pixels: np.ndarray
+    rows: np.ndarray
+    digests: list[str]
+    fresh: int
+    folder: Path
+
+    def part(self, numbers: Sequence[int]) -> np.ndarray:
+        """uint8 (len(numbers), channels, size, size) of some items; memory-mapped from a file of
+        their own if they are large."""
+        rows = self.rows[np.asarray(numbers, np.int64)]
+        if self.pixels[0].nbytes * len(rows) <= IN_MEMORY:
+            return np.array(self.pixels[rows])
+        name = digest_json([self.digests[number] for number in numbers])[:32]
+        path = self.folder / f"part-{name}.npy"
+        with writable(self.folder), locked(self.folder / "lock", "", wait=True):
+            if not path.is_file():
+                with replacing(path) as temporary:
+                    shape = (len(rows), *self.pixels.shape[1:])
+                    new = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+                    for start in range(0, len(rows), PART_ROWS):
+                        stop = start + PART_ROWS
+                        new[start:stop] = self.pixels[rows[start:stop]]
+                    new.flush()
+        return read_array(path, "c")
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: `NOGS_BENCH_CACHE`, or `nogs-bench` in the user's
+    cache (`XDG_CACHE_HOME`, or `~/.cache`)."""
+    named = os.environ.get("NOGS_BENCH_CACHE")
+    common = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(named).expanduser() if named else Path(common, "nogs-bench").expanduser()
+
+
+def file_state(path: Path) -> tuple[int, int, int]:
+    """Size in bytes and times of the last change, nanoseconds: what tells that a file changed."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise NogsError(f"{path} cannot be read ({error.strerror}); remove it") from error
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def decoded(
+    items: Sequence[Item], shape: tuple[int, int, int], place: str, threads: int | None = None
+) -> Decoded:
+    """The pixels of all items, `shape` (channels, size, size) each, kept for the next call.
+
+    `place` says of what and how they were made: other places are kept apart. Decodes in `threads`
+    (default: one a core) with a bar. A call that is stopped keeps what it has. Raises `NogsError`
+    for the first bad image, and if the cache cannot be written.
+    """
+    settings = {"format": FORMAT, "place": place, "shape": list(shape)}
+    folder = cache_folder() / "images" / digest_json(settings)[:32]
+    with writable(folder), locked(folder / "lock", "", wait=True):
+        return _decoded(folder, settings, items, shape, threads)
+
+
+@contextmanager
+def writable(folder: Path) -> Iterator[None]:
+    """Say what to do if the block cannot write to the cache."""
+    try:
+        yield
+    except OSError as error:
+        raise NogsError(
+            f"{folder} cannot be written ({error.strerror or error}): decoded images are kept "
+            "there; name another folder with the environment variable NOGS_BENCH_CACHE"
+        ) from error
+
+
+def _decoded(
+    folder: Path,
+    settings: Mapping[str, Any],
+    items: Sequence[Item],
+    shape: tuple[int, int, int],
+    threads: int | None,
+) -> Decoded:
+    known = _known(folder, settings)
+    wanted = [(item.name, list(item.state)) for item in items]
+    held = all(name in known and known[name]["state"] == state for name, state in wanted)
+    fresh = 0
+    if not held or not (folder / "images.npy").is_file():
+        known, fresh = _make(folder, settings, items, shape, known, threads)
+    return Decoded(
+        pixels=read_array(folder / "images.npy", "c"),
+        rows=np.array([known[item.name]["row"] for item in items], np.int64),
+        digests=[known[item.name]["digest"] for item in items],
+        fresh=fresh,
+        folder=folder,
+    )
+
+
+def _known(folder: Path, settings: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What earlier calls decoded, by name; nothing if that is damaged, or there is none."""
+    try:
+        record = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+        count = len(read_array(folder / "images.npy", "c"))
+    except (OSError, ValueError, NogsError):
+        return {}
+    if not isinstance(record, dict) or record.get("settings") != settings:
+        return {}
+    rows: dict[str, dict[str, Any]] = record["rows"]
+    return rows if all(row["row"] < count for row in rows.values()) else {}
+
+
+def _make(
+    folder: Path,
+    settings: Mapping[str, Any],
+    items: Sequence[Item],
+    shape: tuple[int, int, int],
+    known: Mapping[str, dict[str, Any]],
+    threads: int | None,
+) -> tuple[dict[str, dict[str, Any]], int]:
+    """Decode what is not known into a new file beside the old one; all rows, and how many.
+
+    The new file takes the old one's place when it is whole. If the work is stopped it does so too,
+    with what there is. Who has the old one mapped keeps it.
+    """
+    rows: dict[str, dict[str, Any]] = {}
+    todo: list[int] = []
+    failed: BaseException | None = None
+    with replacing(folder / "images.npy") as temporary:
+        pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(items), *shape))
+        old = read_array(folder / "images.npy", "c") if known else None
+        for row, item in enumerate(items):
+            entry = known.get(item.name)
+            if old is not None and entry is not None and entry["state"] == list(item.state):
+                pixels[row] = old[entry["row"]]
+                rows[item.name] = entry | {"row": row}
+            else:
+                todo.append(row)
+        try:
+            for row, digest in _each(items, pixels, todo, threads):
+                state = list(items[row].state)
+                rows[items[row].name] = {"row": row, "state": state, "digest": digest}
+        except BaseException as error:  # Ctrl-C too: what is decoded is kept
+            failed = error
+        pixels.flush()
+        del pixels, old  # some systems do not replace a file that is mapped
+        (folder / "rows.json").unlink(missing_ok=True)
+        for part in folder.glob("part-*.npy"):
+            part.unlink()
+    write_json(folder / "rows.json", {"settings": dict(settings), "rows": rows})
+    if failed is not None:
+        raise failed
+    return rows, len(todo)
+
+
+def _each(
+    items: Sequence[Item], pixels: np.ndarray, todo: Sequence[int], threads: int | None
+) -> Iterator[tuple[int, str]]:
+    """Decode rows into `pixels`, in threads: Pillow works without the interpreter's lock.
+
+    Yields each row with the digest of its pixels, in order.
+    """
+    if not todo:
+        return
+
+    def one(row: int) -> tuple[int, str]:
+        image = pixels[row] = items[row].read()
+        return row, picture_digest(image)
+
+    count = threads or os.cpu_count() or 1
+    waiting: deque[Future[tuple[int, str]]] = deque()
+    with quietly(), progress_bars() as bars, ThreadPoolExecutor(count) as pool:
+        bar = bars.add_task("Images", total=len(todo), note="")
+        try:
+            for row in todo:
+                waiting.append(pool.submit(one, row))
+                if len(waiting) == count * AHEAD:
+                    yield waiting.popleft().result()
+                    bars.advance(bar)
+            while waiting:
+                yield waiting.popleft().result()
+                bars.advance(bar)
+        finally:
+            for left in waiting:
+                left.cancel()

@@ -1,4 +1,4 @@
-"""The leaderboard: `leaderboard validate`, `submit`, `verify`, `compare` and `build`."""
+"""The leaderboard: `validate`, `submit`, `verify`, `compare`, `moves`, `export` and `build`."""
 
 from __future__ import annotations
 
@@ -47,15 +47,25 @@ def submit(
     dataset_id: Annotated[
         str | None, typer.Option(help="The benchmark's dataset on the Hub: writes .eval_results.")
     ] = None,
+    clone: Annotated[
+        Path | None, typer.Option(help="A clone of your fork: put the results in their place.")
+    ] = None,
     seeds: Seeds = 5,
 ) -> None:
     """Write result files and message for a pull request or for the Hub. Sends nothing."""
-    from nogs_bench.leaderboard.submission import build_cost
+    from nogs_bench.leaderboard.submission import MESSAGE, build_cost, git_lines
     from nogs_bench.leaderboard.submission import submit as run
 
     cost = build_cost(build_seconds, build_hardware)
-    folder = run(results, out, author, url, cost, dataset_id, seeds)
-    typer.echo(f"{folder} is ready: open a pull request with results/ and the text of MESSAGE.md")
+    folder = run(results, out, author, url, cost, dataset_id, seeds, clone)
+    if clone is None:
+        typer.echo(
+            f"{folder} is ready: open a pull request with results/ and the text of {MESSAGE}"
+        )
+    else:
+        typer.echo(f"{folder} is ready, and its results are in {clone}. What remains:")
+        for line in git_lines(clone, folder / MESSAGE):
+            typer.echo(line)
 
 
 @leaderboard.command()
@@ -104,6 +114,34 @@ def compare(results: Results, as_json: Json = False) -> None:
         from nogs_bench.leaderboard.text import comparison_table
 
         print_tables(comparison_table(rows))
+
+
+@leaderboard.command()
+def moves(
+    before: Annotated[Path, typer.Argument(help="A folder of results.")],
+    after: Annotated[Path, typer.Argument(help="The same with a change.")],
+    as_json: Json = False,
+) -> None:
+    """Say in Markdown which entries a change of results adds, removes and moves."""
+    from nogs_bench.leaderboard.submission import describe
+    from nogs_bench.leaderboard.submission import moves as run
+
+    found = run(before, after)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        typer.echo(describe(found), nl=False)
+
+
+@leaderboard.command()
+def export(
+    results: Results,
+    out: Annotated[Path, typer.Option(help="Folder of the dataset to write.")],
+) -> None:
+    """Write all runs and their curves as a dataset of parquet files, with a card."""
+    from nogs_bench.leaderboard.export import export as run
+
+    typer.echo(f'{run(results, out)} is ready: datasets.load_dataset("{out}", "curves")')
 
 
 @leaderboard.command()

@@ -21,6 +21,7 @@ from nogs_bench.figures.tables import (
     methods_table,
     print_tables,
     quality_table,
+    rank_text,
     scores_tables,
     tasks_tables,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "plot_locations",
     "print_tables",
     "quality_table",
+    "rank_text",
     "recorded_grid",
     "scores_tables",
     "tasks_tables",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,9 +13,11 @@ from nogs_bench.errors import NogsError
 from nogs_bench.figures import estimate_text
 from nogs_bench.files import write_text
 from nogs_bench.leaderboard.checks import SEEDS
+from nogs_bench.leaderboard.submission.clones import add_to_clone, check_clone
 from nogs_bench.leaderboard.validation import validate
 from nogs_bench.results import (
     BuildCost,
+    Estimate,
     RunResult,
     ScoreRow,
     first_fault,
@@ -35,6 +37,7 @@ def submit(
     build_cost: BuildCost | None = None,
     dataset_id: str | None = None,
     seeds: int = SEEDS,
+    clone: str | Path | None = None,
 ) -> Path:
     """Write a submission of the results in the folder `results` into `out`; returns `out`.
 
@@ -48,6 +51,8 @@ def submit(
 
     - `author`, `url`: who submits, and where the code that made the results is.
     - `seeds`: how many an entry needs.
+    - `clone`: a clone of your fork of the repository; the result files are saved in it too, at
+      their place, if they may stand beside those there.
 
     Raises `NogsError` with the first fault if the results may not stand on the leaderboard. Nothing
     is sent anywhere.
@@ -71,6 +76,9 @@ def submit(
         raise NogsError(
             f"not fit for the leaderboard ({len(faults)} faults): {faults[0]}; RULES.md says more"
         )
+    if clone is not None:
+        check_clone(runs, Path(clone), seeds)
+        add_to_clone(runs, Path(clone))
     for run in runs:
         save_result(run, out / "results")
     rows = score_runs(runs).rows
@@ -109,14 +117,12 @@ def message(rows: Sequence[ScoreRow], runs: Sequence[RunResult], author: str, ur
     lines = [
         f"# Submission of {len(runs)} runs",
         "",
-        f"- Author: {_plain(author)}",
-        f"- Code: {_plain(url)}",
-        f"- Trained on: {_plain(', '.join(hardware))}",
-        *(f"- Build cost of the sequences, {_plain(cost)}" for cost in sorted(costs)),
+        f"- Author: {plain(author)}",
+        f"- Code: {plain(url)}",
+        f"- Trained on: {plain(', '.join(hardware))}",
+        *(f"- Build cost of the sequences, {plain(cost)}" for cost in sorted(costs)),
         "",
-        "| task | protocol | method | model | seeds | iterations to target | test accuracy, % |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
-        *(_line(row) for row in rows),
+        *score_lines(rows),
         "",
         "I have read RULES.md: sequences are of training images and declared, nothing was chosen",
         "by the test split, and all seeds that were run are here.",
@@ -125,20 +131,31 @@ def message(rows: Sequence[ScoreRow], runs: Sequence[RunResult], author: str, ur
     return "\n".join(lines)
 
 
-def _line(row: ScoreRow) -> str:
-    cells = [
-        row.task,
-        row.protocol,
-        row.method,
-        row.model,
-        str(len(row.seeds)),
-        estimate_text(row.time_to_target, "{:,.0f}".format).replace("\\", ""),
-        estimate_text(row.test_accuracy, lambda value: f"{100 * value:.1f}").replace("\\", ""),
-    ]
-    return f"| {' | '.join(cells)} |"
+def score_lines(
+    rows: Sequence[ScoreRow], more: Mapping[str, Sequence[str]] | None = None
+) -> list[str]:
+    """A Markdown table of scores; `more` are further columns, a cell for each of `rows`."""
+    columns = {
+        "task": [row.task for row in rows],
+        "protocol": [row.protocol for row in rows],
+        "method": [plain(row.method) for row in rows],
+        "model": [plain(row.model) for row in rows],
+        "seeds": [str(len(row.seeds)) for row in rows],
+        "iterations to target": [_text(row.time_to_target, "{:,.0f}".format) for row in rows],
+        "test accuracy, %": [
+            _text(row.test_accuracy, lambda value: f"{100 * value:.1f}") for row in rows
+        ],
+        **(more or {}),
+    }
+    lines = [columns, ["---"] * len(columns), *zip(*columns.values(), strict=True)]
+    return [f"| {' | '.join(line)} |" for line in lines]
 
 
-def _plain(text: str) -> str:
+def _text(estimate: Estimate, form: Callable[[float], str]) -> str:
+    return estimate_text(estimate, form).replace("\\", "")
+
+
+def plain(text: str) -> str:
     """One line that Markdown leaves as it is."""
     kept = " ".join(text.split())
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]<>()#+!|" else letter for letter in kept)
@@ -159,8 +176,7 @@ def hub_results(rows: Sequence[ScoreRow], dataset_id: str, url: str) -> str:
             source_url=url,
             source_name="nogs-bench",
             notes=f"{row.task}, {row.method}, {len(row.seeds)} seeds, single rollouts; iterations "
-            f"to {100 * row.target_accuracy:.0f} %: "
-            + estimate_text(row.time_to_target, "{:,.0f}".format).replace("\\", ""),
+            f"to {100 * row.target_accuracy:.0f} %: " + _text(row.time_to_target, "{:,.0f}".format),
         )
         for row in rows
     ]

@@ -1,0 +1,84 @@
+"""Who moves where when results are added, changed or taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nogs_bench.figures import rank_text
+from nogs_bench.leaderboard.submission.folder import plain, score_lines
+from nogs_bench.leaderboard.validation import load_board
+from nogs_bench.results import ScoreRow
+
+Key = tuple[str, str, str, str]
+Rank = tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What differs between two sets of results; an entry is a task, protocol, method and model.
+
+    - `added`, `removed`: entries that only the later, or only the earlier, results have.
+    - `rescored`: entries, as they are later, that other results have made other scores of.
+    - `moved`: entries of both whose rank differs, as they are later, with the rank before.
+      Ranks are (best, worst), None where a board has none.
+    """
+
+    added: tuple[ScoreRow, ...]
+    removed: tuple[ScoreRow, ...]
+    rescored: tuple[ScoreRow, ...]
+    moved: tuple[tuple[ScoreRow, Rank], ...]
+
+
+def moves(before: str | Path, after: str | Path) -> Moves:
+    """Compare the results in two folders, and below them.
+
+    Raises `NogsError` with the first fault if a result may not stand on the leaderboard.
+    """
+    old, new = ({_key(row): row for row in load_board(each).rows} for each in (before, after))
+    both = [(old[key], new[key]) for key in new if key in old]
+    return Moves(
+        added=tuple(row for key, row in new.items() if key not in old),
+        removed=tuple(row for key, row in old.items() if key not in new),
+        rescored=tuple(now for was, now in both if _own(was) != _own(now)),
+        moved=tuple((now, was.rank) for was, now in both if was.rank != now.rank),
+    )
+
+
+def _key(row: ScoreRow) -> Key:
+    return row.task, row.protocol, row.method, row.model
+
+
+def _own(row: ScoreRow) -> tuple[object, ...]:
+    """What an entry's own runs decide, whoever stands beside them."""
+    return row.seeds, row.time_to_target, row.test_accuracy, row.area_under_curve
+
+
+def describe(found: Moves) -> str:
+    """The moves as Markdown, for a comment in a pull request."""
+    parts = [
+        *_scores("New", found.added),
+        *_scores("Scored anew: their results are changed", found.rescored),
+        *_scores("Gone: their results are taken away", found.removed),
+        *_moved(found.moved),
+    ]
+    return "\n".join(parts or ["No entry is added, changed, taken away or moved.", ""])
+
+
+def _scores(title: str, rows: Sequence[ScoreRow]) -> Iterator[str]:
+    if rows:
+        ranks = [rank_text(row.rank) or "not ranked" for row in rows]
+        yield from (f"### {title}", "", *score_lines(rows, {"rank": ranks}), "")
+
+
+def _moved(rows: Sequence[tuple[ScoreRow, Rank]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield from ("### Ranks that move", "")
+    yield "| task | protocol | method | model | before | after |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for row, was in rows:
+        ranks = [rank_text(each) or "not ranked" for each in (was, row.rank)]
+        yield f"| {' | '.join(plain(cell) for cell in [*_key(row), *ranks])} |"
+    yield ""

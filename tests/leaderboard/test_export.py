@@ -1,0 +1,100 @@
+"""The exported dataset holds what the result files hold, and says who moves where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from datasets import load_dataset
+
+from board import board_run, board_runs, write_board
+from nogs_bench.errors import NogsError
+from nogs_bench.leaderboard.export import export
+from nogs_bench.leaderboard.submission import describe, moves
+from nogs_bench.results.result import save_result
+
+
+def _at(content: dict, path: str) -> object:
+    for part in path.split("."):
+        content = None if content is None else content[part]
+    return content
+
+
+def test_load_dataset_reads_what_the_files_say(tmp_path: Path) -> None:
+    folder = write_board(tmp_path / "results", board_runs())
+    write_board(folder, board_runs(["ram"], protocol="pretrained"))
+    out = export(folder, tmp_path / "board")
+    files = {path.stem: json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))}
+    cache = str(tmp_path / "cache")
+    runs = load_dataset(str(out), cache_dir=cache)["train"].to_list()  # the default
+    assert [row["run"] for row in runs] == sorted(files)
+    for row in runs:
+        said = files[row.pop("run")]
+        for path, value in row.items():
+            assert value == _at(said, path), path
+        assert {path.partition(".")[0] for path in row} == set(said) - {"curve", "format_version"}
+    curves = load_dataset(str(out), "curves", cache_dir=cache)["train"].to_list()
+    for name, said in files.items():
+        own = [row for row in curves if row["run"] == name]
+        assert [{key: row[key] for key in said["curve"][0]} for row in own] == said["curve"]
+        assert {row["model.name"] for row in own} == {"reference"}
+
+
+def test_columns_do_not_depend_on_what_is_there(tmp_path: Path) -> None:
+    """Of results without locations, sequences or pre-training too, each column has its type."""
+    plain = write_board(tmp_path / "plain", [board_run("ram", located=False)])
+    full = write_board(tmp_path / "full", board_runs(protocol="pretrained"))
+    schemas = [
+        pq.read_schema(export(each, tmp_path / f"{each.name}-board") / "runs.parquet")
+        for each in (plain, full)
+    ]
+    assert schemas[0] == schemas[1]
+    assert str(schemas[0].field("locations").type).startswith("list<")
+    assert schemas[0].field("build_cost.seconds").type == "double"
+
+
+def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+    one = write_board(tmp_path / "one", board_runs())
+    two = write_board(tmp_path / "two", reversed(list(board_runs())))
+    a, b = export(one, tmp_path / "a" / "board"), export(two, tmp_path / "b" / "board")
+    assert {path.name for path in a.iterdir()} == {"README.md", "runs.parquet", "curves.parquet"}
+    for path in a.iterdir():
+        assert path.read_bytes() == (b / path.name).read_bytes()
+
+
+def test_bad_input_is_refused(tmp_path: Path) -> None:
+    folder = write_board(tmp_path / "results", board_runs())
+    with pytest.raises(NogsError, match="is not an empty folder"):
+        export(folder, folder)
+    save_result(board_run("ram", 5).model_copy(update={"wall_time_s": -1.0}), folder)
+    with pytest.raises(NogsError, match="wall_time_s"):
+        export(folder, tmp_path / "board")
+    assert not (tmp_path / "board").exists()
+
+
+def test_who_moves_where(tmp_path: Path) -> None:
+    """RAM alone is first; PS-NOGS, four times as fast in every seed, makes it second."""
+    before = write_board(tmp_path / "before", board_runs(["ram"]))
+    after = write_board(tmp_path / "after", board_runs(["ram", "ps-nogs"]))
+    found = moves(before, after)
+    assert [row.method for row in found.added] == ["ps-nogs"]
+    assert [(row.method, was, row.rank) for row, was in found.moved] == [("ram", (1, 1), (2, 2))]
+    assert (found.removed, found.rescored) == ((), ())
+    text = describe(found)
+    assert "| cluttered-digits | scratch | ram | reference | 1 | 2 |" in text
+    back = moves(after, before)
+    assert [row.method for row in back.removed] == ["ps-nogs"]
+    assert describe(moves(after, after)) == "No entry is added, changed, taken away or moved.\n"
+
+
+def test_a_changed_seed_is_said(tmp_path: Path) -> None:
+    before = write_board(tmp_path / "before", board_runs(["ram"]))
+    after = write_board(tmp_path / "after", board_runs(["ram"]))
+    other = board_run("ram", 0, model="other").curve
+    changed = board_run("ram", 0).model_copy(update={"curve": other})
+    save_result(changed, after)
+    found = moves(before, after)
+    assert [row.method for row in found.rescored] == ["ram"]
+    assert "### Scored anew" in describe(found)

@@ -144,9 +144,10 @@ def unstack(stacked: Stack, models: Sequence[nn.Module]) -> None:
         model.load_state_dict(part_of(stacked.members.state_dict(), run))
 
 
-def joint(tensors: Sequence[Tensor], model: Any) -> Tensor:
-    """One tensor for each run, as `model` takes them: (R, ...) for a stack, else the only one."""
-    return torch.stack(list(tensors)) if isinstance(model, Stack) else tensors[0]
+def joint(tensors: Sequence[Tensor], model: Any, dim: int = 0) -> Tensor:
+    """One tensor for each run, as `model` takes them: (R, ...) for a stack, with R as dimension
+    `dim`; else the only one."""
+    return torch.stack(list(tensors), dim) if isinstance(model, Stack) else tensors[0]
 
 
 def pick(table: Tensor, rows: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ step waits for the device.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,10 +31,12 @@ from nogs_bench.randomness import derive, torch_generator
 from nogs_bench.sequences import Annotations
 from nogs_bench.tasks import Task
 from nogs_bench.training.batches import mixed_rows
+from nogs_bench.training.draws import Draws
 from nogs_bench.training.losses import Rows, partially_supervised_loss
 from nogs_bench.training.methods import Method
 from nogs_bench.training.metrics import policy_classifier, predict
-from nogs_bench.training.optimiser import adam
+from nogs_bench.training.optimiser import adam, moments
+from nogs_bench.training.replay import Repeated
 from nogs_bench.training.runstate import Member
 
 
@@ -113,45 +115,67 @@ class Learner:
         """Labels, sequences, and how strongly each iteration follows them."""
         task, network, trainees = self.task, self.network, self.trainees
         self.images = len(trainees[0].images.images)
-        self.tables = [
-            sequence_table(task, self.images, t.annotations).to(self.device) for t in trainees
-        ]
-        self.sequences = joint(self.tables, network)
+        self.tables = [sequence_table(task, self.images, t.annotations) for t in trainees]
+        self.sequences = joint(self.tables, network).to(self.device)
         self.labels = joint([t.images.labels for t in trainees], network)
         self.known = joint([t.validation.labels for t in trainees], network)
         self.strengths = _strengths(self.runs, network).to(self.device)
         self.fovea = fovea_of(task, trainees[0].images)
         self.classify = policy_classifier(network, fovea_of(task, trainees[0].validation))
 
-    def batches(self, start: int) -> Iterator[Tensor]:
-        """Row numbers int64 ([R,] n) of the batches from iteration `start` on, without end."""
-        own = [
+    def begin(self, start: int) -> None:
+        """Make ready for iteration `start`."""
+        size = min(self.settings.batch_size, self.images)
+        batches = [
             mixed_rows(
                 self.images,
                 torch.nonzero(table[:, 0] >= 0)[:, 0],
-                self.settings.batch_size,
+                size,
                 self.settings.supervised_share,
                 r.seed,
                 start,
             )
             for r, table in zip(self.runs, self.tables, strict=True)
         ]
-        while True:
-            yield joint([next(rows) for rows in own], self.network)
+        generators = [member.generator for member in self.members]
+        shape = self.task.T, size
+        self.draws = Draws(batches, generators, shape, self.network, self.device)
+        self._repeated = Repeated(self._step, self._changed, self.device)
+
+    def learn(self, iteration: int, until: int) -> None:
+        """Do an iteration; what it draws, those up to `until` may draw with it."""
+        self.draws.ahead(iteration, until)
+        self._repeated()
 
     def validate(self) -> Tensor:
         """Class log-probabilities ([R,] n, classes) of the validation images."""
         fresh = [torch_generator(self.device, r.seed, "validation") for r in self.runs]
         return predict(self.network, self.classify, self.known.shape[-1], self.task.T, fresh)
 
-    def loss(self, rows: Tensor, iteration: int) -> Tensor:
-        """Of a batch, with its glimpses fixed to the sequences that the iteration follows."""
+    def _step(self) -> None:
+        """What an iteration computes on the device; see `Repeated`."""
+        loss = self.loss(*self.draws.take())
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+
+    def _changed(self) -> list[Tensor]:
+        modules = self.parts["model"], self.baseline
+        held = [value for module in modules for value in module.state_dict().values()]
+        return [*held, *moments(self.optimiser), self.draws.place, self.draws.iteration]
+
+    def loss(self, rows: Tensor, uniform: Tensor, iteration: Tensor) -> Tensor:
+        """Of a batch, with its glimpses fixed to the sequences that the iteration follows.
+
+        `rows`: int64 ([R,] n); `uniform`: float ([R,] T, n), which choose glimpses; `iteration`:
+        int64 (1,), on the device.
+        """
         network, settings = self.network, self.settings
-        strength = self.strengths[iteration]
+        strength = self.strengths.index_select(0, iteration)[0]
         fixed = pick(self.sequences, rows).transpose(-1, -2)
         fixed = torch.where(strength > 0, fixed, -1)
         with torch.set_grad_enabled(not self.run.frozen):
-            rollout = roll_out(network, self.fovea, rows, self._uniform(fixed.shape[-2:]), fixed)
+            rollout = roll_out(network, self.fovea, rows, uniform, fixed)
         states = torch.cat(rollout.states, dim=rows.dim() - 1)
         seen = states if settings.location_gradient else states.detach()
         log_p_of = stacked_ops.log_probability if self.stacked else log_probability
@@ -168,17 +192,6 @@ class Learner:
             settings.supervision_weight * strength,
             settings.supervision_reduction,
         )
-
-    def _uniform(self, shape: torch.Size) -> Tensor:
-        """Uniform numbers ([R,] T, n), of each run's own randomness."""
-        each = [torch.rand(shape, generator=m.generator, device=self.device) for m in self.members]
-        return joint(each, self.network)
-
-    def descend(self, loss: Tensor) -> None:
-        """A step of the optimiser."""
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
 
 
 def network_of(models: Sequence[Any], device: torch.device, stacked: bool) -> tuple[Any, nn.Module]:

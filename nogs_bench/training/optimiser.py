@@ -19,7 +19,20 @@ def adam(
     """Adam of one model's parameters or, `stacked`, of many's."""
     if stacked:
         return FlatAdam(parameters, learning_rate)
-    return torch.optim.Adam(parameters, lr=learning_rate, fused=True)
+    return _fused(parameters, learning_rate)
+
+
+def moments(optimiser: torch.optim.Adam | FlatAdam) -> list[Tensor]:
+    """The tensors that a step changes beside the parameters."""
+    inner = optimiser.inner if isinstance(optimiser, FlatAdam) else optimiser
+    return [value for state in inner.state.values() for value in state.values()]
+
+
+def _fused(parameters: Sequence[Tensor], learning_rate: float) -> torch.optim.Adam:
+    """Whose steps on a GPU can be recorded."""
+    return torch.optim.Adam(
+        parameters, lr=learning_rate, fused=True, capturable=parameters[0].is_cuda
+    )
 
 
 class FlatAdam:
@@ -41,7 +54,7 @@ class FlatAdam:
         ):
             parameter.data = data.copy_(parameter.data)
             parameter.grad = gradient
-        self._adam = torch.optim.Adam([self.flat], lr=learning_rate, fused=True)
+        self.inner = _fused([self.flat], learning_rate)
 
     def zero_grad(self) -> None:
         """Set all gradients to 0."""
@@ -50,11 +63,11 @@ class FlatAdam:
 
     def step(self) -> None:
         """One step of Adam along the gradients."""
-        self._adam.step()
+        self.inner.step()
 
     def state_dict(self) -> dict[str, Any]:
         """As Adam's own over the parameters."""
-        whole = self._adam.state_dict()
+        whole = self.inner.state_dict()
         moments = whole["state"].get(0, {})
         states: dict[int, dict[str, Tensor]] = {n: {} for n in range(len(self.parameters))}
         for name, value in moments.items():
@@ -74,8 +87,8 @@ class FlatAdam:
             if value.dim():
                 for number, part in enumerate(self._parts(moments[name])):
                     part.copy_(state["state"][number][name])
-        whole = self._adam.state_dict()
-        self._adam.load_state_dict({"state": {0: moments}, "param_groups": whole["param_groups"]})
+        whole = self.inner.state_dict()
+        self.inner.load_state_dict({"state": {0: moments}, "param_groups": whole["param_groups"]})
 
     def _parts(self, flat: Tensor) -> list[Tensor]:
         """Each parameter's part of a flat tensor, in its own shape."""

@@ -26,13 +26,17 @@ from nogs_bench.registry import Registry
 from nogs_bench.tasks import Pretraining, Task
 from nogs_bench.training.batches import batch_rows
 from nogs_bench.training.best import Best
+from nogs_bench.training.draws import Draws
 from nogs_bench.training.heuristic import location_probabilities
 from nogs_bench.training.learner import network_of
 from nogs_bench.training.losses import class_loss
 from nogs_bench.training.metrics import Classifier, predict
-from nogs_bench.training.optimiser import adam
+from nogs_bench.training.optimiser import adam, moments
+from nogs_bench.training.replay import Repeated
 from nogs_bench.training.runstate import Member, RunState
 from nogs_bench.training.trainer import REPORT_EVERY, Report
+
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -123,13 +127,27 @@ def pretrain(
 
     with progress.own_randomness():
         progress.resume()
-        size = task.training.batch_size
-        batches = [
-            batch_rows(len(pixels), size, t.seed, device, progress.iteration) for t in trainees
-        ]
+        size = min(task.training.batch_size, len(pixels))
+        batches = [batch_rows(len(pixels), size, t.seed, CPU, progress.iteration) for t in trainees]
+        draws = Draws(batches, generators, (task.T, size), network, device)
+
+        def step() -> None:
+            rows, uniform, _ = draws.take()
+            logits = follow(network, fovea, rows, draw(uniform))
+            loss = class_loss(logits, pick(labels, rows))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+
+        def changed() -> list[Tensor]:
+            held = parameters.state_dict().values()
+            return [*held, *moments(optimiser), draws.place, draws.iteration]
+
+        repeated = Repeated(step, changed, device)
+        period = plan.evaluation_period
         for iteration in range(progress.iteration, plan.iterations + 1):
             last = iteration == plan.iterations
-            if last or iteration % plan.evaluation_period == 0:
+            if last or iteration % period == 0:
                 fresh = [torch_generator(device, t.seed, "validation") for t in trainees]
                 log_p = predict(network, classify, known.shape[-1], task.T, fresh)
                 accuracies = progress.record(iteration, log_p, known)
@@ -141,16 +159,8 @@ def pretrain(
                 break
             if iteration % REPORT_EVERY == 0:
                 report(iteration, "")
-
-            rows = joint([next(own) for own in batches], network)
-            shape = (task.T, rows.shape[-1])
-            each = [torch.rand(shape, generator=g, device=device) for g in generators]
-            uniform = joint(each, network)
-            logits = follow(network, fovea, rows, draw(uniform))
-            loss = class_loss(logits, pick(labels, rows))
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
+            draws.ahead(iteration, min(iteration - iteration % period + period, plan.iterations))
+            repeated()
     for number, trainee in enumerate(trainees):
         accuracy = float(best.score[number])
         content = {"key": trainee.key, "accuracy": accuracy, "weights": best.of(number)}

@@ -65,7 +65,7 @@ def train_together(
     progress = RunState(learner.members, run.seed, parts, checkpoint, earlier, learner.stacked)
     with progress.own_randomness():
         progress.resume()
-        batches = learner.batches(progress.iteration)
+        learner.begin(progress.iteration)
         for iteration in range(progress.iteration, run.iterations + 1):
             last = iteration == run.iterations
             if last or iteration % period == 0:
@@ -79,7 +79,7 @@ def train_together(
                 break
             if iteration % REPORT_EVERY == 0:
                 report(iteration, "")
-            learner.descend(learner.loss(next(batches), iteration))
+            learner.learn(iteration, min(iteration - iteration % period + period, run.iterations))
     if learner.stacked:
         unstack(learner.network, learner.models)
     if keep:

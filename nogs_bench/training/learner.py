@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nogs_bench.device import Repeated
 from nogs_bench.network import (
     ImageTensors,
     MappedStack,
@@ -30,13 +31,11 @@ from nogs_bench.network import (
 from nogs_bench.randomness import derive, torch_generator
 from nogs_bench.sequences import Annotations
 from nogs_bench.tasks import Task
-from nogs_bench.training.batches import mixed_rows
-from nogs_bench.training.draws import Draws
+from nogs_bench.training.batches import Draws, mixed_rows
 from nogs_bench.training.losses import Rows, partially_supervised_loss
 from nogs_bench.training.methods import Method
 from nogs_bench.training.metrics import policy_classifier, predict
 from nogs_bench.training.optimiser import adam, moments
-from nogs_bench.training.replay import Repeated
 from nogs_bench.training.runstate import Member
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nogs_bench.device import Repeated
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.network import (
     Fovea,
@@ -24,15 +25,13 @@ from nogs_bench.network import (
 from nogs_bench.randomness import torch_generator
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import Pretraining, Task
-from nogs_bench.training.batches import batch_rows
+from nogs_bench.training.batches import Draws, batch_rows
 from nogs_bench.training.best import Best
-from nogs_bench.training.draws import Draws
 from nogs_bench.training.heuristic import location_probabilities
 from nogs_bench.training.learner import network_of
 from nogs_bench.training.losses import class_loss
 from nogs_bench.training.metrics import Classifier, predict
 from nogs_bench.training.optimiser import adam, moments
-from nogs_bench.training.replay import Repeated
 from nogs_bench.training.runstate import Member, RunState
 from nogs_bench.training.trainer import REPORT_EVERY, Report
 

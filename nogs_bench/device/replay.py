@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 SWITCH = "NOGS_CUDA_GRAPHS"  # "0" leaves graphs alone
 WARM_UP = 3
@@ -52,6 +54,8 @@ class Repeated:
 
     def _beside(self) -> None:
         """A step on a stream of its own, as recording wants those before it."""
+        import torch
+
         here, beside = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
         beside.wait_stream(here)
         with torch.cuda.stream(beside):
@@ -60,6 +64,8 @@ class Repeated:
 
     def _record(self) -> None:
         """Record the graph, and make one step by it and one as it is."""
+        import torch
+
         graph, fault = torch.cuda.CUDAGraph(), ""
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
@@ -89,6 +95,8 @@ class Repeated:
 def agree(before: Sequence[Tensor], one: Sequence[Tensor], other: Sequence[Tensor]) -> bool:
     """Whether two steps from the same state changed it alike: whole numbers exactly, others by as
     much but for `TOLERANCE`."""
+    import torch
+
     difference = size = 0.0
     for old, a, b in zip(before, one, other, strict=True):
         if not old.is_floating_point():

@@ -6,7 +6,10 @@ record. Each dataset registers in `PREPARERS`.
 
 from nogs_bench.builders.prepare import (  # noqa: F401  (they register)
     celeba,
+    celeba_10k,
     cub,
+    cub_100,
+    utkface,
 )
 from nogs_bench.builders.prepare.celeba_labels import read_attributes
 from nogs_bench.builders.prepare.command import prepare

@@ -1,4 +1,4 @@
-"""CelebA-HQ's attribute files: 40 labels of -1 or 1 for each of 30,000 images."""
+"""CelebA's and CelebA-HQ's attribute files: 40 labels of -1 or 1 for each image."""
 
 from __future__ import annotations
 
@@ -15,29 +15,34 @@ from nogs_bench.tasks.families.celeba_hq import ATTRIBUTES, IMAGES
 _VALUES = {"-1": 0, "1": 1}
 
 
-def read_attributes(path: Path, count: int = IMAGES) -> np.ndarray:
-    """int64 (count, 40), 0 or 1, row i those of image number i.
+def read_attributes(
+    path: Path, count: int = IMAGES, first: int = 0, of_more: bool = False
+) -> np.ndarray:
+    """int64 (count, 40), 0 or 1, row i those of image number `first` + i.
 
-    Reads the authors' file (`000000.png` and 40 numbers a line) and CelebAMask-HQ's
-    `CelebAMask-HQ-attribute-anno.txt` (the same after a line with the count and one with the
-    attributes' names), plain or gzipped. Raises `NogsError` with file and line for a line that is
-    not the next image's, and if there are not `count` images.
+    Reads the authors' file (`000000.png` and 40 numbers a line), CelebAMask-HQ's
+    `CelebAMask-HQ-attribute-anno.txt` and CelebA's `list_attr_celeba.txt` (the same after a line
+    with the count and one with the attributes' names), plain or gzipped. With `of_more`, images
+    may follow the first `count`, and are not read. Raises `NogsError` with file and line for a line
+    that is not the next image's, and if there are not `count` images.
     """
     labels = np.full((count, len(ATTRIBUTES)), -1, np.int64)
     number = 0
     for line, fields in _lines(path):
-        if line == 1 and fields == [str(count)]:
+        if line == 1 and len(fields) == 1 and (of_more or fields == [str(count)]):
             continue
         if line == 2 and number == 0 and fields == list(ATTRIBUTES):
             continue
         where = f"{path}, line {line}"
+        if number == count and of_more:
+            break
         if number == count:
-            raise NogsError(f"{where}: more than {count:,} images; give the file of CelebA-HQ")
+            raise NogsError(f"{where}: more than {count:,} images; give the file of these images")
         if len(fields) != 1 + len(ATTRIBUTES) or not set(fields[1:]) <= _VALUES.keys():
             raise NogsError(f"{where}: expected an image and 40 values of -1 or 1")
         stem = fields[0].partition(".")[0]
-        if not stem.isdecimal() or int(stem) != number:
-            raise NogsError(f"{where}: expected image number {number}, got {fields[0]!r}")
+        if not stem.isdecimal() or int(stem) != first + number:
+            raise NogsError(f"{where}: expected image number {first + number}, got {fields[0]!r}")
         labels[number] = [_VALUES[value] for value in fields[1:]]
         number += 1
     if number != count:
@@ -48,7 +53,7 @@ def read_attributes(path: Path, count: int = IMAGES) -> np.ndarray:
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     opener = gzip.open if path.suffix == ".gz" else open
     if not path.is_file():
-        raise NogsError(f"no label file {path}; give CelebA-HQ's attributes with --labels FILE")
+        raise NogsError(f"no label file {path}; give the attributes with --labels FILE")
     try:
         with opener(path, "rt", encoding="ascii") as file:
             for line, text in enumerate(file, 1):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import sha256
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ class Preparation:
         for name in sorted(self.arrays):
             state.update(np.ascontiguousarray(self.arrays[name]).data)
         return state.hexdigest()
+
+
+def in_turn(splits: Splits) -> dict[str, tuple[int, int]]:
+    """(first row, end) of splits that follow each other, in their order."""
+    return dict(
+        zip(asdict(splits), pairwise(accumulate(vars(splits).values(), initial=0)), strict=True)
+    )
 
 
 PREPARERS: Registry[Callable[[Path, Request], Preparation]] = Registry("dataset to prepare")

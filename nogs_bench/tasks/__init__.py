@@ -39,7 +39,16 @@ __all__ = [
     "register_task",
 ]
 
-FAMILIES = ("cluttered_digits", "fashion_mnist", "cluttered_fashion", "celeba_hq", "cub")
+FAMILIES = (
+    "cluttered_digits",
+    "fashion_mnist",
+    "cluttered_fashion",
+    "celeba_10k",
+    "utkface",
+    "cub_100",
+    "celeba_hq",
+    "cub",
+)
 
 for _family in FAMILIES:  # in the order in which they are listed
     import_module(f"nogs_bench.tasks.families.{_family}")

@@ -1,0 +1,138 @@
+"""`prepare` of CelebA's first images, UTKFace and cub-100, from made-up and from real folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cub_folder import write_cub
+from nogs_bench.builders.prepare import prepare
+from nogs_bench.builders.prepare.cub_100 import tight_box
+from nogs_bench.errors import NogsError
+from nogs_bench.images import Splits
+from nogs_bench.tasks import get_task
+from nogs_bench.tasks.families.celeba_10k import POSITIVES
+from nogs_bench.tasks.families.cub_100 import SPECIES
+from nogs_bench.tasks.families.cub_species import SPECIES as ALL_SPECIES
+from photo_folders import write_celeba, write_crops, write_utkface
+from places import SHARED
+
+PHOTOS = SHARED / "photos"
+FIVE = Splits(train=2, validation=1, test=1, avp_validation=1)
+
+
+def test_celeba_is_cut_to_its_middle_square_and_divided_by_number(tmp_path: Path) -> None:
+    source = get_task("celeba-10k-smiling").source
+    # The sixth image is more than is asked for.
+    folder = write_celeba(tmp_path / "celeba", 6)
+    out = prepare("celeba-10k", folder, tmp_path / "out", splits=FIVE, workers=1)
+    train = source.load("train", out)
+    assert train.images.shape == (2, 3, 88, 88)
+    for row in range(2):
+        assert set(np.unique(train.images[row])) == {40 + 20 * (row + 1)}
+    rows = {"train": [0, 1], "validation": [2], "test": [3], "avp_validation": [4]}
+    for split, attributes in rows.items():
+        labels = source.load(split, out).labels
+        assert labels.argmax(1).tolist() == attributes
+        assert labels.sum(1).tolist() == [1] * len(attributes)
+    assert np.load(out / "numbers.npy").tolist() == [1, 2, 3, 4, 5]
+
+
+def test_celeba_says_what_is_missing(tmp_path: Path) -> None:
+    folder = write_celeba(tmp_path / "celeba", 5)
+    with pytest.raises(NogsError, match=r"has 5 images, expected 10,000"):
+        prepare("celeba-10k", folder, tmp_path / "out")
+    (folder / "img_align_celeba" / "000003.png").unlink()
+    with pytest.raises(NogsError, match=r"has no image 000003\.jpg; give the folder"):
+        prepare("celeba-10k", folder, tmp_path / "out", splits=FIVE)
+    (folder / "list_attr_celeba.txt").unlink()
+    with pytest.raises(NogsError, match=r"no label file.*list_attr_celeba\.txt"):
+        prepare("celeba-10k", folder, tmp_path / "out", splits=FIVE)
+
+
+def test_utkface_reads_age_and_gender_of_names(tmp_path: Path) -> None:
+    said = [(1, 0), (17, 1), (18, 0), (44, 1), (45, 1), (59, 0), (60, 0), (116, 1)]
+    groups = {1: 0, 17: 0, 18: 1, 44: 2, 45: 3, 59: 3, 60: 4, 116: 4}
+    folder = write_utkface(tmp_path / "faces", said)
+    splits = Splits(train=4, validation=2, test=1, avp_validation=1)
+    out = prepare("utkface", folder, tmp_path / "out", splits=splits, workers=1)
+    source, found = get_task("utkface-age").source, {}
+    for split in vars(splits):
+        rows = source.load(split, out)
+        assert len(rows) == getattr(splits, split)
+        for image, labels in zip(rows.images, rows.labels, strict=True):
+            # JPEG keeps a grey to within one of 255.
+            age = min(groups, key=lambda each: abs(each - int(image[0, 112, 112])))
+            found[age] = tuple(labels.tolist())
+    assert found == {age: (gender, groups[age]) for age, gender in said}
+    with pytest.raises(NogsError, match="has 8 faces named AGE_GENDER_RACE_DATE"):
+        prepare("utkface", folder, tmp_path / "other")
+
+
+def test_crops_of_birds_go_by_cubs_order_and_official_split(tmp_path: Path) -> None:
+    chosen = [ALL_SPECIES.index(name) + 1 for name in SPECIES[:3]]
+    birds = [(9, chosen[2], 1), (2, chosen[0], 1), (5, chosen[1], 0), (7, chosen[1], 1)]
+    folder = write_crops(tmp_path / "birds", birds)
+    splits = Splits(train=2, validation=1, test=1, avp_validation=1)
+    out = prepare("cub-100", folder, tmp_path / "out", splits=splits, workers=1)
+    source = get_task("cub-100").source
+    # Of the training images 2, 7 and 9 the first and the last are annotated, and 7 is held out.
+    assert np.load(out / "numbers.npy").tolist() == [1, 8, 6, 4]
+    assert source.load("train", out).labels[:, 0].tolist() == [0, 2]
+    assert source.load("validation", out).labels[:, 0].tolist() == [1]
+    assert source.load("avp_validation", out).labels[:, 0].tolist() == [1]
+    parts = source.load_parts("train", out)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(parts[0, 1], [32, 64, 1])
+    assert parts[0, :, 2].tolist() == [1] * 13 + [0, 1]
+    assert source.load("test", out).images[0, :, 64, [10, 118]].tolist() == [[255] * 3, [0] * 3]
+    rows = (folder / "map-to-cub.csv").read_text()
+    (folder / "map-to-cub.csv").write_text(rows.replace(f",{chosen[1]},0,", ",2,0,"))
+    with pytest.raises(NogsError, match=r"line 4: .*not cub-100's"):
+        prepare("cub-100", folder, tmp_path / "other", splits=splits)
+
+
+def test_birds_of_caltechs_folder_are_cut_tightly(tmp_path: Path) -> None:
+    folder = write_cub(tmp_path / "CUB_200_2011")
+    # Its images 1 .. 6 are of species 1 .. 6, of which 1 and 4 are among the hundred.
+    splits = Splits(train=1, validation=1, test=0, avp_validation=1)
+    out = prepare("cub-100", folder, tmp_path / "out", splits=splits, workers=1)
+    source = get_task("cub-100").source
+    assert np.load(out / "numbers.npy").tolist() == [0, 3]
+    # The box is bright from edge to edge, though it is twice as wide as high.
+    assert source.load("train", out).images.min() > 150
+    # (81, 41) in the box of 40 x 20 at (60, 30).
+    parts = source.load_parts("train", out)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(parts[0, 1], [11 * 128 / 20, 21 * 128 / 40, 1], rtol=1e-6)
+
+
+def test_tight_box_stays_inside_the_image() -> None:
+    assert tight_box(np.array([-2.0, 3.4, 20.0, 10.0]), (15, 12)) == (0, 3, 15, 12)
+    with pytest.raises(NogsError, match="outside its image"):
+        tight_box(np.array([20.0, 3.0, 5.0, 5.0]), (15, 12))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOS.exists(), reason="the photographs are not here")
+def test_the_real_celeba_has_the_tasks_positives(tmp_path: Path) -> None:
+    out = prepare("celeba-10k", PHOTOS / "celeba", tmp_path / "out")
+    labels = np.load(out / "labels.npy")
+    assert labels.sum(0).tolist() == list(POSITIVES)
+    # 89 x 109 in the public layout here: the middle 89 rows, 10 .. 98, resized to 88.
+    with Image.open(PHOTOS / "celeba" / "img_align_celeba" / "000017.jpg") as image:
+        middle = image.convert("RGB").crop((0, 10, 89, 99)).resize((88, 88), Image.Resampling.BOX)
+    kept = np.load(out / "images.npy", mmap_mode="r")[16].transpose(1, 2, 0).astype(int)
+    assert np.abs(kept - np.asarray(middle, int)).mean() < 3
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOS.exists(), reason="the photographs are not here")
+def test_the_real_birds_are_the_tasks(tmp_path: Path) -> None:
+    out = prepare("cub-100", PHOTOS / "cub-100", tmp_path / "out")
+    record = json.loads((out / "prepared.json").read_text())
+    assert record["splits"]["test"] == [2_999, 5_902]
+    labels = np.load(out / "labels.npy")[:, 0]
+    assert np.bincount(labels[:2_999], minlength=100).min() == 29

@@ -25,7 +25,7 @@ def prepare(
     in_order: bool = False,
     workers: int | None = None,
 ) -> Path:
-    """Write the images of dataset `name` ("celeba-hq" or "cub") to `out` as the tasks read them.
+    """Write the images of dataset `name` (a name in `PREPARERS`) to `out` as the tasks read them.
 
     Runs in `workers` processes (default: one a core). Stopped at any point, the same call goes on
     where it was; a finished folder is verified against its digests and left alone. The format is

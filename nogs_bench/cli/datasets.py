@@ -15,7 +15,7 @@ from nogs_bench.exits import keeping
 
 @app.command()
 def prepare(
-    dataset: Annotated[str, typer.Argument(help="celeba-hq or cub.")],
+    dataset: Annotated[str, typer.Argument(help="celeba-hq, celeba-10k, utkface, cub or cub-100.")],
     source: Annotated[Path, typer.Option(help="Folder of the images as you got them.")],
     out: Annotated[Path, typer.Option(help="Folder to write; then give it as --data.")],
     labels: Annotated[

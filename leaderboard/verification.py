@@ -106,7 +106,7 @@ def verify(
             raise NogsError(f"{path}: {notes[0]}")
         looks = {"sequences": sequences, "keypoints": keypoints, "maps": maps}
         again = _run_again(claim, spec, task, looks, data, out, device)
-        if again.config_digest != claim.config_digest:
+        if not again.same_run(claim):
             notes.append(f"not the same run: {difference(claim.model_dump(), again.model_dump())}")
     checks += _outcome_checks(claim, _siblings(path, claim), again)
     return Verification(claim, tuple(checks), tuple(notes), again)

@@ -210,7 +210,7 @@ def _finished(out: Path, config: RunConfig) -> bool:
     if not path.exists():
         return False
     result = load_result(path)
-    if result.config_digest != config.config_digest:
+    if not result.same_run(config):
         where = difference(result.model_dump(), config.model_dump())
         raise NogsError(f"{path} was made with {where}; choose another --out, or delete it")
     return True

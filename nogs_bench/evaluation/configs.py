@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from nogs_bench.errors import NogsError
 from nogs_bench.network import load_model
 from nogs_bench.results import (
+    UNRECORDED,
     DatasetInfo,
     Hyperparameters,
     ModelInfo,
@@ -31,8 +32,11 @@ def run_config(
     seed: int,
     stage: PretrainingInfo | None,
     annotations: Mapping[str, Annotations],
+    images: str,
 ) -> RunConfig:
     """The run of `method` with `seed`: `stage` is its pre-training, `annotations` by method.
+
+    `images`: sha256 of the task's images.
 
     Raises `NogsError` if a setting is out of its range.
     """
@@ -54,6 +58,8 @@ def run_config(
             hyperparameters=Hyperparameters(
                 iterations=plan.iterations, pretraining=stage, **settings
             ),
+            images=images,
+            teaching=method.teaching,
         )
     except ValidationError as error:
         raise NogsError(f"settings of {task.name}: {first_fault(error)}") from error
@@ -86,10 +92,10 @@ def model_info(spec: str, task: Task) -> ModelInfo:
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:
-    """The first field that differs, with both values."""
+    """The first field that differs, with both values; fields that `old` does not know do not."""
     for field, value in new.items():
         before = old.get(field)
-        if before == value:
+        if before == value or (field in UNRECORDED and before is None):
             continue
         if isinstance(before, dict) and isinstance(value, dict):
             return difference(before, value, f"{path}{field}.")

@@ -82,6 +82,7 @@ class RunPlan:
         return digest_json(
             {
                 "task": [config.task, config.task_version],
+                "images": config.images,
                 "model": config.model.model_dump(),
                 "seed": config.seed,
                 "settings": settings.model_dump(mode="json", exclude=irrelevant),

@@ -12,13 +12,26 @@ from typing import Any
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import model_info, pretraining_stage, run_config
 from nogs_bench.evaluation.jobs import Place, RunPlan
-from nogs_bench.files import fetched, is_url
+from nogs_bench.files import digest_json, fetched, is_url
 from nogs_bench.images import LabelledImages, shared_images
 from nogs_bench.sequences import Annotations, write_annotations
 from nogs_bench.tasks import TASKS, Task, TrainingProtocol, get_task, override, register_task
 from nogs_bench.training import METHODS, Material, Method, make_sequences, supervising
 
 SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class FamilyImages:
+    """A family's images by split, and the sha256 of all of them with their labels."""
+
+    splits: Mapping[str, LabelledImages]
+    digest: str
+
+    @classmethod
+    def load(cls, task: Task, data: Path | None) -> FamilyImages:
+        splits = {name: task.source.load(name, data) for name in SPLITS}
+        return cls(splits, digest_json({name: rows.digest() for name, rows in splits.items()}))
 
 
 @dataclass(frozen=True)
@@ -53,9 +66,7 @@ class Study:
     annotations: Mapping[str, Annotations]
 
 
-def study_of(
-    task: str | Task, wanted: Wanted, images: dict[str, Mapping[str, LabelledImages]]
-) -> Study:
+def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) -> Study:
     """Plan the runs of a task. `images` keeps the splits of each family for the next task.
 
     Raises `NogsError` at bad input.
@@ -68,8 +79,8 @@ def study_of(
     sequences = _of_task(wanted.sequences, tuned.name)
     maps = _of_task(wanted.maps, tuned.name) or sequences
     if tuned.family not in images:
-        images[tuned.family] = {name: tuned.source.load(name, wanted.data) for name in SPLITS}
-    splits = images[tuned.family]
+        images[tuned.family] = FamilyImages.load(tuned, wanted.data)
+    splits, digest = images[tuned.family].splits, images[tuned.family].digest
     annotations: dict[str, Annotations] = {}
     if any(method.supervised for method in chosen):
         material = Material(
@@ -88,7 +99,7 @@ def study_of(
     stages = {method.name: pretraining_stage(tuned, plan, method, maps) for method in chosen}
     info = model_info(wanted.model, tuned)
     configs = [
-        run_config(tuned, plan, method, info, seed, stages[method.name], annotations)
+        run_config(tuned, plan, method, info, seed, stages[method.name], annotations, digest)
         for seed in seeds
         for method in chosen
     ]

@@ -112,7 +112,7 @@ def do_run(job: Job, report: Report) -> None:
     labels = torch.stack([test.labels for test in tests])
     looks = labels.new_zeros(len(trainees), task.T, task.grid.cells)
     counts = looks if network is not held else looks[0]
-    classify = policy_classifier(network, fovea_of(task, tests[0]), counts)
+    classify = policy_classifier(network, fovea_of(task, tests[0]), counts, every=True)
     found = measure(network, classify, labels, task.T, task.training.rollouts)
     for run, trainee, curve, metrics, look in zip(
         job.runs, trainees, curves, found, looks, strict=True

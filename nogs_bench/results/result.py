@@ -6,7 +6,7 @@ import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -14,7 +14,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files import MalformedJson, digest_json, parse_json, write_json
 from nogs_bench.results.versions import UPGRADES
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAX_BYTES = 4 * 2**20
 
 # Bounds far beyond any run's, so that a number is a number and a name is a name.
@@ -26,6 +26,15 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 Positive = Annotated[int, Field(ge=1, le=2**53)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
+
+
+# What may teach a run: labels after each glimpse, sequences, maps of expected posterior entropy, an
+# AVP's beliefs. All learn the label after the last glimpse.
+Teaching = Literal["labels", "sequences", "maps", "beliefs"]
+
+
+# Fields of `RunConfig` that older formats have not.
+UNRECORDED = ("images", "teaching")
 
 
 class Strict(BaseModel):
@@ -87,7 +96,13 @@ class Hyperparameters(Strict):
 
 
 class RunConfig(Strict):
-    """Everything that decides a run's outcome, known before it starts."""
+    """Everything that decides a run's outcome, known before it starts.
+
+    - `images`: sha256 of the images and labels of the task's splits; None in files of formats 1
+      and 2, which did not record it.
+    - `teaching`: what taught the run beside the label after its last glimpse (`TEACHING`): empty
+      for nothing else; None where it was not recorded.
+    """
 
     task: Name
     task_version: Positive
@@ -97,6 +112,8 @@ class RunConfig(Strict):
     dataset: DatasetInfo | None
     seed: Count
     hyperparameters: Hyperparameters
+    images: Digest | None = None
+    teaching: tuple[Teaching, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -106,22 +123,61 @@ class RunConfig(Strict):
     @property
     def config_digest(self) -> str:
         """sha256 of the configuration: equal digests mean the same run."""
-        return digest_json(self.model_dump(mode="json", include=set(RunConfig.model_fields)))
+        return digest_json(self._recorded(self._unrecorded()))
+
+    def same_run(self, other: RunConfig) -> bool:
+        """Whether all that both record of their configurations is equal."""
+        unknown = self._unrecorded() | other._unrecorded()
+        return self._recorded(unknown) == other._recorded(unknown)
+
+    def _unrecorded(self) -> set[str]:
+        return {name for name in UNRECORDED if getattr(self, name) is None}
+
+    def _recorded(self, without: set[str]) -> dict[str, Any]:
+        fields = set(RunConfig.model_fields) - without
+        return self.model_dump(mode="json", include=fields)
+
+
+class ClassAccuracy(Strict):
+    """How many `images` of a class there are, and which part of their rollouts was right."""
+
+    images: Positive
+    accuracy: Fraction
 
 
 class Point(Strict):
-    """The validation split at one iteration, one rollout an image; cross-entropy in nats."""
+    """The validation split at one iteration, one rollout an image; cross-entropy in nats.
+
+    - `balanced_accuracy`: the mean of the classes' own accuracies, where it was measured.
+    - `classes`: of a run's last point alone, as `TestMetrics.classes`.
+    """
 
     iteration: Count
     cross_entropy: NonNegative
     accuracy: Fraction
+    balanced_accuracy: Fraction | None = None
+    classes: tuple[ClassAccuracy | None, ...] | None = None
+
+
+class StepMetrics(Strict):
+    """The test split's single rollouts after t glimpses; cross-entropy in nats."""
+
+    cross_entropy: NonNegative
+    accuracy: Fraction
+    balanced_accuracy: Fraction
 
 
 class TestMetrics(Strict):
     """The test split after the last iteration.
 
     `cross_entropy` (nats) and `accuracy` are of single rollouts, averaged over `rollouts` of them;
-    `averaged_*` are of the mean of the rollouts' class probabilities.
+    `averaged_*` are of the mean of the rollouts' class probabilities. Not in files of formats 1
+    and 2:
+
+    - `balanced_accuracy`, `averaged_balanced_accuracy`: means of the classes' own accuracies, over
+      the classes that the split has.
+    - `classes`: of single rollouts, in the task's order; None for a class that the split lacks.
+    - `after`: of single rollouts, after each of the T glimpses; the last is the run's own.
     """
 
     __test__ = False
@@ -132,6 +188,10 @@ class TestMetrics(Strict):
     accuracy: Fraction
     averaged_cross_entropy: NonNegative
     averaged_accuracy: Fraction
+    balanced_accuracy: Fraction | None = None
+    averaged_balanced_accuracy: Fraction | None = None
+    classes: tuple[ClassAccuracy | None, ...] | None = None
+    after: Annotated[tuple[StepMetrics, ...], Field(min_length=1)] | None = None
 
 
 class Environment(Strict):
@@ -202,6 +262,11 @@ class RunResult(RunConfig):
         for step, located in enumerate(self.locations or ()):
             if sum(located.counts) != rollouts:
                 raise ValueError(f"locations.{step}.counts: must add up to the {rollouts} rollouts")
+        if self.test.after and len(self.test.after) != len(self.locations or self.test.after):
+            raise ValueError("test.after: must have one for each step of locations")
+        known = self.test.classes
+        if known is not None and sum(c.images for c in known if c) != self.test.images:
+            raise ValueError("test.classes: must add up to test.images")
         if self.test.rollouts != self.hyperparameters.rollouts:
             raise ValueError("test.rollouts: differs from hyperparameters.rollouts")
         if self.build_cost is not None and self.dataset is None:
@@ -239,7 +304,8 @@ def first_fault(error: ValidationError) -> str:
 def save_result(result: RunResult, folder: Path) -> Path:
     """Write `result` into `folder` under its own name, whole or not at all. Returns the path."""
     path = folder / f"{result.name}.json"
-    write_json(path, result.model_dump(mode="json"))
+    # What has a default is what an older format does not know.
+    write_json(path, result.model_dump(mode="json", exclude_defaults=True))
     return path
 
 

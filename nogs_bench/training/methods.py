@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nogs_bench.registry import Registry
+from nogs_bench.results import Teaching
 
 
 def constant(iteration: int, iterations: int) -> float:
@@ -50,6 +51,11 @@ class Method:
     def supervised(self) -> bool:
         """Whether any image supervises the location network."""
         return self.sequences is not None
+
+    @property
+    def teaching(self) -> tuple[Teaching, ...]:
+        """What teaches a run beside the label after its last glimpse, as results record it."""
+        return ("sequences",) if self.supervised else ()
 
 
 METHODS: Registry[Method] = Registry("method", group="nogs_bench.methods")

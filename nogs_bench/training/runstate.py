@@ -20,6 +20,8 @@ from nogs_bench.results import Point
 from nogs_bench.training.metrics import quality
 
 CHECKPOINT_SECONDS = 5.0
+# What a checkpoint keeps of a point; the last one is measured again.
+PLAIN = ("iteration", "cross_entropy", "accuracy", "balanced_accuracy")
 SHARED = ("step",)  # Adam's count of steps is one for all runs
 
 
@@ -95,9 +97,16 @@ class RunState:
                     f"{member.key or 'the run'} diverged before iteration {iteration}: its "
                     "predictions are not finite; lower the learning rate"
                 )
-            cross_entropy, accuracy = quality(log_p, own)
-            point = Point(iteration=iteration, cross_entropy=cross_entropy, accuracy=accuracy)
-            member.curve = [*(p for p in member.curve if p.iteration < iteration), point]
+            found = quality(log_p, own)
+            point = Point(
+                iteration=iteration,
+                cross_entropy=found.cross_entropy,
+                accuracy=found.accuracy,
+                balanced_accuracy=found.balanced_accuracy,
+                classes=found.by_class(),
+            )
+            earlier = (p for p in member.curve if p.iteration < iteration)
+            member.curve = [*(p.model_copy(update={"classes": None}) for p in earlier), point]
         self.iteration = iteration
         return torch.tensor([m.curve[-1].accuracy for m in self.members], dtype=torch.float64)
 
@@ -123,7 +132,7 @@ class RunState:
             runs[member.key] = {
                 "parts": part_of(whole, number, SHARED) if self.stacked else whole,
                 "generator": member.generator.get_state(),
-                "curve": [[p.iteration, p.cross_entropy, p.accuracy] for p in member.curve],
+                "curve": [[getattr(p, name) for name in PLAIN] for p in member.curve],
                 "seconds": self.seconds(),
             }
         state = {"iteration": self.iteration, "runs": runs, "global": torch.get_rng_state()}
@@ -154,8 +163,7 @@ class RunState:
         for member, run in zip(self.members, own, strict=True):
             member.generator.set_state(run["generator"])
             member.curve = [
-                Point(iteration=at, cross_entropy=cross_entropy, accuracy=accuracy)
-                for at, cross_entropy, accuracy in run["curve"]
+                Point(**dict(zip(PLAIN, values, strict=True))) for values in run["curve"]
             ]
         torch.set_rng_state(state["global"])
         if "global-cuda" in state:

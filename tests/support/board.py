@@ -90,7 +90,7 @@ def board_run(
                 glimpses="uniform",
             ),
         ),
-        format_version=2,
+        format_version=3,
         curve=tuple(curve),
         test=TestMetrics(
             images=test,

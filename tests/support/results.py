@@ -58,7 +58,7 @@ def run_result(
             rollouts=5,
             pretraining=None,
         ),
-        format_version=2,
+        format_version=3,
         curve=curve,
         test=TestMetrics(
             images=4000,

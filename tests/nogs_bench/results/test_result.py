@@ -53,7 +53,7 @@ def _set(path: str, value: object):
         (_set("hyperparameters.iterations", 1000), "to hyperparameters.iterations"),
         (_set("seed", "0"), "seed: .*valid integer"),
         (_set("seed", True), "seed: .*valid integer"),
-        (_set("format_version", 3), "format_version: Input should be less than or equal to 2"),
+        (_set("format_version", 4), "format_version: Input should be less than or equal to 3"),
         (_set("model.source_digest", "abc"), "model.source_digest: "),
         (_set("method", "../up"), "method: "),
         (_set("seed", 1), "holds the run .*seed1; name it"),
@@ -73,7 +73,7 @@ def test_a_faulty_field_is_named_in_one_line(tmp_path, change, message):
 def test_a_file_cut_in_half_is_refused(tmp_path):
     path = save_result(run_result(), tmp_path)
     path.write_text(path.read_text()[:400])
-    with pytest.raises(NogsError, match=r"is no valid result: environment\.device: Invalid JSON"):
+    with pytest.raises(NogsError, match=r"is no valid result: environment.*: Invalid JSON"):
         load_results(tmp_path)
 
 
@@ -94,6 +94,7 @@ def test_the_config_digest_follows_the_settings_and_not_the_outcome():
     )
 
 
+NEW = {"balanced_accuracy", "averaged_balanced_accuracy", "classes", "after"}
 VERSION_1 = sorted((TESTS / "data" / "results-v1").glob("*.json"))
 
 
@@ -104,11 +105,12 @@ def test_results_of_version_1_stay_loadable(tmp_path, path):
     assert written.pop("format_version") == 1
     result = load_result(path)
     now = result.model_dump(mode="json")
-    assert (now.pop("format_version"), now.pop("locations"), now.pop("build_cost")) == (
-        2,
-        None,
-        None,
-    )
+    assert now.pop("format_version") == 3
+    for field in ("locations", "build_cost", "images", "teaching"):
+        assert now.pop(field) is None
+    for part in (*now["curve"], now["test"]):
+        for field in NEW & set(part):
+            assert part.pop(field) is None
     assert now == written
     assert load_result(save_result(result, tmp_path)) == result
 
@@ -142,3 +144,17 @@ def test_locations_count_every_rollout():
     with pytest.raises(ValidationError) as caught:
         RunResult.model_validate_json(json.dumps(content))
     assert faults(caught.value) == [("locations.1.counts", "must add up to the 20000 rollouts")]
+
+
+def test_a_run_s_images_and_teaching_decide_it_where_they_are_recorded():
+    old = run_result()
+    first, second = (old.model_copy(update={"images": digit * 64}) for digit in "12")
+    assert not first.same_run(second)
+    assert first.config_digest != second.config_digest
+    # What format 2 did not record is not held against it.
+    assert old.same_run(first)
+    assert second.same_run(old)
+    assert not old.same_run(first.model_copy(update={"seed": 9}))
+    taught = old.model_copy(update={"teaching": ("beliefs",)})
+    assert not taught.same_run(old.model_copy(update={"teaching": ()}))
+    assert taught.same_run(old)

@@ -30,7 +30,7 @@ def test_every_rollout_s_locations_are_counted() -> None:
     model = Walker(task)
     data = ImageTensors.of(task.source.load("train"), task, torch.device("cpu"))
     counts = torch.zeros(2, 9, dtype=torch.int64)
-    classify = policy_classifier(model, fovea_of(task, data), counts)
+    classify = policy_classifier(model, fovea_of(task, data), counts, every=True)
     measure(model, classify, data.labels[None], task.T, 10)
     assert counts.sum(1).tolist() == [4_000, 4_000]
     assert counts[0, 4] == 4_000

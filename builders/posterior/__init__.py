@@ -5,7 +5,10 @@ a labelled bank's own (`oracle`), which gives log-probabilities for any cells of
 `reliability` measures whether it is as sure as it should be.
 """
 
-from nogs_bench.builders.posterior import tokens  # noqa: F401  (registers)
+from nogs_bench.builders.posterior import (  # noqa: F401  (they register)
+    patches,
+    tokens,
+)
 from nogs_bench.builders.posterior.avp import (
     Avp,
     seconds_per_epoch,

@@ -8,10 +8,10 @@ and locations uniform on the grid, equation (7); in the task's warm-up epochs on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nogs_bench.builders.bank import Roles
+from nogs_bench.builders.posterior.average import Averaged
 from nogs_bench.builders.posterior.glimpse_networks import (
     PreparedLogits,
     make_glimpse_network,
@@ -28,7 +29,6 @@ from nogs_bench.files import resumed, save_checkpoint
 from nogs_bench.progress import progress_bars
 from nogs_bench.tasks import Task
 
-DECAY = 0.998
 WARMUP = 3
 TIMED_BATCHES = 25
 
@@ -84,9 +84,9 @@ class Avp(nn.Module):
         return self
 
     @property
-    def masks(self) -> Tensor:
-        """bool (cells, image_size, image_size), of the grid."""
-        return self.network.masks
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
 
 
 class PreparedAvp:
@@ -144,8 +144,7 @@ def train_avp(
     settings = task.avp
     torch.manual_seed(seed)
     avp = Avp(task, weights=True).to(device)
-    average = torch.optim.swa_utils.AveragedModel(avp, avg_fn=_moving_average, use_buffers=True)
-    averaged = cast(Avp, average.module)
+    average = Averaged(avp)
     batches = len(roles.avp(0)) // settings.batch_size
     optimizer = torch.optim.AdamW(avp.parameters(), settings.learning_rate, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -178,11 +177,11 @@ def train_avp(
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                average.update_parameters(avp)
+                average.update()
                 bars.advance(bar)
-            curve.append({"epoch": epoch + 1} | validate_avp(averaged, task, roles))
+            curve.append({"epoch": epoch + 1} | validate_avp(average.module, task, roles))
             if sum(curve[-1]["cross_entropy"]) <= min(sum(p["cross_entropy"]) for p in curve):
-                weights = {k: v.clone() for k, v in averaged.state_dict().items()}
+                weights = {k: v.clone() for k, v in average.module.state_dict().items()}
                 best = {"weights": weights, "epoch": epoch + 1}
             nats = " ".join(f"{value:.3f}" for value in curve[-1]["cross_entropy"])
             bars.update(bar, note=f"validation nats {nats}")
@@ -197,13 +196,13 @@ def seconds_per_epoch(
     """How long an epoch of training takes by `clock`, from some batches and one validation."""
     avp = Avp(task).to(device).train()
     optimizer = torch.optim.AdamW(avp.parameters(), fused=True)
-    average = torch.optim.swa_utils.AveragedModel(avp, avg_fn=_moving_average, use_buffers=True)
+    average = Averaged(avp)
     times = [clock()]
     for batch in islice(_batches(task, roles, seed, 0, device), TIMED_BATCHES):
         optimizer.zero_grad(set_to_none=True)
         _loss(avp, batch, None, 0).backward()
         optimizer.step()
-        average.update_parameters(avp)
+        average.update()
         times.append(clock())
     steps = np.diff(times)
     start = clock()
@@ -218,19 +217,24 @@ def _loss(avp: Avp, batch: tuple[Tensor, ...], teacher: Avp | None, share: float
     of it is the cross-entropy of what the teacher says (Hinton et al. 2015)."""
     images, labels, cells, t = batch
     logits = avp(images, cells, t)
-    terms = [cross_entropy(each, labels[:, label]) for label, each in enumerate(logits)]
+    taught = None
     if teacher is not None:
         with torch.no_grad():
-            soft = [each.softmax(dim=1) for each in teacher(images, cells, t)]
-        told = [cross_entropy(each, said) for each, said in zip(logits, soft, strict=True)]
-        terms = [(1 - share) * x + share * y for x, y in zip(terms, told, strict=True)]
-    return torch.stack(terms).sum()
+            taught = [each.softmax(dim=1) for each in teacher(images, cells, t)]
+    total = logits[0].new_zeros(())
+    for group in _alike(avp.classes):
+        mine = torch.cat([logits[label] for label in group])
+        term = cross_entropy(mine, labels[:, group].t().flatten())
+        if taught is not None:
+            said = torch.cat([taught[label] for label in group])
+            term = (1 - share) * term + share * cross_entropy(mine, said)
+        total = total + len(group) * term
+    return total
 
 
-def _moving_average(average: Tensor, new: Tensor, updates: Tensor | int) -> Tensor:
-    """Exponential moving average with a decay that grows from 0.1 to `DECAY`."""
-    decay = min(DECAY, (1 + float(updates)) / (10 + float(updates)))
-    return average.lerp(new.to(average.dtype), 1 - decay) if average.is_floating_point() else new
+def _alike(classes: Sequence[int]) -> list[list[int]]:
+    """Labels by how many classes they have: CelebA's forty are one product, not forty."""
+    return [[n for n, each in enumerate(classes) if each == k] for k in sorted(set(classes))]
 
 
 def _batches(
@@ -263,6 +267,10 @@ def _batches(
             last = cells[np.arange(count), t[:count] - 1]
             cells[:count, : task.T] = chosen[picked]
             cells[np.arange(0, count, 2), t[:count:2] - 1] = last[::2]
+        if task.avp.mirrored:
+            turned = rng.random(size) < 0.5
+            images = np.where(turned[:, None, None, None], images[..., ::-1], images)
+            cells[turned] = task.grid.mirrored[cells[turned]]
         arrays = (images, labels, cells, t)
         yield tuple(torch.from_numpy(array).to(device) for array in arrays)
 
@@ -273,4 +281,4 @@ def validate_avp(avp: Avp, task: Task, roles: Roles) -> dict[str, list[float]]:
     avp.eval()
     held = roles.avp_validation
     cells = np.random.default_rng(0).integers(task.grid.cells, size=(len(held), task.T))
-    return along(avp, held.images, held.labels[:, task.target], cells, avp.masks.device)
+    return along(avp, held.images, held.labels[:, task.target], cells, avp.device)

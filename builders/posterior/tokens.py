@@ -17,8 +17,9 @@ from nogs_bench.builders.posterior.glimpse_networks import (
     PreparedLogits,
 )
 from nogs_bench.builders.posterior.networks import normalisation, timm_backbone
+from nogs_bench.builders.posterior.windows import all_windows
 from nogs_bench.errors import NogsError
-from nogs_bench.tasks import GlimpseGrid, extract
+from nogs_bench.tasks import GlimpseGrid
 
 
 @GLIMPSE_NETWORKS.register("tokens")
@@ -33,7 +34,6 @@ class GlimpseTokens(nn.Module):
     backbones.
     """
 
-    masks: Tensor
     pixels: Tensor
     mean: Tensor
     std: Tensor
@@ -49,7 +49,6 @@ class GlimpseTokens(nn.Module):
         self.scaled = self.side * patch
         for statistic, values in normalisation(self.backbone, channels).items():
             self.register_buffer(statistic, values, persistent=False)
-        self.register_buffer("masks", torch.from_numpy(grid.masks), persistent=False)
         self.register_buffer("pixels", torch.from_numpy(grid.pixels), persistent=False)
 
     def _expected(self) -> int:
@@ -72,7 +71,9 @@ class GlimpseTokens(nn.Module):
     def embed(self, images: Tensor, rows: Tensor, cells: Tensor) -> Tensor:
         """float (m, tokens of a glimpse, width): images uint8 `rows[i]` seen at `cells[i]`."""
         grid, backbone = self.grid, self.backbone
-        glimpses = extract(images[rows], self.pixels[cells], grid.glimpse_size).float().div_(255)
+        pixel = self.pixels[cells]
+        windows = all_windows(images, grid.glimpse_size)
+        glimpses = windows[rows, pixel[:, 0], pixel[:, 1]].float().div_(255)
         glimpses = (glimpses - self.mean) / self.std
         if glimpses.shape[-1] != self.scaled:
             size = (self.scaled, self.scaled)

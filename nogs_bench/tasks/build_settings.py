@@ -17,6 +17,8 @@ class AvpTraining:
     - `images`: distinct training images; a task with a sampler composes them afresh each epoch.
     - `warmup`: share of the epochs, from the first on, that show up to 3T glimpses instead of T
       (not in the paper). What the whole looks like is learned sooner than what a part means.
+    - `mirrored`: whether half of the training images, drawn anew each epoch, are reversed left to
+      right, their cells with them. For labels that a mirror does not change.
     - `teacher`: a network, named like `network`, that is trained first in the same way; what it
       says of each training image, seen at the same cells, is learned beside the label. Empty: none.
     - `distillation`: the teacher's share of the loss, 0 .. 1; the label has the rest.
@@ -32,6 +34,7 @@ class AvpTraining:
     learning_rate: float = 1e-4
     images: int = 0
     warmup: float = 0.0
+    mirrored: bool = False
     teacher: str = ""
     distillation: float = 0.5
     rounds: int = 0

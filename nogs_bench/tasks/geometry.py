@@ -150,6 +150,13 @@ class GlimpseGrid:
         return row, min(self.cols, key=lambda step: abs(step - pixel[1]))
 
     @cached_property
+    def mirrored(self) -> np.ndarray:
+        """int64 (cells,): the cell nearest to each one's place in images reversed left to right."""
+        steps = np.asarray(self.cols)
+        cols = np.abs(self.span - steps[:, None] - steps).argmin(1)
+        return (np.arange(len(self.rows))[:, None] * len(steps) + cols).reshape(-1)
+
+    @cached_property
     def masks(self) -> np.ndarray:
         """bool (cells, image_size, image_size): the pixels that a glimpse at each index sees."""
         line = np.arange(self.image_size)

@@ -1,0 +1,173 @@
+"""Light networks that are given glimpses alone: what each shows, embedded, then put together.
+
+For photographs, on a CPU: a glimpse costs what its few pixels cost, however large the image.
+`patch-sum` adds the embeddings up, so that a candidate costs its own embedding and a small head;
+`patch-attention` lets them look at each other.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS, PreparedLogits
+from nogs_bench.builders.posterior.tokens import counts
+from nogs_bench.builders.posterior.windows import all_windows
+from nogs_bench.errors import NogsError
+from nogs_bench.tasks import GlimpseGrid
+
+PAIRS_AT_ONCE = 4096
+CHANNELS, LEAST_SIDE = (32, 64, 128), 2
+DROPOUT, HEADS = 0.1, 4
+_SHAPE = re.compile(r"(\d{1,4})x(\d{1,2})")
+
+
+class GlimpsePatches(nn.Module):
+    """What `patch-sum` and `patch-attention` share; a `GlimpseNetwork`.
+
+    A glimpse's pixels go through strided convolutions and a linear layer to `width` numbers, to
+    which those of its row, its column and its cell are added, and through a residual layer.
+    """
+
+    pixels: Tensor
+
+    def __init__(self, grid: GlimpseGrid, channels: int, width: int):
+        super().__init__()
+        self.grid = grid
+        self.look = _convolutions(channels, grid.glimpse_size, width)
+        rows, cols = grid.shape
+        self.row, self.col, self.cell = (
+            nn.Embedding(count, width) for count in (rows, cols, grid.cells)
+        )
+        for table, scale in ((self.row, 0.3), (self.col, 0.3), (self.cell, 0.02)):
+            nn.init.normal_(table.weight, std=scale)
+        self.mix = _Residual(width)
+        self.register_buffer("pixels", torch.from_numpy(grid.pixels), persistent=False)
+
+    def forward(self, images: Tensor, cells: Tensor, t: Tensor | None = None) -> Tensor:
+        n, steps = cells.shape
+        rows = torch.arange(n, device=cells.device).repeat_interleave(steps)
+        seen = self.embed(images, rows, cells.flatten()).unflatten(0, (n, steps))
+        return self.conclude(seen, counts(cells, t))
+
+    def prepare(
+        self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
+    ) -> PreparedLogits:
+        return PreparedPatches(self, images, prefix)
+
+    def freeze(self) -> None:
+        """Nothing is left to make quicker."""
+
+    def embed(self, images: Tensor, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, width): images uint8 `rows[i]` seen at `cells[i]`, both int64 (m,)."""
+        pixel, across = self.pixels[cells], self.grid.shape[1]
+        windows = all_windows(images, self.grid.glimpse_size)
+        glimpses = windows[rows, pixel[:, 0], pixel[:, 1]].float().div_(63.75).sub_(2)
+        place = self.row(cells // across) + self.col(cells % across) + self.cell(cells)
+        embedded: Tensor = self.mix(self.look(glimpses) + place)
+        return embedded
+
+    def conclude(self, seen: Tensor, counted: Tensor) -> Tensor:
+        """float (n, outputs) of embeddings (n, t, width), of which those count that bool (n, t)
+        says."""
+        raise NotImplementedError
+
+
+@GLIMPSE_NETWORKS.register("patch-sum")
+class PatchSum(GlimpsePatches):
+    """`patch-sum:256x2`, the default: width, and residual layers after the sum."""
+
+    def __init__(self, grid: GlimpseGrid, channels: int, outputs: int, argument: str):
+        width, depth = _shape("patch-sum", argument or "256x2")
+        super().__init__(grid, channels, width)
+        self.layers = nn.Sequential(*(_Residual(width) for _ in range(depth)))
+        self.head = _head(width, outputs)
+
+    def conclude(self, seen: Tensor, counted: Tensor) -> Tensor:
+        total = (seen * counted[..., None]).sum(1)
+        answer: Tensor = self.head(self.layers(total / counted.sum(1, keepdim=True) ** 0.5))
+        return answer
+
+
+@GLIMPSE_NETWORKS.register("patch-attention")
+class PatchAttention(GlimpsePatches):
+    """`patch-attention:192x3`, the default: width, and layers of a transformer."""
+
+    def __init__(self, grid: GlimpseGrid, channels: int, outputs: int, argument: str):
+        width, depth = _shape("patch-attention", argument or "192x3")
+        super().__init__(grid, channels, width)
+        layer = nn.TransformerEncoderLayer(
+            width, HEADS, 2 * width, DROPOUT, "gelu", batch_first=True, norm_first=True
+        )
+        self.first = nn.Parameter(torch.zeros(1, 1, width))
+        self.layers = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.head = _head(width, outputs)
+
+    def conclude(self, seen: Tensor, counted: Tensor) -> Tensor:
+        tokens = torch.cat([self.first.expand(len(seen), -1, -1), seen], dim=1)
+        absent = functional.pad(~counted, (1, 0), value=False)
+        answer: Tensor = self.head(self.layers(tokens, src_key_padding_mask=absent)[:, 0])
+        return answer
+
+
+class PreparedPatches:
+    """Completions whose prefixes are embedded once; implements `PreparedLogits`."""
+
+    pairs_at_once = PAIRS_AT_ONCE
+
+    def __init__(self, network: GlimpsePatches, images: Tensor, prefix: Tensor):
+        self.network, self.images, self.prefix = network, images, prefix
+        n, steps = prefix.shape
+        rows = torch.arange(n, device=prefix.device).repeat_interleave(steps)
+        self.seen = network.embed(images, rows, prefix.flatten()).unflatten(0, (n, steps))
+
+    def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, outputs) of completions `rows` after one more glimpse at `cells`."""
+        last = self.network.embed(self.images, rows, cells)[:, None]
+        taken = torch.cat([self.prefix[rows], cells[:, None]], dim=1)
+        return self.network.conclude(torch.cat([self.seen[rows], last], dim=1), counts(taken))
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.Linear(width, 2 * width),
+            nn.GELU(),
+            nn.Dropout(DROPOUT),
+            nn.Linear(2 * width, width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)
+
+
+def _head(width: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.LayerNorm(width), nn.Dropout(DROPOUT), nn.Linear(width, outputs))
+
+
+def _convolutions(channels: int, side: int, width: int) -> nn.Module:
+    """Of a glimpse to `width` numbers: each halves its side, but for the first of small ones."""
+    layers: list[nn.Module] = []
+    inputs = channels
+    for number, outputs in enumerate(CHANNELS):
+        halves = side >= 2 * LEAST_SIDE and (number > 0 or side > 8)
+        kernel, stride = (4, 2) if halves else (3, 1)
+        layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1), nn.ReLU()]
+        side, inputs = (side + 2 - kernel) // stride + 1, outputs
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * side * side, width))
+
+
+def _shape(name: str, argument: str) -> tuple[int, int]:
+    shape = _SHAPE.fullmatch(argument)
+    width, depth = map(int, shape.groups()) if shape else (0, 0)
+    if not width or width % HEADS or not depth:
+        raise NogsError(
+            f"{name}:{argument}: write its width, a multiple of {HEADS}, and its layers as "
+            f"{name}:192x3"
+        )
+    return width, depth

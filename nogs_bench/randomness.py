@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +24,23 @@ def torch_generator(device: torch.device, *key: int | str) -> torch.Generator:
     import torch
 
     return torch.Generator(device).manual_seed(derive(*key))
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Meanwhile torch's global randomness begins at `seed`; afterwards it is as before.
+
+    The CPU's and, if `device` is a GPU, that one's; no other GPU is asked or touched.
+    """
+    import torch
+
+    devices = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        for each in devices:
+            with torch.cuda.device(each):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def epoch_order(images: int, seed: int, epoch: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from nogs_bench.builders.completion.unet import PatchDiscriminator, UNet
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
 from nogs_bench.progress import progress_bars
-from nogs_bench.randomness import derive, torch_generator
+from nogs_bench.randomness import derive, seeded, torch_generator
 from nogs_bench.tasks import Task
 
 ROWS_AT_ONCE = 64
@@ -114,8 +114,7 @@ def train_conditional_gan(
 ) -> ConditionalGan:
     """Train on the bank's images, seen at t uniform on 1 .. T locations uniform on the grid."""
     settings = settings or GanSettings()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "conditional-gan"))
+    with seeded(derive(seed, "conditional-gan")):
         network = _network(task, settings).to(device)
         critic = PatchDiscriminator(task.channels, settings.width).to(device)
     optimizers = [

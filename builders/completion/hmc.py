@@ -27,7 +27,7 @@ from nogs_bench.builders.completion.latent_generator import (
 from nogs_bench.errors import NogsError
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
-from nogs_bench.randomness import torch_generator
+from nogs_bench.randomness import seeded, torch_generator
 from nogs_bench.tasks import Task
 
 
@@ -133,9 +133,7 @@ def _run_chain(
         disable_progbar=True,
     )
     # Pyro draws from the global generators.
-    devices = [start.device] if start.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
+    with seeded(seed, start.device):
         chain.run()
     return chain.get_samples()["z"]
 

@@ -16,7 +16,7 @@ from torch.nn.functional import interpolate
 
 from nogs_bench.images import LabelledImages
 from nogs_bench.progress import progress_bars
-from nogs_bench.randomness import derive, torch_generator
+from nogs_bench.randomness import derive, seeded, torch_generator
 
 
 class LatentGenerator(Protocol):
@@ -78,8 +78,7 @@ def train_decoder(
     """The decoder of a VAE (Kingma & Welling 2014) trained on images (n, channels, size, size)."""
     settings = settings or VaeSettings()
     _, channels, size, _ = images.images.shape
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(seed, "vae"))
+    with seeded(derive(seed, "vae")):
         decoder = Decoder(channels, size, settings).to(device)
         encoder = nn.Sequential(
             nn.Conv2d(channels, settings.width, 4, stride=2, padding=1),

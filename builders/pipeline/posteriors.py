@@ -204,7 +204,7 @@ class FittedBank:
         stored = load_file(path)
         bank = LabelledImages(stored["images"], stored["labels"])
         sigma = float(stored["sigma"][0])
-        return BankPosterior(bank, task.grid, len(task.classes), task.target, sigma)
+        return BankPosterior(bank, task.grid, len(task.classes), task.target, sigma, device)
 
 
 POSTERIORS.add("avp", TrainedAvp())

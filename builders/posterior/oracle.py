@@ -31,6 +31,7 @@ class BankPosterior:
     - `classes`: how many classes the target has.
     - `sigma`: standard deviation of the relaxation per glimpse, pixel values in 0 .. 1; 0 means
       that observed and bank pixels must be equal.
+    - `device`: where it computes.
     """
 
     def __init__(
@@ -40,18 +41,19 @@ class BankPosterior:
         classes: int,
         target: int = 0,
         sigma: float = 0.0,
+        device: torch.device | str = "cpu",
     ):
-        self.images = torch.from_numpy(np.ascontiguousarray(bank.images))
+        self.images = torch.from_numpy(np.ascontiguousarray(bank.images)).to(device)
         labels = torch.from_numpy(bank.labels[:, target])
         if (labels < 0).any():
             raise NogsError("a bank's own posterior needs all its labels; use --posterior avp")
-        self.one_hot = torch.nn.functional.one_hot(labels, classes).float()
+        self.one_hot = torch.nn.functional.one_hot(labels, classes).float().to(device)
         self.grid, self.sigma = grid, sigma
 
     @torch.inference_mode()
     def log_posterior(self, images: Tensor, cells: Tensor) -> Tensor:
         """See `Posterior.log_posterior`; a glimpse that no bank image matches leaves the prior."""
-        distances = torch.zeros(len(images), len(self.images))
+        distances = torch.zeros(len(images), len(self.images), device=images.device)
         for column in cells.T:
             for cell in column.unique():
                 rows = torch.nonzero(column == cell)[:, 0]

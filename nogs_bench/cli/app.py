@@ -20,7 +20,7 @@ app = typer.Typer(
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, ...")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 
 Executor = Annotated[str, typer.Option(help="Who does the work: local or ray.")]
 RayAddress = Annotated[

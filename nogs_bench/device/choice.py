@@ -2,20 +2,42 @@
 
 from __future__ import annotations
 
+import os
+from sys import stderr
+
 from nogs_bench.errors import NogsError
+
+KINDS = ("cpu", "cuda")  # others have been tried with nothing of this package
 
 
 def choose_device(name: str = "auto") -> str:
     """A torch device name: `name` itself, or for `"auto"` the GPU if there is one, else the CPU.
 
-    Raises `NogsError` if torch does not know the device or does not find it here.
+    A GPU that `"auto"` finds is named on standard error. Raises `NogsError` if the device is no
+    CPU or CUDA GPU, or torch does not find it here.
     """
     import torch
 
     if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        if not torch.cuda.is_available():
+            return "cpu"
+        print(f"on cuda ({torch.cuda.get_device_name()}); --device cpu prevents it", file=stderr)
+        return "cuda"
     try:
+        if torch.device(name).type not in KINDS:
+            raise NogsError(f"--device {name} is not supported; use cpu, cuda, cuda:N or auto")
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         raise NogsError(f"--device {name} is not available here; use cpu or auto") from error
     return name
+
+
+def gpus_of(device: str) -> tuple[str, ...]:
+    """What CUDA calls the GPUs that workers on `device` share out among them; none on the CPU, or
+    where `device` names one GPU that all are to use."""
+    import torch
+
+    if torch.device(device) != torch.device("cuda"):
+        return ()
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return tuple(seen.split(",") if seen else map(str, range(torch.cuda.device_count())))

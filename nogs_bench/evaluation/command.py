@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from nogs_bench.device import choose_device
+from nogs_bench.device import choose_device, gpus_of
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import difference
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
@@ -249,4 +249,6 @@ def _workers(workers: int | None, device: str, tasks: Sequence[str | Task]) -> i
     if any(isinstance(task, Task) for task in tasks):
         # Another process could not find a task that only this one registered.
         return 1
-    return workers or (1 if device != "cpu" else len(os.sched_getaffinity(0)))
+    return workers or (
+        len(os.sched_getaffinity(0)) if device == "cpu" else len(gpus_of(device)) or 1
+    )

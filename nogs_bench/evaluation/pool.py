@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from nogs_bench.device import gpus_of
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.jobs import Job
 from nogs_bench.evaluation.work import do
@@ -79,7 +80,7 @@ def _do_alone(item: dict[str, Any]) -> str:
 class _Worker:
     """A process that does one job at a time and says so on a queue, as (worker, message)."""
 
-    def __init__(self, log: Path, cpu: bool, messages: queue.Queue[tuple[_Worker, Any]]):
+    def __init__(self, log: Path, own: dict[str, str], messages: queue.Queue[tuple[_Worker, Any]]):
         self.log, self.job = log, None  # type: Path, Job | None
         with log.open("w") as errors:
             self.process = subprocess.Popen(
@@ -88,7 +89,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 encoding="utf-8",
-                env=os.environ | ({"OMP_NUM_THREADS": "1"} if cpu else {}),
+                env=os.environ | own,
             )
         self._messages = messages
         threading.Thread(target=self._read, daemon=True).start()
@@ -125,9 +126,17 @@ class _Pool:
         self.missing = {key for job in jobs if job.stage == "pretraining" for key in job.keys}
         self.messages: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
         logs.mkdir(parents=True, exist_ok=True)
-        cpu = jobs[0].place.device == "cpu"
+        device = jobs[0].place.device
+        gpus = gpus_of(device)
+
+        def hire(number: int) -> _Worker:
+            own = {"OMP_NUM_THREADS": "1"} if device == "cpu" else {}
+            if gpus:
+                own["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
+            return _Worker(logs / f"worker-{number}.log", own, self.messages)
+
         self.deaths, self.best = Deaths(workers), dict.fromkeys(map(id, jobs), 0)
-        self.hire = lambda number: _Worker(logs / f"worker-{number}.log", cpu, self.messages)
+        self.hire = hire
         self.workers = [self.hire(number) for number in range(workers)]
 
     def run(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from nogs_bench.device import gpus_of
 from nogs_bench.executors.executor import EXECUTORS, Crew, Load, Watch, telling
 from nogs_bench.executors.scheduling import (
     Done,
@@ -63,11 +64,8 @@ class LocalExecutor:
 def _local(crew: Crew) -> LocalExecutor:
     if crew.device == "cpu":
         return LocalExecutor(crew.workers or len(os.sched_getaffinity(0)))
-    import torch
-
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = seen.split(",") if seen else [str(n) for n in range(torch.cuda.device_count())]
-    return LocalExecutor(crew.workers or max(1, len(gpus)), tuple(gpus))
+    gpus = gpus_of(crew.device)
+    return LocalExecutor(crew.workers or max(1, len(gpus)), gpus)
 
 
 def _run_here(load: Load, items: Sequence[Any], watch: Watch | None) -> Iterator[tuple[int, Any]]:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from nogs_bench.errors import NogsError
 from nogs_bench.network.embedders import make_embedder
+from nogs_bench.randomness import seeded
 from nogs_bench.registry import Registry, load_object
 from nogs_bench.tasks import Task
 
@@ -102,8 +103,7 @@ class ModelSource:
 
     def build(self, task: Task, seed: int) -> nn.Module:
         """A model with initial weights from `seed`, checked. Raises `NogsError` if it is unfit."""
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             try:
                 model = self.create(task)
             except (TypeError, ValueError, RuntimeError) as error:

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from nogs_bench.network.attention import plain_attention
 from nogs_bench.network.embedders import ConvEmbedder
+from nogs_bench.randomness import seeded
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import Task
 
@@ -214,8 +215,7 @@ def why_not(create: Callable[[int], nn.Module], task: Task) -> str | None:
 
 
 def _trial(model: Any, patch: Tensor, location: Tensor) -> dict[str, Tensor]:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
+    with seeded(0):
         state = model.look(model.start(IMAGES), patch, location)
         outcome = {"look": state, "locate": model.locate(state), "classify": model.classify(state)}
         sum(value.sum() for value in outcome.values()).backward()

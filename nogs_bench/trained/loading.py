@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from nogs_bench.errors import NogsError
@@ -149,5 +148,4 @@ def _model_of(kept: Kept, path: Path, task: Task, given: str | None, any_source:
             f"{known.source_digest[:12]}, not {source.digest[:12]}); give the file that trained "
             "it, or say any_source=True (--any-source) if the change does not matter"
         )
-    with torch.random.fork_rng(devices=[]):
-        return source.build(task, seed=0)
+    return source.build(task, seed=0)

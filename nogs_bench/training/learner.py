@@ -28,7 +28,7 @@ from nogs_bench.network import (
     stack,
     stacked_ops,
 )
-from nogs_bench.randomness import derive, torch_generator
+from nogs_bench.randomness import derive, seeded, torch_generator
 from nogs_bench.sequences import Annotations
 from nogs_bench.tasks import Task
 from nogs_bench.training.batches import Draws, mixed_rows
@@ -232,8 +232,7 @@ class Baseline(nn.Module):
         super().__init__()
         layers = []
         for model, seed in zip(models, seeds, strict=True):
-            with torch.random.fork_rng(), torch.no_grad():
-                torch.manual_seed(derive(seed, "baseline"))
+            with seeded(derive(seed, "baseline")), torch.no_grad():
                 layers.append(nn.Linear(model.start(1).numel(), 1))
         self.weight = nn.Parameter(joint([layer.weight.detach() for layer in layers], network))
         self.bias = nn.Parameter(joint([layer.bias.detach() for layer in layers], network))

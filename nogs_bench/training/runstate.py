@@ -15,7 +15,7 @@ from torch import Tensor
 from nogs_bench.errors import NogsError
 from nogs_bench.files import resumed, save_checkpoint
 from nogs_bench.network import part_of, whole_of
-from nogs_bench.randomness import derive
+from nogs_bench.randomness import derive, seeded
 from nogs_bench.results import Point
 from nogs_bench.training.metrics import quality
 
@@ -61,6 +61,7 @@ class RunState:
         stacked: bool = False,
     ):
         self.members, self.seed, self.parts = members, seed, parts
+        self.device = members[0].generator.device
         self.path, self.earlier, self.stacked = path, earlier, stacked
         self.iteration = 0
         self._past, self._began = 0.0, time.monotonic()
@@ -69,8 +70,7 @@ class RunState:
     @contextmanager
     def own_randomness(self) -> Iterator[None]:
         """Seed torch's global randomness, and give it back afterwards."""
-        with torch.random.fork_rng():
-            torch.manual_seed(derive(self.seed, "global"))
+        with seeded(derive(self.seed, "global"), self.device):
             yield
 
     def seconds(self) -> float:
@@ -136,9 +136,9 @@ class RunState:
                 "seconds": self.seconds(),
             }
         state = {"iteration": self.iteration, "runs": runs, "global": torch.get_rng_state()}
-        device = self.members[0].generator.device
-        if device.type == "cuda":
-            state |= {"global-cuda": torch.cuda.get_rng_state(device)}
+        state |= {"device": self.device.type}
+        if self.device.type == "cuda":
+            state |= {"global-cuda": torch.cuda.get_rng_state(self.device)}
         save_checkpoint(path, state)
 
     def resume(self) -> None:
@@ -150,6 +150,12 @@ class RunState:
         held = state.get("runs", {})
         if any(member.key not in held for member in self.members):
             raise NogsError(f"{path} belongs to another run; delete it or choose another --out")
+        begun = state.get("device", "cuda" if "global-cuda" in state else "cpu")
+        if begun != self.device.type:
+            raise NogsError(
+                f"{path} was begun with --device {begun}, where alone it can go on; give that, or "
+                "delete it"
+            )
         own = [held[member.key] for member in self.members]
         parts = [run["parts"] for run in own]
         whole = whole_of(parts, SHARED) if self.stacked else parts[0]
@@ -167,7 +173,7 @@ class RunState:
             ]
         torch.set_rng_state(state["global"])
         if "global-cuda" in state:
-            torch.cuda.set_rng_state(state["global-cuda"], self.members[0].generator.device)
+            torch.cuda.set_rng_state(state["global-cuda"], self.device)
         self.iteration, self._past = state["iteration"], own[0]["seconds"]
 
 

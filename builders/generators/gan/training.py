@@ -18,7 +18,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json, resumed, save_checkpoint
 from nogs_bench.images import LabelledImages
 from nogs_bench.progress import progress_bars
-from nogs_bench.randomness import epoch_order, torch_generator
+from nogs_bench.randomness import epoch_order, seeded, torch_generator
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,7 @@ class _Run:
     ):
         self.sizes, self.settings, self.images = sizes, settings, images
         self.seed, self.device, self.step = seed, device, 0
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             self.generator = GanGenerator(sizes).to(device)
             self.discriminator = GanDiscriminator(sizes).to(device)
         self.average = deepcopy(self.generator).eval().requires_grad_(False)

@@ -1,0 +1,147 @@
+"""Training on a device that is not the CPU: it ends, and does what the CPU does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import nogs_bench.training.runstate
+from corner_task import CORNER, telling_annotations
+from nogs_bench.errors import NogsError
+from nogs_bench.network.fovea import ImageTensors
+from nogs_bench.network.model import load_model
+from nogs_bench.tasks.task import Pretraining
+from nogs_bench.training.methods import METHODS
+from nogs_bench.training.pretraining import Pretrainee, pretrain, uniform
+from nogs_bench.training.trainer import Run, Trainee, train_together
+from pretended import Device, device  # noqa: F401
+
+TOLERANCE = 1e-3
+
+
+class _Stopped(Exception):
+    pass
+
+
+def _stop_at(iteration: int):
+    def report(done: int, note: str) -> None:
+        if done >= iteration:
+            raise _Stopped
+
+    return report
+
+
+def _images(where: str) -> list[ImageTensors]:
+    splits = (CORNER.source.load(split) for split in ("train", "validation"))
+    return [ImageTensors.of(split, CORNER, torch.device(where)) for split in splits]
+
+
+def _trainees(where: str, methods: list[str], frozen: bool = False) -> list[Trainee]:
+    images, validation = _images(where)
+    return [
+        Trainee(
+            Run(CORNER, METHODS[method], 25, seed, frozen, f"run-{seed}"),
+            load_model("reference").build(CORNER, seed),
+            images,
+            validation,
+            telling_annotations() if METHODS[method].supervised else None,
+        )
+        for seed, method in enumerate(methods)
+    ]
+
+
+def _agree(found: list[Trainee], expected: list[Trainee]) -> None:
+    for a, b in zip(found, expected, strict=True):
+        for name, value in b.model.state_dict().items():
+            own = a.model.state_dict()[name].cpu()
+            torch.testing.assert_close(own, value, rtol=TOLERANCE, atol=TOLERANCE, msg=name)
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("methods", [["ps-nogs"], ["ram", "ps-nogs", "ram"]])
+def test_runs_on_a_device_are_those_of_the_cpu(device: Device, methods, frozen):  # noqa: F811
+    expected, found = (_trainees(where, methods, frozen) for where in ("cpu", "cuda"))
+    stacked = len(methods) > 1
+    first, _ = train_together(expected, stacked=stacked)
+    curves, _ = train_together(found, stacked=stacked)
+    _agree(found, expected)
+    for a, b in zip(curves, first, strict=True):
+        assert [p.iteration for p in a] == [p.iteration for p in b]
+
+
+def test_a_stacked_training_goes_on_where_it_stopped(device: Device, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(nogs_bench.training.runstate, "CHECKPOINT_SECONDS", 0.0)
+    methods, path = ["ram", "ps-nogs"], tmp_path / "c.safetensors"
+    whole, halved = _trainees("cuda", methods), _trainees("cuda", methods)
+    expected, _ = train_together(whole, keep=True)
+    with pytest.raises(_Stopped):
+        train_together(_trainees("cuda", methods), path, _stop_at(20), keep=True)
+    curves, _ = train_together(halved, path, keep=True)
+    assert curves == expected
+    for a, b in zip(whole, halved, strict=True):
+        for name, value in a.best.items():
+            assert torch.equal(b.best[name].cpu(), value.cpu()), name
+
+
+@pytest.mark.parametrize("runs", [1, 2])
+def test_a_pretraining_goes_on_where_it_stopped(device: Device, tmp_path, monkeypatch, runs):  # noqa: F811
+    monkeypatch.setattr(nogs_bench.training.runstate, "CHECKPOINT_SECONDS", 0.0)
+    images, validation = _images("cuda")
+
+    def go(name: str, report=lambda done, note: None) -> bytes:
+        paths = [tmp_path / f"{name}{seed}.safetensors" for seed in range(runs)]
+        trainees = [
+            Pretrainee(
+                CORNER,
+                uniform(CORNER),
+                seed,
+                load_model("reference").build(CORNER, seed),
+                images,
+                validation,
+                path,
+                f"k{seed}",
+            )
+            for seed, path in enumerate(paths)
+        ]
+        plan = Pretraining(25, 1e-2, evaluation_period=10)
+        pretrain(trainees, plan, tmp_path / name, report)
+        return b"".join(path.read_bytes() for path in paths)
+
+    expected = go("a")
+    with pytest.raises(_Stopped):
+        go("b", _stop_at(20))
+    assert go("b") == expected
+
+
+@pytest.mark.parametrize("places", [("cpu", "cuda"), ("cuda", "cpu")])
+def test_another_device_is_told_where_to_go_on(device: Device, tmp_path: Path, monkeypatch, places):  # noqa: F811
+    monkeypatch.setattr(nogs_bench.training.runstate, "CHECKPOINT_SECONDS", 0.0)
+    path = tmp_path / "c.safetensors"
+    with pytest.raises(_Stopped):
+        train_together(_trainees(places[0], ["ram"]), path, _stop_at(20))
+    with pytest.raises(NogsError, match=f"begun with --device {places[0]}"):
+        train_together(_trainees(places[1], ["ram"]), path)
+    assert path.is_file()
+
+
+def test_a_step_does_not_wait(device: Device, monkeypatch):  # noqa: F811
+    from nogs_bench.device import Repeated
+
+    steps = []
+
+    def guarded(self: Repeated) -> None:
+        with device.no_waiting() if steps else monkeypatch.context():
+            self.step()
+        steps.append(1)
+
+    monkeypatch.setattr(Repeated, "__call__", guarded)
+    for frozen in (False, True):
+        train_together(_trainees("cuda", ["ram", "ps-nogs"], frozen))
+    assert len(steps) == 50
+
+
+def test_a_run_on_the_cpu_leaves_the_gpu_alone(device: Device):  # noqa: F811
+    train_together(_trainees("cpu", ["ram", "ps-nogs"]))
+    assert not device.saved

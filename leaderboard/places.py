@@ -15,7 +15,7 @@ from nogs_bench.files import read_provenance
 from nogs_bench.images import data_folder
 from nogs_bench.leaderboard.charts import heat_png, png
 from nogs_bench.results import RunResult
-from nogs_bench.tasks import GlimpseGrid, Task, get_task
+from nogs_bench.tasks import GlimpseGrid, Task, get_task, load_split
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def gallery(folder: Path, count: int, data: str | Path | None = None) -> list[Gl
         found = {row["index"]: row["epe_map"] for row in maps.to_pylist()}
     except (OSError, ValueError, KeyError) as error:
         raise NogsError(f"{folder} is no dataset with maps ({error}); build it again") from error
-    train = task.source.load("train", data_folder(data))
+    train = load_split(task, "train", data_folder(data))
     chosen: dict[int, dict[str, Any]] = {}
     for row in rows:
         if row["index"] in found:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
+HERE = str(Path(__file__).parent)
+
 
 class NogsError(Exception):
     """Bad input, said in one line: what is wrong, where, and what to do about it.
@@ -9,3 +14,16 @@ class NogsError(Exception):
     The command line prints the message as it is and exits with 1. Anything else that escapes is
     a defect in the package.
     """
+
+
+def place_of(error: BaseException) -> str:
+    """`": ValueError('...') (FILE.py, line 7)"`: what was raised, and the last place of it that is
+    neither this package's nor a library's, in one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith((HERE, "<")) and "site-packages" not in frame.filename
+    ]
+    place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
+    return " ".join(f": {error!r}{place}".split("\n"))

@@ -11,7 +11,7 @@ import numpy as np
 from nogs_bench.builders.bank.images import GeneratedBank
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages, Sampler
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Task, load_split, sample_images
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def assign_roles(
     of that at most. With `make_bank`, the bank is generated and all of them are the AVP's, and may
     train the generator.
     """
-    train = task.source.load("train", data)
+    train = load_split(task, "train", data)
     if not 1 <= images <= len(train):
         raise NogsError(f"--images {images}: {task.name} can have 1..{len(train)} annotated")
     if not 1 <= fold.count <= images:
@@ -90,8 +90,6 @@ def assign_roles(
 def _from_sampler(
     task: Task, train: LabelledImages, images: int, seed: int, data: Path | None, fold: Fold
 ) -> Roles:
-    source = task.source
-    assert isinstance(source, Sampler)
     if fold.count > 1:
         raise NogsError(
             f"--folds {fold.count}: {task.name} draws bank and AVP images afresh, apart from those "
@@ -101,9 +99,9 @@ def _from_sampler(
     return Roles(
         annotated=train[:images],
         numbers=np.arange(images),
-        bank=source.sample(f"bank-{seed}", 0, task.annotation.bank_images, data),
-        avp=lambda epoch: source.sample(f"avp-{seed}", epoch * count, count, data),
-        avp_validation=source.load("avp_validation", data),
+        bank=sample_images(task, f"bank-{seed}", 0, task.annotation.bank_images, data),
+        avp=lambda epoch: sample_images(task, f"avp-{seed}", epoch * count, count, data),
+        avp_validation=load_split(task, "avp_validation", data),
         record={
             "annotated": f"train 0..{images - 1}",
             "bank": f"sampler stream bank-{seed}, {task.annotation.bank_images} images",
@@ -141,7 +139,7 @@ def _from_training_images(
         numbers=numbers,
         bank=train[bank],
         avp=lambda epoch: avp_images,
-        avp_validation=task.source.load("avp_validation", data),
+        avp_validation=load_split(task, "avp_validation", data),
         record={
             "annotated": f"train 0..{images - 1}"
             + (f", every {fold.count}th from {fold.number}" if fold.count > 1 else ""),

@@ -8,7 +8,7 @@ from pathlib import Path
 from nogs_bench.builders.dataset.parquet import Rows
 from nogs_bench.errors import NogsError
 from nogs_bench.images import RECORD, LabelledImages, read_record
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Task, load_split
 
 
 def prepared_copies(folders: Sequence[Path | str], datasets: Sequence[str]) -> dict[str, Path]:
@@ -40,7 +40,7 @@ def with_images(
         return rows
     joined: dict[str, Rows] = {}
     for split, known in rows.items():
-        found = task.source.load(split, copy)
+        found = load_split(task, split, copy)
         wanted, have = known.labels[:, task.target], found.labels[:, task.target]
         if len(wanted) != len(have) or (wanted != have).any():
             raise NogsError(

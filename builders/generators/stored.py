@@ -25,7 +25,7 @@ from nogs_bench.images import (
     say,
     squared,
 )
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Task, sample_images
 
 
 class StoredImages:
@@ -157,8 +157,8 @@ def _check_labels(labels: Sequence[int], task: Task, where: str) -> None:
 class TaskSampler:
     """The task's own p(image, label): a bank of any size, on disk."""
 
-    def __init__(self, task: Task, sampler: Sampler):
-        self.sampler = sampler
+    def __init__(self, task: Task):
+        self.task = task
         self.config: Mapping[str, Any] = {
             "generator": "sampler",
             "task": task.name,
@@ -167,7 +167,7 @@ class TaskSampler:
 
     def sample(self, seed: int, start: int, count: int) -> LabelledImages:
         """See `Generator.sample`."""
-        return self.sampler.sample(f"bank-{seed}", start, count)
+        return sample_images(self.task, f"bank-{seed}", start, count)
 
 
 @GENERATORS.register("sampler")
@@ -176,4 +176,4 @@ def open_sampler(argument: str, setting: Setting) -> Generator:
     source = setting.task.source
     if argument or not isinstance(source, Sampler):
         raise NogsError(f"--bank sampler: {setting.task.name} has no sampler; name a generator")
-    return TaskSampler(setting.task, source)
+    return TaskSampler(setting.task)

@@ -25,7 +25,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.executors import Crew, Executor, open_executor
 from nogs_bench.files import check_store
 from nogs_bench.images import LabelledImages, data_folder
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Task, load_split
 
 
 def build(
@@ -149,7 +149,7 @@ def _check(plan: BuildPlan) -> None:
 def _rows(task: Task, data: Path | None, with_images: bool) -> dict[str, Rows]:
     rows: dict[str, Rows] = {}
     for split in ("train", "validation", "test"):
-        loaded: LabelledImages = task.source.load(split, data)
+        loaded: LabelledImages = load_split(task, split, data)
         ships = with_images and task.images_may_ship
         rows[split] = loaded if ships else LabelsOnly(loaded.labels)
     return rows

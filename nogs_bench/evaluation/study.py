@@ -13,9 +13,17 @@ from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import model_info, pretraining_stage, run_config
 from nogs_bench.evaluation.jobs import Place, RunPlan
 from nogs_bench.files import digest_json, fetched, is_url
-from nogs_bench.images import LabelledImages, shared_images
+from nogs_bench.images import ImageSource, LabelledImages, shared_images
 from nogs_bench.sequences import Annotations, write_annotations
-from nogs_bench.tasks import TASKS, Task, TrainingProtocol, get_task, override, register_task
+from nogs_bench.tasks import (
+    TASKS,
+    Task,
+    TrainingProtocol,
+    get_task,
+    load_split,
+    override,
+    register_task,
+)
 from nogs_bench.training import METHODS, Material, Method, make_sequences, supervising
 
 SPLITS = ("train", "validation", "test")
@@ -23,15 +31,17 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class FamilyImages:
-    """A family's images by split, and the sha256 of all of them with their labels."""
+    """A family's images by split, the sha256 of all of them with their labels, and their source."""
 
     splits: Mapping[str, LabelledImages]
     digest: str
+    source: ImageSource
 
     @classmethod
     def load(cls, task: Task, data: Path | None) -> FamilyImages:
-        splits = {name: task.source.load(name, data) for name in SPLITS}
-        return cls(splits, digest_json({name: rows.digest() for name, rows in splits.items()}))
+        splits = {name: load_split(task, name, data) for name in SPLITS}
+        digest = digest_json({name: rows.digest() for name, rows in splits.items()})
+        return cls(splits, digest, task.source)
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,11 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     maps = _of_task(wanted.maps, tuned.name) or sequences
     if tuned.family not in images:
         images[tuned.family] = FamilyImages.load(tuned, wanted.data)
+    if images[tuned.family].source != tuned.source:
+        raise NogsError(
+            f"{tuned.name} and another task of the family {tuned.family} have different images; "
+            "give each family a name of its own"
+        )
     splits, digest = images[tuned.family].splits, images[tuned.family].digest
     annotations: dict[str, Annotations] = {}
     if any(method.supervised for method in chosen):

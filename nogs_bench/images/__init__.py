@@ -27,6 +27,7 @@ from nogs_bench.images.decoder import (
 from nogs_bench.images.folder import ImageFolder
 from nogs_bench.images.idx import read_idx
 from nogs_bench.images.labelled import (
+    BadRows,
     ImageSource,
     LabelledImages,
     Sampler,
@@ -53,6 +54,7 @@ __all__ = [
     "BLOCK",
     "RECORD",
     "WHITE",
+    "BadRows",
     "Colour",
     "ImageFolder",
     "ImageSource",

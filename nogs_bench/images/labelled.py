@@ -13,6 +13,10 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files import fetched, is_url
 
 
+class BadRows(NogsError):
+    """Arrays that are no labelled images."""
+
+
 @dataclass(frozen=True)
 class LabelledImages:
     """Images and their labels.
@@ -25,14 +29,19 @@ class LabelledImages:
     labels: np.ndarray
 
     def __post_init__(self) -> None:
+        for name in ("images", "labels"):
+            array = getattr(self, name)
+            if not hasattr(array, "dtype") or not hasattr(array, "ndim"):
+                raise BadRows(f"{name} must be a numpy array, got a {type(array).__name__}")
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
-            raise NogsError(
+            raise BadRows(
                 f"images must be uint8 (n, channels, height, width), got {self.images.dtype} "
-                f"{self.images.shape}"
+                f"{tuple(self.images.shape)}"
             )
         if self.labels.ndim != 2 or len(self.labels) != len(self.images):
-            raise NogsError(
-                f"labels of shape {self.labels.shape} do not fit {len(self.images)} images"
+            raise BadRows(
+                f"labels must be integers (n, labels), got {self.labels.dtype} "
+                f"{tuple(self.labels.shape)} for {len(self.images)} images"
             )
 
     def __len__(self) -> int:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nogs_bench.errors import NogsError
+
 
 @dataclass(frozen=True)
 class Label:
-    """One thing to be told from an image: its name and the names of its classes."""
+    """One thing to be told from an image: its name and the names of its classes.
+
+    Raises `NogsError` unless there are two classes or more, all with names of their own.
+    """
 
     name: str
     classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        where = f"label {self.name!r}"
+        if len(self.classes) < 2:
+            raise NogsError(f"{where} has {len(self.classes)} class; there must be two or more")
+        if not all(isinstance(name, str) and name.strip() for name in self.classes):
+            raise NogsError(f"{where}: class names must be texts, and not empty")
+        twice = [name for name in self.classes if self.classes.count(name) > 1]
+        if twice:
+            raise NogsError(f"{where} has the class {twice[0]!r} twice")
 
 
 @dataclass(frozen=True)

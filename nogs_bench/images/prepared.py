@@ -53,6 +53,11 @@ class PreparedFolder:
         folder, rows = self._rows(split, data)
         return LabelledImages(self._array(folder, "images")[rows], self._labels(folder)[rows])
 
+    def count(self, split: str, data: Path | None = None) -> int:
+        """How many images the folder's record gives `split`."""
+        _, rows = self._rows(split, data)
+        return int(rows.stop - rows.start)
+
     def load_labels(self, split: str, data: Path | None = None) -> np.ndarray:
         """int64 (n, labels) of `split`, without touching the images."""
         folder, rows = self._rows(split, data)

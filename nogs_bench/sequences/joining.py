@@ -11,7 +11,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.images import ImageSource, LabelledImages, data_folder
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Task, load_split
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -79,7 +79,7 @@ class _AddImage:
 
     @cached_property
     def rows(self) -> LabelledImages:
-        return self.source.load(self.split, self.folder)
+        return load_split(self.task, self.split, self.folder)
 
     def __getstate__(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from nogs_bench.tasks.geometry import GlimpseGrid, extract
 from nogs_bench.tasks.handcrafted import hand_crafted_glimpses
+from nogs_bench.tasks.loading import check_images, load_split, sample_images
 from nogs_bench.tasks.task import (
     TASKS,
     Annotation,
@@ -32,11 +33,14 @@ __all__ = [
     "Task",
     "Training",
     "TrainingProtocol",
+    "check_images",
     "extract",
     "get_task",
     "hand_crafted_glimpses",
+    "load_split",
     "override",
     "register_task",
+    "sample_images",
 ]
 
 FAMILIES = (

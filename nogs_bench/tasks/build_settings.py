@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nogs_bench.errors import NogsError
+from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, settle
 
 
 @dataclass(frozen=True)
@@ -42,11 +42,10 @@ class AvpTraining:
     chosen_share: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("warmup", "distillation", "chosen_share"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise NogsError(f"AVP training: {name} must lie in 0..1")
-        if self.rounds < 0 or self.chosen_images < 1:
-            raise NogsError("AVP training: rounds must be at least 0, chosen_images at least 1")
+        counts = dict.fromkeys(("epochs", "batch_size", "chosen_images"), COUNT)
+        numbers = dict.fromkeys(("learning_rate", "images", "rounds"), NUMBER)
+        shares = dict.fromkeys(("warmup", "distillation", "chosen_share"), SHARE)
+        settle(self, "AVP training", counts | numbers | shares)
 
 
 @dataclass(frozen=True)
@@ -95,3 +94,8 @@ class Annotation:
     mirrored: bool = False
     shifts: tuple[int, ...] = (0,)
     proposal_shifts: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        counts = dict.fromkeys(("images", "samples", "first_samples", "retrieved"), COUNT)
+        names = ("bank_images", "components", "effective_samples", "reserved")
+        settle(self, "annotation", counts | dict.fromkeys(names, NUMBER))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nogs_bench.errors import NogsError
+from nogs_bench.tasks.values import settle
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +45,7 @@ class GlimpseGrid:
     cols: tuple[int, ...]
 
     def __post_init__(self) -> None:
+        settle(self, "grid", {})
         if not 1 <= self.glimpse_size <= self.image_size:
             raise NogsError(
                 f"a glimpse of {self.glimpse_size} pixels does not fit an image of "

@@ -86,6 +86,11 @@ def read_keypoints(path: Path, task: Task, count: int) -> np.ndarray:
             f"{path}, row {row}: keypoint {array[row, point].tolist()} is outside the image of "
             f"{task.image_size} x {task.image_size} pixels; write NaN for a hidden one"
         )
+    if task.image_size > 1 and np.nanmax(array, initial=0) <= 1:
+        raise NogsError(
+            f"{path}: all keypoints lie in 0..1; give them in pixels, 0..{task.image_size}, not as "
+            "shares of the image"
+        )
     return array.astype(np.float64)
 
 

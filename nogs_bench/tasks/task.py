@@ -14,6 +14,7 @@ from nogs_bench.registry import Registry, load_object
 from nogs_bench.tasks.build_settings import Annotation as Annotation
 from nogs_bench.tasks.build_settings import AvpTraining as AvpTraining
 from nogs_bench.tasks.geometry import GlimpseGrid
+from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, check_name, settle
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,12 @@ class Training:
     evaluation_period: int = 100
     rollouts: int = 5
 
+    def __post_init__(self) -> None:
+        counts = ("batch_size", "hidden", "location_hidden", "evaluation_period", "rollouts")
+        ranges = {name: COUNT for name in counts}
+        numbers = dict.fromkeys(("learning_rate", "supervision_weight", "supervised"), NUMBER)
+        settle(self, "training", ranges | numbers | {"supervised_share": SHARE})
+
 
 @dataclass(frozen=True)
 class Pretraining:
@@ -61,6 +68,10 @@ class Pretraining:
     learning_rate: float
     evaluation_period: int = 500
     glimpses: str = "uniform"
+
+    def __post_init__(self) -> None:
+        counts = {"iterations": COUNT, "evaluation_period": COUNT}
+        settle(self, "pre-training", counts | {"learning_rate": NUMBER})
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,11 @@ class TrainingProtocol:
     target_accuracy: float
     pretraining: Pretraining | None = None
     training: Training | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "the protocol's name")
+        ranges = {"iterations": COUNT, "target_accuracy": SHARE}
+        settle(self, f"protocol {self.name}", ranges)
 
 
 @dataclass(frozen=True)
@@ -142,6 +158,9 @@ class Task:
     reference: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_name(self.name, "the task's name")
+        check_name(self.family, "the family's name")
+        settle(self, f"task {self.name}", {"version": COUNT})
         if not 0 <= self.target < len(self.labels):
             raise NogsError(f"task {self.name}: target {self.target} is not one of its labels")
         if self.T < 1 or self.channels < 1 or not self.protocols:

@@ -137,7 +137,7 @@ def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
         ({"supervised": 49}, r"49 sequences cannot supervise: sequences has 1\.\.48"),
         ({"device": "abacus"}, "abacus"),
         ({"training": {"lr": 1}}, "training: .*lr"),
-        ({"training": {"rollouts": 0}}, "corner: rollouts: .*greater than or equal to 1"),
+        ({"training": {"rollouts": 0}}, "training: rollouts must be at least 1, not 0"),
         ({"data": tmp_path / "none"}, "is not a folder"),
     ]:
         with pytest.raises(NogsError, match=message):

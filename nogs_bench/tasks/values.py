@@ -1,0 +1,93 @@
+"""Settings that cannot be right are refused where they are made."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+
+NAME = re.compile(r"\w[\w+.-]{0,99}")
+Range = tuple[float | None, float | None]
+# Ranges of settings, both ends included.
+COUNT: Range = (1, None)
+NUMBER: Range = (0, None)
+SHARE: Range = (0, 1)
+
+
+def settle(part: Any, what: str, ranges: Mapping[str, Range]) -> None:
+    """Check the fields of a frozen dataclass, and make numpy's numbers Python's.
+
+    A field of type int takes an integer, one of type float a finite number, and tuples of integers
+    such tuples, of Python or numpy; `ranges` gives the least and most of some (None: no end).
+    Called by `__post_init__`. Raises `NogsError` that names `what`, the field and the value.
+    """
+    for field in fields(part):
+        value = getattr(part, field.name)
+        convert = _CONVERSIONS.get(str(field.type))
+        if convert is None:
+            continue
+        wanted, make = convert
+        try:
+            made = make(value)
+        except (TypeError, ValueError, OverflowError):
+            raise NogsError(f"{what}: {field.name} must be {wanted}, not {value!r}") from None
+        least, most = ranges.get(field.name, (None, None))
+        if (least is not None and made < least) or (most is not None and made > most):
+            raise NogsError(f"{what}: {field.name} must be {_span(least, most)}, not {value!r}")
+        object.__setattr__(part, field.name, made)
+
+
+def check_name(name: object, what: str) -> None:
+    """Raise `NogsError` unless `name` can name results, files and folders."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise NogsError(
+            f"{what} {name!r} is no name: letters, digits, _, +, . and - alone, of which the first "
+            "is a letter, digit or _, and at most 100"
+        )
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, bool | np.bool_):
+        raise TypeError
+    return operator.index(value)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool | np.bool_ | str) or not np.isfinite(value):
+        raise TypeError
+    return value if type(value) in (int, float) else float(value)
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError
+    return bool(value)
+
+
+def _integers(values: Any) -> tuple[int, ...]:
+    return tuple(map(_integer, values))
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(map(_number, values))
+
+
+_CONVERSIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "int": ("an integer", _integer),
+    "float": ("a number", _number),
+    "bool": ("True or False", _truth),
+    "tuple[int, ...]": ("integers", _integers),
+    "tuple[float, ...]": ("numbers", _numbers),
+}
+
+
+def _span(least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return f"in {least:g} .. {most:g}"
+    return f"at least {least:g}" if least is not None else f"at most {most:g}"

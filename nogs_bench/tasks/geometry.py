@@ -61,7 +61,13 @@ class GlimpseGrid:
     @classmethod
     def even(cls, image_size: int, glimpse_size: int, stride: int) -> GlimpseGrid:
         """Every `stride`-th pixel, from the image's corner as far as a whole glimpse fits."""
-        steps = tuple(range(0, image_size - glimpse_size + 1, stride))
+        try:
+            steps = tuple(range(0, image_size - glimpse_size + 1, stride))
+        except (TypeError, ValueError) as error:
+            raise NogsError(
+                f"a grid takes integers, and a stride of at least 1; got image_size {image_size}, "
+                f"glimpse_size {glimpse_size}, stride {stride}"
+            ) from error
         return cls(image_size, glimpse_size, steps, steps)
 
     @classmethod

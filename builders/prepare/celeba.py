@@ -5,13 +5,16 @@ Which image is which matters: sequences and labels go by number, 0 .. 29,999.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nogs_bench.builders.prepare.celeba_labels import read_attributes
 from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
-from nogs_bench.builders.prepare.raw import Chunk, ParquetChunk, image_number, in_chunks
+from nogs_bench.builders.prepare.raw import FileChunk, ParquetChunk, image_number, in_chunks
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.families.celeba_hq import FAMILY, SOURCE, SPLITS
 
@@ -27,6 +30,7 @@ LABEL_FILES = (
 def celeba_hq(source: Path, request: Request) -> Preparation:
     """Images 0 .. 26,999 train, the next 500 validate, the last 2,500 test (section 6).
 
+    With `partial`, splits have what there is of theirs, and `numbers` says which image is which.
     The 500 validation images also early-stop the AVP, as in the authors' code. Raises `NogsError`
     for a number that is missing or there twice, and for parquet rows that do not say their number.
     """
@@ -34,20 +38,29 @@ def celeba_hq(source: Path, request: Request) -> Preparation:
     count = splits.train + splits.validation + splits.test
     labels = read_attributes(_label_file(source, request.labels), count)
     parquet = sorted(source.rglob("*.parquet"))
-    chunks = _parquet_chunks(parquet, count, request.in_order) if parquet else _files(source, count)
-    held_out = (splits.train, splits.train + splits.validation)
+    found = _parquet_chunks(parquet, request.in_order) if parquet else _files(source)
+    numbers = _numbers(found, count, source, request.partial)
+    place = {number: row for row, number in enumerate(numbers.tolist())}
+    chunks = [replace(chunk, rows=tuple(place[row] for row in chunk.rows)) for chunk in found]
+    first, second = (
+        int(np.searchsorted(numbers, end))
+        for end in (splits.train, splits.train + splits.validation)
+    )
+    notes: dict[str, Any] = {"source": "parquet" if parquet else "files"}
+    if request.partial:
+        notes["partial"] = {"found": len(numbers), "of": count}
     return Preparation(
         dataset=FAMILY,
         size=SOURCE.image_size,
         chunks=chunks,
-        arrays={"labels": labels, "numbers": np.arange(count)},
+        arrays={"labels": labels[numbers], "numbers": numbers},
         splits={
-            "train": (0, splits.train),
-            "validation": held_out,
-            "test": (held_out[1], count),
-            "avp_validation": held_out,
+            "train": (0, first),
+            "validation": (first, second),
+            "test": (second, len(numbers)),
+            "avp_validation": (first, second),
         },
-        notes={"source": "parquet" if parquet else "files"},
+        notes=notes,
     )
 
 
@@ -62,7 +75,7 @@ def _label_file(source: Path, given: Path | None) -> Path:
     )
 
 
-def _files(source: Path, count: int) -> list[Chunk]:
+def _files(source: Path) -> list[FileChunk]:
     numbered: dict[int, Path] = {}
     for path in sorted(source.rglob("*")):
         number = image_number(path.name)
@@ -70,15 +83,15 @@ def _files(source: Path, count: int) -> list[Chunk]:
             if number in numbered:
                 raise NogsError(f"{numbered[number]} and {path} are both image {number}; keep one")
             numbered[number] = path
-    _check_numbers(set(numbered), count, source)
-    return list(in_chunks(range(count), [numbered[number] for number in range(count)]))
+    numbers = sorted(numbered)
+    return list(in_chunks(numbers, [numbered[number] for number in numbers]))
 
 
-def _parquet_chunks(paths: list[Path], count: int, in_order: bool) -> list[Chunk]:
+def _parquet_chunks(paths: list[Path], in_order: bool) -> list[ParquetChunk]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    chunks: list[Chunk] = []
+    chunks: list[ParquetChunk] = []
     seen: set[int] = set()
     for path in paths:
         try:
@@ -103,14 +116,19 @@ def _parquet_chunks(paths: list[Path], count: int, in_order: bool) -> list[Chunk
             seen |= set(rows)
             chunks.append(ParquetChunk(rows, path, group))
             first = end
-    _check_numbers(seen, count, paths[0].parent)
     return chunks
 
 
-def _check_numbers(numbers: set[int], count: int, source: Path) -> None:
-    if numbers != set(range(count)):
-        missing, unknown = set(range(count)) - numbers, numbers - set(range(count))
+def _numbers(
+    chunks: Sequence[FileChunk | ParquetChunk], count: int, source: Path, partial: bool
+) -> np.ndarray:
+    """int64 (n,), increasing: which images there are; all of `count`, unless a part will do."""
+    numbers = {row for chunk in chunks for row in chunk.rows}
+    missing, unknown = set(range(count)) - numbers, numbers - set(range(count))
+    if unknown or (missing and not (partial and numbers)):
         what = f"image {min(missing)} is missing" if missing else f"image {max(unknown)} is unknown"
+        remedy = "" if unknown or not numbers else "; --partial keeps what is there"
         raise NogsError(
-            f"{source} has {len(numbers):,} images, expected 0 .. {count - 1:,}: {what}"
+            f"{source} has {len(numbers):,} images, expected 0 .. {count - 1:,}: {what}{remedy}"
         )
+    return np.array(sorted(numbers), np.int64)

@@ -23,6 +23,7 @@ def prepare(
     exclude: Path | str | None = None,
     splits: Splits | None = None,
     in_order: bool = False,
+    partial: bool = False,
     workers: int | None = None,
 ) -> Path:
     """Write the images of dataset `name` (a name in `PREPARERS`) to `out` as the tasks read them.
@@ -37,8 +38,10 @@ def prepare(
     source, out = Path(source), Path(out)
     if not source.is_dir():
         raise NogsError(f"--source {source} is not a folder; give the one that holds the images")
-    request = Request(_path(labels), _path(exclude), splits, in_order)
+    request = Request(_path(labels), _path(exclude), splits, in_order, partial)
     work = PREPARERS[name](source, request)
+    if partial and "partial" not in work.notes:
+        raise NogsError(f"--partial: {name} is prepared whole or not at all; leave it out")
     key = work.key()
     if (out / RECORD).is_file():
         if read_record(out, name).get("key") != key:

@@ -23,6 +23,7 @@ class Request:
     - `labels`: CelebA-HQ's attribute file, where it is not in the source folder.
     - `exclude`: CUB's list of images to leave out.
     - `splits`: the sizes to expect, if not the task's (for a part of the dataset).
+    - `partial`: keep what is there of a dataset whose images go by number (`celeba-hq`).
     - `in_order`: take it that rows of parquet without numbers are in the dataset's order.
     """
 
@@ -30,6 +31,7 @@ class Request:
     exclude: Path | None = None
     splits: Splits | None = None
     in_order: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ def prepare(
     in_order: Annotated[
         bool, typer.Option("--in-order", help="Parquet without numbers is in dataset order.")
     ] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Keep what is there of celeba-hq, and say how much.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes.")] = None,
 ) -> None:
     """Decode and resize images that you fetch yourself, once, into a folder for --data."""
@@ -38,8 +41,14 @@ def prepare(
             labels=labels,
             exclude=exclude,
             in_order=in_order,
+            partial=partial,
             workers=workers,
         )
+    if partial:
+        from nogs_bench.images import read_record
+
+        part = read_record(folder)["partial"]
+        typer.echo(f"{folder} has {part['found']:,} of {part['of']:,} images")
     typer.echo(f"{folder} is ready: give it as --data {folder}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -12,16 +13,19 @@ from PIL import Image
 from cub_folder import write_cub
 from nogs_bench.builders.prepare import prepare
 from nogs_bench.builders.prepare.cub_100 import tight_box
+from nogs_bench.builders.released.archive import read_released
 from nogs_bench.errors import NogsError
 from nogs_bench.images import Splits
 from nogs_bench.tasks import get_task
 from nogs_bench.tasks.families.celeba_10k import POSITIVES
+from nogs_bench.tasks.families.celeba_hq import CELEBA_HQ
 from nogs_bench.tasks.families.cub_100 import SPECIES
 from nogs_bench.tasks.families.cub_species import SPECIES as ALL_SPECIES
 from photo_folders import write_celeba, write_crops, write_utkface
 from places import SHARED
 
 PHOTOS = SHARED / "photos"
+RELEASED = SHARED / "released" / "optimal-sequences.tar.gz"
 FIVE = Splits(train=2, validation=1, test=1, avp_validation=1)
 
 
@@ -114,6 +118,66 @@ def test_tight_box_stays_inside_the_image() -> None:
     assert tight_box(np.array([-2.0, 3.4, 20.0, 10.0]), (15, 12)) == (0, 3, 15, 12)
     with pytest.raises(NogsError, match="outside its image"):
         tight_box(np.array([20.0, 3.0, 5.0, 5.0]), (15, 12))
+
+
+HQ_LABELS = SHARED / "released" / "celeba-hq-attributes.txt.gz"
+
+
+@pytest.mark.skipif(not PHOTOS.exists(), reason="the photographs are not here")
+def test_the_celeba_hq_images_at_hand_keep_their_numbers(tmp_path: Path) -> None:
+    folder = PHOTOS / "celeba-hq"
+    with pytest.raises(NogsError, match=r"122 images.*image 0 is missing; --partial keeps what"):
+        prepare("celeba-hq", folder, tmp_path / "out", labels=HQ_LABELS)
+    out = prepare("celeba-hq", folder, tmp_path / "out", labels=HQ_LABELS, partial=True)
+    record = json.loads((out / "prepared.json").read_text())
+    assert record["partial"] == {"found": 122, "of": 30_000}
+    numbers = np.load(out / "numbers.npy").tolist()
+    assert numbers == sorted(int(path.stem) for path in folder.glob("*.jpg"))
+    lines = gzip.decompress(HQ_LABELS.read_bytes()).decode().splitlines()
+    labels = [[int(v == "1") for v in lines[number].split()[1:]] for number in numbers]
+    assert np.load(out / "labels.npy").tolist() == labels
+    source, first = get_task("celeba-hq-smiling").source, sum(n < 27_000 for n in numbers)
+    assert len(source.load("train", out)) == first
+    assert source.load("test", out).labels.tolist() == [
+        row for row, number in zip(labels, numbers, strict=True) if number >= 27_500
+    ]
+    with Image.open(folder / f"{numbers[0]:05}.jpg") as image:
+        plain = np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BOX), int)
+    kept = np.load(out / "images.npy", mmap_mode="r")[0].transpose(1, 2, 0)
+    assert np.abs(kept - plain).mean() < 4
+
+
+@pytest.mark.skipif(not RELEASED.exists(), reason="the authors' sequences are not here")
+def test_released_sequences_look_where_attributes_are(tmp_path: Path) -> None:
+    """CelebA-HQ's faces are aligned: at 224 x 224 eyes lie in rows 90 .. 120, mouths in 140 .. 180,
+    hair above 75. Of the images at hand that were annotated."""
+    numbers = sorted(int(path.stem) for path in (PHOTOS / "celeba-hq").glob("*.jpg"))
+    rows = [number for number in numbers if number < 600]
+    assert rows[:3] == [234, 258, 264]
+    middle = read_released(RELEASED).celeba[:, rows] + 8
+    names = [task.labels[task.target].name for task in CELEBA_HQ]
+
+    def share(attribute: str, top: int, bottom: int, left: int = 60, right: int = 164) -> float:
+        row, col = np.moveaxis(middle[names.index(attribute)], -1, 0)
+        inside = (row >= top) & (row < bottom) & (col >= left) & (col < right)
+        return float(inside.any(-1).mean())
+
+    mouth, eyes, hair = (140, 185), (85, 125), (0, 75, 0, 224)
+    for attribute, place, other in (
+        ("Mouth_Slightly_Open", mouth, hair),
+        ("Smiling", mouth, hair),
+        ("Mustache", mouth, hair),
+        ("Eyeglasses", eyes, mouth),
+        ("Narrow_Eyes", eyes, mouth),
+        ("Bangs", hair, mouth),
+    ):
+        assert share(attribute, *place) > share(attribute, *other), attribute
+
+
+def test_partial_is_celeba_hqs_alone(tmp_path: Path) -> None:
+    folder = write_celeba(tmp_path / "celeba", 5)
+    with pytest.raises(NogsError, match="whole or not at all"):
+        prepare("celeba-10k", folder, tmp_path / "out", splits=FIVE, partial=True)
 
 
 @pytest.mark.slow

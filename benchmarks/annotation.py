@@ -56,7 +56,7 @@ from nogs_bench.builders.search import (
 )
 from nogs_bench.executors import LocalExecutor, single_thread
 from nogs_bench.images import LabelledImages
-from nogs_bench.tasks import GlimpseGrid, Task, get_task, override
+from nogs_bench.tasks import GlimpseGrid, Task, get_task
 
 BANK, DISTINCT, PREFIX = 20_000, 400, [1275, 830]
 CHUNK, CHUNKS = 16, 3
@@ -177,12 +177,12 @@ def annotator_of(
     if not (folder / "provenance.json").exists():
         build(task, folder, images=20, device="cpu", workers=1)
     images = json.loads((folder / "provenance.json").read_text())["annotated"]
-    plan = BuildPlan(task, folder, images, None, seed, "avp", None, None, threads=1, device="cpu")
+    plan = BuildPlan(task, folder, seed=seed, settings={"annotation.images": images})
     roles = assign_roles(plan.task, images, seed, None)
     stages = prepare_stages(plan, roles, LocalExecutor(workers=1))
     work = stages.load()
     one = work.annotator
-    chosen = replace(plan.task, annotation=override(plan.task.annotation, **settings))
+    chosen = replace(plan.task, annotation=replace(plan.task.annotation, **settings))
     made = Annotator(chosen, one.posterior, one.completion, seed + 1)
     return made, work.first, chosen
 

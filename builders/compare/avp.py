@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror, Provenance, write_json
 from nogs_bench.images import data_folder
-from nogs_bench.tasks import Task, get_task
+from nogs_bench.tasks import Task, get_task, merged_settings, with_settings
 
 NETWORKS = ("conv", "local")
 REPEATS = 3
@@ -73,6 +74,7 @@ def compare_avp(
     device: str = "auto",
     cost_only: bool = False,
     sequences: int = 0,
+    overrides: Mapping[str, Any] | None = None,
 ) -> list[AvpMeasure]:
     """Train each network of the task's AVP for the same time and measure it.
 
@@ -86,12 +88,14 @@ def compare_avp(
     - `seconds`: of training, each; on a CPU of processor time, which other programs do not change.
     - `out`: folder of the trained networks (default: `nogs/compare-avp/TASK`).
     - `data`: folder of the task's images, where they need one.
+    - `overrides`: settings of the task's `annotation` and `avp`, as `build` takes them.
     - `cost_only`: train nothing, and measure the cost of random weights; needs no images.
     - `sequences`: of how many images each network chooses sequences, for the first to judge.
 
     Raises `NogsError` on bad input.
     """
-    task, device = get_task(task), choose_device(device)
+    task = with_settings(get_task(task), merged_settings("compare", overrides))
+    device = choose_device(device)
     if seconds <= 0:
         raise NogsError(f"--seconds {seconds}: give each network some time to train")
     if not 0 <= sequences <= task.annotation.images:

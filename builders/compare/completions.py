@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from nogs_bench.builders.completion import COMPLETIONS, Completion, fit_completi
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
 from nogs_bench.images import data_folder
-from nogs_bench.tasks import GlimpseGrid, Task, get_task
+from nogs_bench.tasks import GlimpseGrid, Task, get_task, merged_settings, with_settings
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def compare_completions(
     data: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
+    overrides: Mapping[str, Any] | None = None,
 ) -> list[CompletionMeasure]:
     """Fit every completion to the task's bank and complete the first training images.
 
@@ -66,10 +68,12 @@ def compare_completions(
     - `images`, `samples`: how many images, and completions of each.
     - `glimpses`: how many random glimpses are known of an image (default: the task's T - 1).
     - `data`: folder of the task's images, where they need one.
+    - `overrides`: settings of the task's `annotation` and `avp`, as `build` takes them.
 
     Raises `NogsError` on bad input.
     """
-    task, device = get_task(task), choose_device(device)
+    task = with_settings(get_task(task), merged_settings("compare", overrides))
+    device = choose_device(device)
     known = max(1, task.T - 1) if glimpses is None else glimpses
     if known < 1 or samples < 2 or images < 1:
         raise NogsError("compare completions: give at least 1 glimpse, 1 image and 2 samples")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import ceil
 from pathlib import Path
@@ -22,7 +22,7 @@ from nogs_bench.builders.completion import (
 from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
 from nogs_bench.builders.pipeline import BuildPlan, check_names
 from nogs_bench.builders.search import shard_size
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Task, merged_settings
 
 HOUR = 3600.0
 Range = tuple[float, float]
@@ -186,27 +186,26 @@ def estimate_build(
     workers: int = 1,
     workers_a_node: int = 8,
     posterior: str = "avp",
-    **settings: Any,
+    bank: str | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    **short: Any,
 ) -> BuildEstimate:
     """Reckon what `build` with these arguments would make and cost.
 
     **Arguments**
 
     - `rates`: a file that `benchmarks/rates.py` wrote; None those that come with the package.
-    - `settings`: `images`, `bank`, `bank_images`, `criterion`, `search`, `completion`, `samples`,
-      `observed`, as `build` has them.
+    - `posterior`, `bank`, `overrides` and their `short` forms (`images`, `search`, ...): as `build`
+      has them.
 
     Raises `NogsError` at bad input.
     """
     plan = BuildPlan(
         spec=task if isinstance(task, str | Task) else tuple(task),
         out=Path(),
-        data=None,
-        seed=0,
         posterior=posterior,
-        threads=1,
-        device="cpu",
-        **{"images": None, "criterion": None, "search": None} | settings,
+        bank=bank,
+        settings=merged_settings("build", overrides, **short),
     )
     check_names(plan)
     return estimate(

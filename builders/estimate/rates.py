@@ -45,7 +45,9 @@ def image_name(name: str, task: Task) -> str:
 def read_rates(path: Path | None = None) -> Rates:
     """Those of a file, or those that come with the package. Raises `NogsError` at another file."""
     if path is None:
-        return Rates(**json.loads(files("nogs_bench.builders").joinpath("rates.json").read_text()))
+        return Rates(
+            **json.loads(files("nogs_bench.builders.estimate").joinpath("rates.json").read_text())
+        )
     try:
         return Rates(**parse_json(path.read_bytes()))
     except (OSError, ValueError, TypeError) as error:

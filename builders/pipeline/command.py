@@ -7,9 +7,10 @@ on, and one with other settings does not mix with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -25,7 +26,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.executors import Crew, Executor, open_executor
 from nogs_bench.files import check_store
 from nogs_bench.images import LabelledImages, data_folder
-from nogs_bench.tasks import Task, load_split
+from nogs_bench.tasks import Task, load_split, merged_settings
 
 
 def build(
@@ -52,6 +53,7 @@ def build(
     precision: str = "float32",
     folds: int = 1,
     samples: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
 ) -> Path:
     """Annotate a task's first `images` training images and write the dataset folder `out`.
 
@@ -60,10 +62,12 @@ def build(
     - `task`: a registered name, `FILE.py:NAME`, or a `Task`. Several tasks of one family (a
       sequence, or a pattern such as `"celeba-hq-*"`) are annotated together, from one AVP, and
       each one's folder is `out/<its name>`.
-    - `images`: how many to annotate (default: the task's `annotation.images`).
     - `data`: folder of the task's images, where they need one; also one in a store (`s3://...`).
     - `posterior`: `"avp"` trains one; `"bank"` computes it from labelled images.
-    - `criterion`, `search`, `samples`, `observed`: override the task's `annotation`.
+    - `overrides`: settings of the task's `annotation` and `avp` that are replaced, such as
+      `{"annotation.samples": 500, "avp.epochs": 5}`. `images` (how many to annotate), `criterion`,
+      `search`, `completion`, `bank_images`, `samples` and `observed` are short for those of
+      `annotation`.
     - `executor`: who does the shards of the long stages (bank, folds, sequences): `"local"`,
       processes of this machine, `"ray"`, a Ray cluster's, or an `Executor`. Changes no byte.
     - `workers`: how many (default: one a core, or a GPU). Changes no byte.
@@ -78,8 +82,6 @@ def build(
     - `with_images`: whether the dataset holds the images, where the task's licence lets it.
     - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
       (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
-    - `bank_images`: how many; overrides the task's `annotation`.
-    - `completion`: what completes images, in `builders.completion.COMPLETIONS`; likewise.
     - `precision`: of the posterior while it annotates: `"float32"` or `"bfloat16"`.
     - `folds`: cross-fitting. With 2 or more, each part of the training images is annotated with
       bank and posterior made of the others, so that all of them can be.
@@ -90,19 +92,23 @@ def build(
     plan = BuildPlan(
         spec=task if isinstance(task, str | Task) else tuple(task),
         out=Path(out).absolute(),
-        images=images,
         data=data_folder(data),
         seed=seed,
         posterior=posterior,
-        criterion=criterion,
-        search=search,
         threads=threads,
         device=device,
+        settings=merged_settings(
+            "build",
+            overrides,
+            images=images,
+            criterion=criterion,
+            search=search,
+            completion=completion,
+            bank_images=bank_images,
+            samples=samples,
+            observed=observed,
+        ),
         bank=bank,
-        bank_images=bank_images,
-        completion=completion,
-        observed=observed,
-        samples=samples,
         precision=precision,
         store=store,
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from nogs_bench.builders.pipeline.workspace import Workspace
 from nogs_bench.builders.search import CRITERIA, SEARCHES
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror
-from nogs_bench.tasks import TASKS, Task, get_task, override
+from nogs_bench.tasks import TASKS, Task, get_task, with_settings
 
 # What the tasks of one family may differ in and still be annotated together.
 OWN = ("name", "version", "description", "target", "protocols", "convergence", "reference")
@@ -24,23 +24,20 @@ OWN = ("name", "version", "description", "target", "protocols", "convergence", "
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """The arguments of `build`; picklable, so that worker processes can be started from it."""
+    """The arguments of `build`; picklable, so that worker processes can be started from it.
+
+    `settings`: what replaces the tasks' own, as `tasks.merged_settings` gives it.
+    """
 
     spec: str | Task | tuple[str | Task, ...]
     out: Path
-    images: int | None
-    data: Path | None
-    seed: int
-    posterior: str
-    criterion: str | None
-    search: str | None
-    threads: int
-    device: str
+    data: Path | None = None
+    seed: int = 0
+    posterior: str = "avp"
+    threads: int = 1
+    device: str = "cpu"
+    settings: Mapping[str, Any] = field(default_factory=dict)
     bank: str | None = None
-    bank_images: int | None = None
-    completion: str | None = None
-    observed: str | None = None
-    samples: int | None = None
     precision: str = "float32"
     fold: Fold = WHOLE
     store: str | None = None
@@ -51,15 +48,14 @@ class BuildPlan:
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks, with the plan's overrides in their `annotation`."""
-        tasks = tuple(self._overridden(task) for task in tasks_of(self.spec))
+        """The tasks, with the plan's settings."""
+        tasks = tuple(with_settings(task, self.settings) for task in tasks_of(self.spec))
+        shared = [field.name for field in fields(Task) if field.name not in OWN]
         for task in tasks:
-            for field in fields(Task):
-                if field.name not in OWN and getattr(task, field.name) != getattr(
-                    tasks[0], field.name
-                ):
+            for name in shared:
+                if getattr(task, name) != getattr(tasks[0], name):
                     raise NogsError(
-                        f"{task.name} and {tasks[0].name} differ in {field.name}; only tasks of "
+                        f"{task.name} and {tasks[0].name} differ in {name}; only tasks of "
                         "one family that agree in it can be built together"
                     )
         return tasks
@@ -92,19 +88,6 @@ class BuildPlan:
     def folder(self, task: Task) -> Path:
         """Where the dataset of one of the tasks goes."""
         return self.out / task.name if len(self.tasks) > 1 else self.out
-
-    def _overridden(self, task: Task) -> Task:
-        annotation = override(
-            task.annotation,
-            images=self.images,
-            criterion=self.criterion,
-            search=self.search,
-            bank_images=self.bank_images,
-            completion=self.completion,
-            observed=self.observed,
-            samples=self.samples,
-        )
-        return replace(task, annotation=annotation)
 
 
 def check_names(plan: BuildPlan) -> None:

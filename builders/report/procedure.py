@@ -98,14 +98,8 @@ def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> 
     plan = BuildPlan(
         spec=spec,
         out=build,
-        images=None,
-        data=None,
         seed=made["first-step"]["seed"],
         posterior=_posterior(made["posterior"]["stage"], spec),
-        criterion=None,
-        search=None,
-        threads=1,
-        device="cpu",
         precision=config["precision"],
     )
     return Stages(plan, files, dict(made))

@@ -22,6 +22,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.
 Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Replace a setting of the task; repeatable."),
+]
+
 Executor = Annotated[str, typer.Option(help="Who does the work: local or ray.")]
 RayAddress = Annotated[
     str | None,
@@ -39,6 +44,13 @@ def _options(
     if show_version:
         typer.echo(f"nogs-bench {version('nogs-bench')}")
         raise typer.Exit
+
+
+def settings(command: str, given: list[str] | None) -> dict[str, Any]:
+    """The `overrides` that `--set` gives a function of a command."""
+    from nogs_bench.tasks import read_settings
+
+    return read_settings(command, given or ())
 
 
 def print_json(value: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Json, app, print_json
+from nogs_bench.cli.app import Data, Device, Json, Set, app, print_json, settings
 
 compare = typer.Typer(no_args_is_help=True, help="Compare parts that can stand in for each other.")
 app.add_typer(compare, name="compare")
@@ -26,6 +26,7 @@ def compare_completions(
         int | None,
         typer.Option(min=1, help="Random glimpses known of each image [default: T - 1]."),
     ] = None,
+    set_: Set = None,
     data: Data = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     device: Device = "auto",
@@ -35,7 +36,17 @@ def compare_completions(
     from nogs_bench.builders.compare import compare_completions as run
 
     chosen = [name.strip() for name in names.split(",")] if names else []
-    measures = run(task, chosen, images, samples, glimpses, data, seed, device)
+    measures = run(
+        task,
+        chosen,
+        images,
+        samples,
+        glimpses,
+        data,
+        seed,
+        device,
+        overrides=settings("compare", set_),
+    )
     if as_json:
         print_json([asdict(each) | {"coverage": each.coverage} for each in measures])
     else:
@@ -63,6 +74,7 @@ def compare_avp(
     sequences: Annotated[
         int, typer.Option(min=0, help="Images that each annotates, for the first to judge.")
     ] = 0,
+    set_: Set = None,
     data: Data = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to train and to ask with.")] = 1,
@@ -73,7 +85,19 @@ def compare_avp(
     from nogs_bench.builders.compare import compare_avp as run
 
     chosen = [name.strip() for name in networks.split(",")] if networks else []
-    measures = run(task, chosen, seconds, out, data, seed, threads, device, cost_only, sequences)
+    measures = run(
+        task,
+        chosen,
+        seconds,
+        out,
+        data,
+        seed,
+        threads,
+        device,
+        cost_only,
+        sequences,
+        overrides=settings("compare", set_),
+    )
     if as_json:
         print_json([asdict(each) for each in measures])
     else:

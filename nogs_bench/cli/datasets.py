@@ -9,7 +9,18 @@ from typing import Annotated, Any
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, Store, app, print_json
+from nogs_bench.cli.app import (
+    Data,
+    Device,
+    Executor,
+    Json,
+    RayAddress,
+    Set,
+    Store,
+    app,
+    print_json,
+    settings,
+)
 from nogs_bench.exits import keeping
 
 
@@ -89,6 +100,7 @@ def build(
     without_images: Annotated[
         bool, typer.Option("--without-images", help="Leave the images out of the dataset.")
     ] = False,
+    set_: Set = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what it would make and cost, and do nothing.")
     ] = False,
@@ -115,6 +127,7 @@ def build(
             completion=completion,
             samples=samples,
             observed=observed,
+            overrides=settings("build", set_),
         )
         _show_plan(estimate, as_json)
         return
@@ -147,6 +160,7 @@ def build(
             samples=samples,
             precision=precision,
             folds=folds,
+            overrides=settings("build", set_),
         )
         if part is not None:
             typer.echo(f"part {part} of {folder} is done; without --part, the dataset is written")

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Executor, Json, RayAddress, Store, app, print_json
+from nogs_bench.cli.app import (
+    Data,
+    Device,
+    Executor,
+    Json,
+    RayAddress,
+    Set,
+    Store,
+    app,
+    print_json,
+    settings,
+)
 from nogs_bench.exits import keeping
 
 
@@ -39,6 +50,7 @@ def evaluate(
         str | None,
         typer.Option(help="conv, timm:NAME, timm:NAME/16, vgg16-12:FILE.safetensors, ..."),
     ] = None,
+    set_: Set = None,
     out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),
     data: Data = None,
     device: Device = "auto",
@@ -68,7 +80,8 @@ def evaluate(
             protocol=protocol,
             iterations=iterations,
             supervised=supervised,
-            training=None if embedder is None else {"embedder": embedder},
+            embedder=embedder,
+            overrides=settings("evaluate", set_),
             keypoints=keypoints,
             maps=maps,
             out=out,

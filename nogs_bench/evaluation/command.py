@@ -24,7 +24,7 @@ from nogs_bench.images import data_folder, sweep_store
 from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
 from nogs_bench.results import RunConfig, Scores, load_result, score_runs
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Task, merged_settings
 
 FEW = 8  # jobs whose bars stay when they are done
 
@@ -51,6 +51,8 @@ def evaluate(
     ray_address: str | None = None,
     store: str | None = None,
     weights: bool = True,
+    overrides: Mapping[str, Any] | None = None,
+    embedder: str | None = None,
 ) -> Scores:
     """Train `model` on `task` once for each method and seed, and score these runs.
 
@@ -70,13 +72,15 @@ def evaluate(
       one folder of that name for each task. Read only if a method is supervised.
     - `seeds`: how many (from 0), or which.
     - `protocol`: name of one of the task's; None its first.
-    - `iterations`: length of a run; None the protocol's.
     - `data`: folder of the task's images, where they are not found by themselves.
     - `device`: `"auto"`, `"cpu"` or `"cuda"`.
     - `workers`: processes; None one for each CPU core, one on a GPU. One works in this process.
-    - `supervised`: how many sequences supervise, lowest image numbers first; None as many as the
-      task says, or all there are if they are fewer.
-    - `training`: values of fields of `Training` that replace the task's.
+    - `overrides`: settings of the task's `training`, and of the protocol (`protocol`,
+      `protocol.pretraining`), that are replaced, such as `{"training.learning_rate": 1e-3}`.
+      `iterations` (length of a run), `supervised` (how many sequences supervise, lowest image
+      numbers first; None as many as the task says, or all there are if they are fewer) and
+      `embedder` are short for `protocol.iterations`, `training.supervised` and
+      `training.embedder`; `training={...}` for all that begin with `training.`.
     - `keypoints`: file of keypoints for `ps-hgs`, where the task has none of its own or others are
       wanted (`nogs_bench.tasks.handcrafted.read_keypoints`).
     - `maps`: dataset folder or Hub id whose EPE maps give equation 17; None that of `sequences`.
@@ -93,14 +97,16 @@ def evaluate(
 
     Raises `NogsError` at bad input, before anything is trained.
     """
+    changes = {f"training.{name}": value for name, value in (training or {}).items()}
+    changes |= overrides or {}
     wanted = Wanted(
         model=model,
         methods=methods,
         seeds=seeds,
         protocol=protocol,
-        iterations=iterations,
-        supervised=supervised,
-        training=training or {},
+        settings=merged_settings(
+            "evaluate", changes, iterations=iterations, supervised=supervised, embedder=embedder
+        ),
         sequences=sequences,
         maps=maps,
         keypoints=keypoints,

@@ -21,8 +21,8 @@ from nogs_bench.tasks import (
     TrainingProtocol,
     get_task,
     load_split,
-    override,
     register_task,
+    with_settings,
 )
 from nogs_bench.training import METHODS, Material, Method, make_sequences, supervising
 
@@ -52,9 +52,7 @@ class Wanted:
     methods: str | Sequence[str]
     seeds: int | Sequence[int]
     protocol: str | None
-    iterations: int | None
-    supervised: int | None
-    training: Mapping[str, Any]
+    settings: Mapping[str, Any]
     sequences: str | Path | None
     maps: str | Path | None
     keypoints: str | Path | None
@@ -82,8 +80,9 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     Raises `NogsError` at bad input.
     """
     registered = register_task(get_task(task))
-    plan = _length(registered.protocol(wanted.protocol), wanted.iterations)
-    tuned = _tuned(registered, plan, wanted.training)
+    own = registered.protocol(wanted.protocol).training or registered.training
+    tuned = with_settings(replace(registered, training=own), wanted.settings, wanted.protocol)
+    plan = tuned.protocol(wanted.protocol)
     chosen = [_fitting(METHODS[name], tuned, plan) for name in _names(wanted.methods)]
     seeds = _seeds(wanted.seeds)
     sequences = _of_task(wanted.sequences, tuned.name)
@@ -98,9 +97,10 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     splits, digest = images[tuned.family].splits, images[tuned.family].digest
     annotations: dict[str, Annotations] = {}
     if any(method.supervised for method in chosen):
+        count = wanted.settings.get("training.supervised")
         material = Material(
             tuned,
-            supervising(tuned, sequences, wanted.supervised, splits["train"]),
+            supervising(tuned, sequences, count, splits["train"]),
             splits["train"],
             maps,
             wanted.data,
@@ -165,20 +165,6 @@ def _of_task(where: str | Path | None, task: str) -> str | None:
         path = str(fetched(path))
     inside = Path(path, task)
     return str(inside) if inside.is_dir() else path
-
-
-def _tuned(task: Task, plan: TrainingProtocol, changes: Mapping[str, Any]) -> Task:
-    """The task with the hyperparameters of the protocol, and the caller's."""
-    try:
-        return replace(task, training=replace(plan.training or task.training, **changes))
-    except TypeError as error:
-        raise NogsError(f"training: {error}") from error
-
-
-def _length(plan: TrainingProtocol, iterations: int | None) -> TrainingProtocol:
-    if iterations is not None and iterations < 1:
-        raise NogsError(f"iterations must be at least 1, got {iterations}")
-    return override(plan, iterations=iterations)
 
 
 def _names(methods: str | Sequence[str]) -> list[str]:

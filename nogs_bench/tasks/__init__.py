@@ -9,6 +9,7 @@ from importlib import import_module
 from nogs_bench.tasks.geometry import GlimpseGrid, extract
 from nogs_bench.tasks.handcrafted import hand_crafted_glimpses
 from nogs_bench.tasks.loading import check_images, load_split, sample_images
+from nogs_bench.tasks.settings import merged_settings, read_settings, with_settings
 from nogs_bench.tasks.task import (
     TASKS,
     Annotation,
@@ -19,7 +20,6 @@ from nogs_bench.tasks.task import (
     Training,
     TrainingProtocol,
     get_task,
-    override,
     register_task,
 )
 
@@ -38,9 +38,11 @@ __all__ = [
     "get_task",
     "hand_crafted_glimpses",
     "load_split",
-    "override",
+    "merged_settings",
+    "read_settings",
     "register_task",
     "sample_images",
+    "with_settings",
 ]
 
 FAMILIES = (

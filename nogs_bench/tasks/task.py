@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from nogs_bench.errors import NogsError
@@ -227,8 +227,3 @@ def get_task(name: str | Task) -> Task:
             raise NogsError(f"{name} is a {type(task).__name__}, not a nogs_bench.Task")
         return register_task(task)
     return TASKS[name]
-
-
-def override(part: Any, **changes: Any) -> Any:
-    """`part` of a task with the given fields replaced; None means unchanged."""
-    return replace(part, **{name: value for name, value in changes.items() if value is not None})

@@ -133,7 +133,7 @@ def test_cluttered_digits_roles_share_no_digit():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"images": 0}, "--images 0"),
+        ({"images": 0}, "annotation: images must be at least 1"),
         ({"images": 401}, "1..400"),
         ({"criterion": "entrpy"}, "did you mean 'entropy'"),
         ({"search": "random"}, "unknown search 'random'"),

@@ -136,7 +136,9 @@ def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
         ({"model": "none.py:Net"}, "no such model file"),
         ({"supervised": 49}, r"49 sequences cannot supervise: sequences has 1\.\.48"),
         ({"device": "abacus"}, "abacus"),
-        ({"training": {"lr": 1}}, "training: .*lr"),
+        ({"training": {"lr": 1}}, "training.lr: training has no such setting; it has batch_size"),
+        ({"overrides": {"annotation.samples": 5}}, "evaluate cannot set annotation.samples"),
+        ({"overrides": {"protocol.pretraining.iterations": 5}}, "scratch .* has no pretraining"),
         ({"training": {"rollouts": 0}}, "training: rollouts must be at least 1, not 0"),
         ({"data": tmp_path / "none"}, "is not a folder"),
     ]:

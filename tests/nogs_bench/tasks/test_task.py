@@ -13,7 +13,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.images.labelled import LabelledImages, Sampler, data_folder
 from nogs_bench.tasks.families import cluttered_digits, cluttered_fashion, fashion_mnist
 from nogs_bench.tasks.families.cluttered_digits import POOLS, compose
-from nogs_bench.tasks.task import TASKS, Task, get_task, override
+from nogs_bench.tasks.task import TASKS, Task, get_task
 from tiny import corner_task
 
 DEBIAN = fashion_mnist.DEBIAN_FOLDER
@@ -47,13 +47,6 @@ def test_protocols_by_name_and_default() -> None:
     assert task.protocol("pretrained").pretraining is not None
     with pytest.raises(NogsError, match="it has scratch, pretrained"):
         task.protocol("fast")
-
-
-def test_override_leaves_none_unchanged() -> None:
-    training = corner_task().training
-    assert override(training, batch_size=None, hidden=99) == dataclasses.replace(
-        training, hidden=99
-    )
 
 
 def test_a_users_task_comes_from_a_file(tmp_path: Path) -> None:

@@ -1,0 +1,116 @@
+"""Settings that a caller replaces: their types, their names, and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nogs_bench.errors import NogsError
+from nogs_bench.tasks.settings import (
+    SETTABLE,
+    merged_settings,
+    read_settings,
+    settings_of,
+    with_settings,
+)
+from tiny import corner_task
+
+
+def test_text_becomes_what_the_field_holds() -> None:
+    texts = [
+        "annotation.samples=500",
+        "annotation.sigma=0.5, 0.25",
+        "annotation.shifts=",
+        "annotation.mirrored=true",
+        "annotation.search=coarse",
+        "avp.learning_rate=1e-3",
+        "avp.network=timm:resnet18",
+    ]
+    assert read_settings("build", texts) == {
+        "annotation.samples": 500,
+        "annotation.sigma": (0.5, 0.25),
+        "annotation.shifts": (),
+        "annotation.mirrored": True,
+        "annotation.search": "coarse",
+        "avp.learning_rate": 0.001,
+        "avp.network": "timm:resnet18",
+    }
+    assert read_settings("evaluate", ["protocol.pretraining.iterations=7"]) == {
+        "protocol.pretraining.iterations": 7
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("annotation.samples", "write FIELD=VALUE"),
+        ("annotation.samples=many", "annotation.samples must be an integer, not 'many'"),
+        ("annotation.samples=1.5", "annotation.samples must be an integer"),
+        ("annotation.shifts=0,x", "annotation.shifts must be integers"),
+        ("annotation.together=perhaps", "annotation.together must be true or false"),
+        ("annotation.sample=1", "annotation has no such setting; it has images, bank_images, cr"),
+        ("training.rollouts=3", "build cannot set training.rollouts; it sets annotation.*, avp.*"),
+        ("T=3", "build cannot set T"),
+    ],
+)
+def test_what_cannot_be_set_is_said(text: str, message: str) -> None:
+    with pytest.raises(NogsError) as error:
+        read_settings("build", [text])
+    assert message in str(error.value)
+
+
+def test_a_setting_is_given_once() -> None:
+    with pytest.raises(NogsError, match=r"annotation.samples is given twice"):
+        read_settings("build", ["annotation.samples=5", "annotation.samples=6"])
+    with pytest.raises(NogsError, match=r"samples and annotation.samples are the same setting"):
+        merged_settings("build", {"annotation.samples": 5}, samples=6)
+
+
+@pytest.mark.parametrize("value", ["5", 5.5, True, None])
+def test_a_python_value_has_the_field_s_type(value: Any) -> None:
+    settings = merged_settings("build", {"annotation.samples": value})
+    with pytest.raises(NogsError, match=r"annotation: samples must be an integer"):
+        with_settings(corner_task(), settings)
+
+
+def test_settings_go_to_their_parts() -> None:
+    task = corner_task()
+    settings = merged_settings("build", {"avp.epochs": 9, "annotation.shifts": [0, 1]}, samples=3)
+    changed = with_settings(task, settings)
+    assert changed == replace(
+        task,
+        avp=replace(task.avp, epochs=9),
+        annotation=replace(task.annotation, shifts=(0, 1), samples=3),
+    )
+    assert with_settings(task, merged_settings("build", None, samples=None)) == task
+
+    settings = merged_settings("evaluate", {"protocol.pretraining.iterations": 8}, iterations=6)
+    scratch, pretrained = with_settings(task, settings, "pretrained").protocols
+    assert scratch == task.protocol("scratch")
+    assert pretrained.iterations == 6
+    assert pretrained.pretraining is not None
+    assert pretrained.pretraining.iterations == 8
+    with pytest.raises(NogsError, match="protocol scratch of corner has no pretraining"):
+        with_settings(task, settings, "scratch")
+
+
+def test_values_out_of_range_are_refused() -> None:
+    for settings in (
+        {"annotation.samples": 0},
+        {"avp.epochs": 0},
+        {"avp.learning_rate": -1.0},
+        {"avp.learning_rate": float("nan")},
+        {"avp.warmup": 1.5},
+    ):
+        with pytest.raises(NogsError, match=next(iter(settings)).partition(".")[2]):
+            with_settings(corner_task(), settings)
+
+
+def test_short_forms_stand_for_settings() -> None:
+    for command in SETTABLE.values():
+        for name in command.short.values():
+            part, _, field = name.rpartition(".")
+            assert part in command.parts
+            assert field in settings_of(part)

@@ -1,6 +1,6 @@
 """What one worker does a second in each part of a build: `nogs-bench build --plan` reckons with it.
 
-    python benchmarks/rates.py [--device cpu] [--out builders/rates.json]
+    python benchmarks/rates.py [--device cpu] [--out builders/estimate/rates.json]
 
 Random weights; one thread of a CPU, in processor time, or one GPU, in wall-clock time. Networks and
 images are those of the package's tasks. Prints the file, and last one line of JSON.

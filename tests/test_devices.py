@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from corner_task import CORNER, telling_annotations
 from nogs_bench.builders.completion.retrieval import Retrieval
 from nogs_bench.builders.search.annotate import Annotator, Sequences
+from nogs_bench.network import ImageTensors, load_model
+from nogs_bench.training import METHODS, Run, Trainee, train_together
+from nogs_bench.training.learner import Learner
 from tiny import corner_images, corner_task
 from weights import trained
 
@@ -56,3 +60,67 @@ def test_the_tolerance_tells_posteriors_apart() -> None:
 
 def test_a_gpu_annotates_as_a_cpu_does(gpu: str) -> None:
     compare(annotated("cpu"), annotated(gpu))
+
+
+def trainees(where: str, methods: list[str], frozen: bool = False) -> list[Trainee]:
+    splits = (CORNER.source.load(split) for split in ("train", "validation"))
+    images, validation = (ImageTensors.of(s, CORNER, torch.device(where)) for s in splits)
+    return [
+        Trainee(
+            Run(CORNER, METHODS[method], 60, seed, frozen, f"run-{seed}"),
+            load_model("reference").build(CORNER, seed),
+            images,
+            validation,
+            telling_annotations() if METHODS[method].supervised else None,
+        )
+        for seed, method in enumerate(methods)
+    ]
+
+
+def curves_of(where: str, methods: list[str], frozen: bool, **options: object) -> np.ndarray:
+    curves, _ = train_together(trainees(where, methods, frozen), **options)
+    return np.array([[point.cross_entropy for point in curve] for curve in curves])
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("methods", [["ps-nogs"], ["ram", "ps-nogs", "ram"]])
+def test_recorded_steps_do_what_steps_do(gpu: str, monkeypatch, capsys, methods, frozen) -> None:
+    stacked = len(methods) > 1
+    recorded = curves_of(gpu, methods, frozen, stacked=stacked)
+    assert "without CUDA graphs" not in capsys.readouterr().err
+    monkeypatch.setenv("NOGS_CUDA_GRAPHS", "0")
+    plain = curves_of(gpu, methods, frozen, stacked=stacked)
+    np.testing.assert_allclose(recorded, plain, atol=TOLERANCE)
+
+
+def test_a_recorded_training_goes_on_where_it_stopped(gpu: str, tmp_path, monkeypatch) -> None:
+    class Stopped(Exception):
+        pass
+
+    def report(done: int, note: str) -> None:
+        if done >= 30:
+            raise Stopped
+
+    monkeypatch.setattr("nogs_bench.training.runstate.CHECKPOINT_SECONDS", 0.0)
+    methods, path = ["ram", "ps-nogs"], tmp_path / "c.safetensors"
+    expected = curves_of(gpu, methods, False)
+    with pytest.raises(Stopped):
+        train_together(trainees(gpu, methods), path, report)
+    np.testing.assert_allclose(
+        curves_of(gpu, methods, False, checkpoint=path), expected, atol=TOLERANCE
+    )
+
+
+def test_a_gpu_computes_the_loss_of_a_cpu(gpu: str) -> None:
+    found = {}
+    for where in ("cpu", gpu):
+        learner = Learner(trainees(where, ["ram", "ps-nogs"]), True)
+        generator = torch.Generator().manual_seed(1)
+        rows = torch.randint(96, (2, 16), generator=generator).to(where)
+        uniform = torch.rand((2, CORNER.T, 16), generator=generator).to(where)
+        loss = learner.loss(rows, uniform, torch.zeros(1, dtype=torch.int64, device=where))
+        loss.backward()
+        flat = [p.grad.flatten().cpu() for p in learner.parts["model"].parameters()]
+        found[where] = torch.cat([loss.detach().cpu()[None], *flat])
+    error = (found["cpu"] - found[gpu]).norm() / found["cpu"].norm()
+    assert error < 0.01

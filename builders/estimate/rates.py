@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import parse_json
@@ -24,6 +25,7 @@ class Rates:
     - `exact`: bank images compared by their pixels, likewise.
     - `multiply_adds`: of large float32 matrix products.
     - `generators`: images, by the generator's name.
+    - `measured`: what else `benchmarks/gpu.py` found; nothing is reckoned with it.
     """
 
     hardware: str
@@ -35,6 +37,7 @@ class Rates:
     exact: float | None = None
     multiply_adds: float | None = None
     generators: dict[str, float] = field(default_factory=dict)
+    measured: dict[str, Any] = field(default_factory=dict)
 
 
 def image_name(name: str, task: Task) -> str:
@@ -45,9 +48,8 @@ def image_name(name: str, task: Task) -> str:
 def read_rates(path: Path | None = None) -> Rates:
     """Those of a file, or those that come with the package. Raises `NogsError` at another file."""
     if path is None:
-        return Rates(
-            **json.loads(files("nogs_bench.builders.estimate").joinpath("rates.json").read_text())
-        )
+        ours = files("nogs_bench.builders.estimate").joinpath("rates.json")
+        return Rates(**json.loads(ours.read_text()))
     try:
         return Rates(**parse_json(path.read_bytes()))
     except (OSError, ValueError, TypeError) as error:

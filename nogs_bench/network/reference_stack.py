@@ -18,8 +18,9 @@ from nogs_bench.network.reference_tape import SmallEmbedder, Tape
 from nogs_bench.network.stacked_ops import gru, product
 from nogs_bench.network.stacking import STACKS, Stack
 
-# Greatest side of a glimpse, pixels, whose convolutions are cheaper as matrices.
+# Greatest side of a glimpse, pixels, whose convolutions are cheaper as matrices: on a CPU, a GPU.
 MATRIX_SIDE = 5
+GPU_MATRIX_SIDE = 10
 
 
 @STACKS.register("reference")
@@ -45,7 +46,7 @@ class ReferenceStack(Stack):
     def embed(self, patch: Tensor, location: Tensor) -> Tensor:
         net = self.members
         assert isinstance(net.glimpse, ConvEmbedder)
-        if patch.shape[-1] <= MATRIX_SIDE:
+        if patch.shape[-1] <= self._matrix_side:
             seen = self._small(patch.shape[-1])(patch)
         else:
             features = _grouped if patch.is_cuda else _one_by_one
@@ -72,10 +73,14 @@ class ReferenceStack(Stack):
 
     def tape(self, side: int) -> Tape | None:
         """Of glimpses whose convolutions are matrices."""
-        if side > MATRIX_SIDE:
+        if side > self._matrix_side:
             return None
         net = self.members
         return Tape(self._small(side), net.location, net.core, net.initial)
+
+    @property
+    def _matrix_side(self) -> int:
+        return GPU_MATRIX_SIDE if self.members.initial.is_cuda else MATRIX_SIDE
 
     def _weights(self) -> object:
         """Equal as long as a frozen embedder's weights are; new each time while they train."""

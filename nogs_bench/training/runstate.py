@@ -87,8 +87,8 @@ class RunState:
         """
         each = zip(
             self.members,
-            log_probability.view(-1, *log_probability.shape[-2:]),
-            labels.view(-1, labels.shape[-1]),
+            log_probability.cpu().view(-1, *log_probability.shape[-2:]),
+            labels.cpu().view(-1, labels.shape[-1]),
             strict=True,
         )
         for member, log_p, own in each:

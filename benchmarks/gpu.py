@@ -1,0 +1,281 @@
+"""What a GPU does: the same as the CPU, and how fast. For the day that one is there.
+
+    python benchmarks/gpu.py [--out gpu.json] [--parts training,posteriors] [--device cuda]
+
+No network and no data: random images and weights at the sizes of the package's tasks. Each part
+takes about a minute or less on one GPU; what `--out` holds already is not done again, so that a
+call that was cut goes on. `nogs-bench build --plan --rates gpu.json` reckons with it. Prints the
+file, and last one line of JSON. `--small` is for the tests: tiny sizes, on any device.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rates import STYLEGAN_256, TOKENS, network, noise, timed
+from torch.utils.flop_counter import FlopCounterMode
+
+from nogs_bench.builders.completion import Pca, Proposal
+from nogs_bench.builders.completion.evidence import ScheduledEvidence
+from nogs_bench.builders.completion.retrieval import Retrieval
+from nogs_bench.builders.estimate import Rates, image_name
+from nogs_bench.builders.estimate.rates import read_rates
+from nogs_bench.builders.generators.stylegan.network import StyleGanNetwork
+from nogs_bench.builders.posterior import Avp, prepare
+from nogs_bench.builders.search import Annotator
+from nogs_bench.device import replay
+from nogs_bench.files import replacing
+from nogs_bench.network import ImageTensors, load_model, reference_stack
+from nogs_bench.tasks import Task, get_task
+from nogs_bench.training import METHODS, Run, Trainee
+from nogs_bench.training.learner import Learner
+
+TRAINED = ("celeba-10k-male", "celeba-hq-male", "cluttered-digits", "fashion-mnist")
+FIGURE_5 = 400  # runs
+Part = Callable[["Setting"], dict[str, Any]]
+
+
+class Setting:
+    """Where and at what size."""
+
+    def __init__(self, device: str, small: bool):
+        self.device, self.small = device, small
+
+    def of(self, size: int, small: int) -> int:
+        return small if self.small else size
+
+    def wait(self) -> None:
+        if self.device != "cpu":
+            torch.cuda.synchronize()
+
+
+def products(setting: Setting) -> dict[str, Any]:
+    """Large matrix products, multiply-adds a second: what the chip gives."""
+    n, found = setting.of(8192, 256), {}
+    kinds = {"float32": (torch.float32, "highest"), "tf32": (torch.float32, "high")}
+    kinds["bfloat16"] = (torch.bfloat16, "highest")
+    for name, (dtype, precision) in kinds.items():
+        torch.set_float32_matmul_precision(precision)
+        a, b = (torch.randn(n, n, device=setting.device).to(dtype) for _ in range(2))
+        found[name] = n**3 / timed(lambda a=a, b=b: a @ b, setting.device, 5)
+    torch.set_float32_matmul_precision("highest")
+    return found
+
+
+def training(setting: Setting) -> dict[str, Any]:
+    """Milliseconds of a step of R runs together, with and without CUDA graphs, and with the
+    convolutions as matrices or not. Medians of blocks of steps."""
+    found: dict[str, Any] = {}
+    names = TRAINED[:: setting.of(1, 4)]
+    for name in names:
+        for runs in (1, 2) if setting.small else (1, 10, 40, 80):
+            for graphs in ("1", "0"):
+                for side in (reference_stack.GPU_MATRIX_SIDE, 0):
+                    if (graphs == "0" or runs not in (2, 80)) and not side:
+                        continue
+                    key = f"{name} R={runs}{'' if graphs == '1' else ' without graphs'}"
+                    key += "" if side else " grouped convolutions"
+                    found[key] = step_ms(setting, get_task(name), runs, graphs, side)
+                    print(f"{key}: {found[key]:.2f} ms", flush=True)
+    return found
+
+
+def step_ms(setting: Setting, task: Task, runs: int, graphs: str, side: int) -> float:
+    rng = np.random.default_rng(0)
+    shape = (setting.of(4000, 40), task.channels, task.image_size, task.image_size)
+    images = torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)).to(setting.device)
+    labels = torch.from_numpy(rng.integers(len(task.classes), size=shape[0])).to(setting.device)
+    split = ImageTensors(images, labels)
+    before, os.environ[replay.SWITCH] = os.environ.get(replay.SWITCH), graphs
+    kept = reference_stack.GPU_MATRIX_SIDE
+    reference_stack.GPU_MATRIX_SIDE = side
+    try:
+        trainees = [
+            Trainee(
+                Run(task, METHODS["ram"], 10_000, seed, False),
+                load_model("reference").build(task, seed),
+                split,
+                split,
+            )
+            for seed in range(runs)
+        ]
+        learner = Learner(trainees, True)
+        learner.begin(0)
+        learner.network.train()
+        done, times = 0, []
+        block = setting.of(50, 2)
+        for number in range(setting.of(5, 2)):
+            setting.wait()
+            start = time.perf_counter()
+            for _ in range(block):
+                learner.learn(done, 10_000)
+                done += 1
+            setting.wait()
+            if number:
+                times.append((time.perf_counter() - start) / block * 1000)
+    finally:
+        reference_stack.GPU_MATRIX_SIDE = kept
+        os.environ.pop(replay.SWITCH) if before is None else os.environ.update(
+            {replay.SWITCH: before}
+        )
+    return float(np.median(times))
+
+
+def posteriors(setting: Setting) -> dict[str, Any]:
+    """Evaluations a second of each AVP, by precision; their share of the chip's product rate."""
+    found: dict[str, Any] = {}
+    tasks = [get_task("celeba-hq-male"), get_task("celeba-10k-male"), get_task("cluttered-digits")]
+    tasks.insert(0, replace(tasks[0], avp=replace(tasks[0].avp, network=TOKENS)))
+    for task in tasks[setting.of(0, 3) :]:
+        avp = Avp(task).to(setting.device).freeze()
+        rng, n = np.random.default_rng(1), setting.of(512, 16)
+        images = torch.from_numpy(noise(task, 20).images).to(setting.device)
+        prefix = torch.from_numpy(rng.integers(task.grid.cells, size=(1, 2))).expand(20, -1)
+        rows = torch.from_numpy(rng.integers(20, size=n)).to(setting.device)
+        cells = torch.from_numpy(rng.integers(task.grid.cells, size=n)).to(setting.device)
+        key = image_name(task.avp.network, task)
+        with torch.inference_mode():
+            prepared = prepare(avp, images, prefix.to(setting.device))
+            with FlopCounterMode(display=False) as counter:
+                prepared.log_posterior(rows, cells)
+            each = counter.get_total_flops() / 2 / n
+            ask = partial(prepared.log_posterior, rows, cells)
+            for name, enabled in (("float32", False), ("bfloat16", True)):
+                kind = torch.device(setting.device).type
+                with torch.autocast(kind, torch.bfloat16, enabled=enabled):
+                    seconds = timed(ask, setting.device, 5)
+                found[f"{key} {name}"] = {"per_second": n / seconds, "multiply_adds": each}
+        print(key, {k: v for k, v in found.items() if k.startswith(key)}, flush=True)
+    return found
+
+
+def avp_training(setting: Setting) -> dict[str, Any]:
+    """Images a second that train each AVP, and posteriors within searches."""
+    found = {}
+    for name in ("celeba-10k-male", "cluttered-digits", "celeba-hq-male")[: setting.of(3, 0)]:
+        task = get_task(name)
+        posterior, trained = network(task, setting.device)
+        found[image_name(task.avp.network, task)] = {"posteriors": posterior, "training": trained}
+    return found
+
+
+def stylegan(setting: Setting) -> dict[str, Any]:
+    """Images of 256 x 256 a second."""
+    channels, batch = (STYLEGAN_256, 16) if not setting.small else ((16, 16, 8), 2)
+    made = StyleGanNetwork(channels, 512).eval().to(setting.device)
+    w = torch.rand(batch, 2 * len(channels), 512, device=setting.device)
+    layers = [torch.rand(batch, 1, s, s, device=setting.device) for s in made.noise_sizes]
+    with torch.inference_mode():
+        return {"per_second": batch / timed(lambda: made.synthesise(w, layers), setting.device)}
+
+
+def proposal(setting: Setting) -> dict[str, Any]:
+    """Seconds that a glimpse takes to be compared with a bank of latents on the device."""
+    task, rng = get_task("celeba-hq-male"), np.random.default_rng(0)
+    settings, copies = task.annotation, setting.of(1_500_000, 500)
+    pixels = task.channels * task.image_size**2
+    basis = rng.standard_normal((settings.components, pixels), np.float32) / 300
+    block = rng.standard_normal((min(copies, 50_000), settings.components), np.float32)
+    latents = np.tile(block.astype(np.float16), (-(-copies // len(block)), 1))[:copies]
+    zero = np.zeros((), np.float32)
+    pca = Pca(np.full(pixels, 0.5, np.float32), basis, latents, zero, zero)
+    made = Proposal(pca, task.grid, settings.proposal_shifts, (False, True), setting.device)
+    evidence = ScheduledEvidence(copies * 2, settings.sigma, setting.device)
+    for cell in range(1, 6):  # what depends on the cell alone is kept
+        for mirrored in made.reversals:
+            made._directions(cell, mirrored)
+    cells = iter(range(1, 6))
+    seconds = timed(lambda: made.observe(block[0], next(cells), evidence), setting.device)
+    moves = len(settings.proposal_shifts) ** 2 * 2
+    return {"bank": copies, "seconds": seconds, "compared_per_second": copies * moves / seconds}
+
+
+def sequences(setting: Setting) -> dict[str, Any]:
+    """Seconds an image of annotation at CelebA-HQ's setting, a bank in memory; 600 extrapolated."""
+    base = get_task("celeba-hq-male" if not setting.small else "cluttered-digits")
+    task = replace(base, avp=replace(base.avp, network=TOKENS)) if not setting.small else base
+    settings = replace(task.annotation, components=0, samples=setting.of(200, 20), first_samples=40)
+    task = replace(task, annotation=replace(settings, search="racing"))
+    bank = noise(task, setting.of(2_000, 60))
+    avp = Avp(task).to(setting.device).freeze()
+    retrieval = Retrieval(bank, task.grid, task.annotation, device=setting.device)
+    found = {}
+    images = noise(task, setting.of(4, 1)).images
+    for precision in ("float32", "bfloat16"):
+        annotator = Annotator(task, avp, retrieval, 0, setting.device, precision)
+        first = annotator.first_step()
+        start = time.perf_counter()
+        annotator.annotate(images, range(len(images)), first)
+        seconds = (time.perf_counter() - start) / len(images)
+        found[precision] = {"seconds_an_image": seconds, "minutes_for_600": seconds * 10}
+    return found | {"bank": len(bank), "images": len(images)}
+
+
+PARTS: dict[str, Part] = {
+    "products": products,
+    "training": training,
+    "posteriors": posteriors,
+    "stylegan": stylegan,
+    "proposal": proposal,
+    "sequences": sequences,
+    "avp_training": avp_training,
+}
+
+
+def as_rates(found: dict[str, Any], hardware: str, device: str) -> dict[str, Any]:
+    """What of it `nogs-bench build --plan --rates` reads."""
+    rates = Rates(hardware, "cpu" if device == "cpu" else "gpu", searches=read_rates().searches)
+    for key, value in found.get("posteriors", {}).items():
+        name, _, precision = key.rpartition(" ")
+        if precision == "float32":
+            rates.posteriors[name] = value["per_second"]
+    for name, value in found.get("avp_training", {}).items():
+        rates.training[name] = value["training"]
+    if "stylegan" in found:
+        rates.generators["stylegan"] = found["stylegan"]["per_second"]
+    compared = found.get("proposal", {}).get("compared_per_second")
+    product = found.get("products", {}).get("float32")
+    return asdict(replace(rates, proposal=compared, multiply_adds=product))
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--out", type=Path, default=Path("gpu.json"))
+    arguments.add_argument("--parts", default=",".join(PARTS))
+    arguments.add_argument("--device", default="cuda")
+    arguments.add_argument("--small", action="store_true")
+    given = arguments.parse_args()
+    setting = Setting(given.device, given.small)
+    hardware = "cpu" if given.device == "cpu" else torch.cuda.get_device_name()
+    whole = json.loads(given.out.read_text()) if given.out.exists() else {}
+    found = whole.get("measured", {})
+    for name in given.parts.split(","):
+        if name in found:
+            continue
+        start = time.perf_counter()
+        try:
+            found[name] = PARTS[name](setting)
+        except Exception as error:  # one part's fault must not cost the others' minutes
+            print(f"{name} failed: {error!r}", flush=True)
+            continue
+        print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
+        rates = as_rates(found, hardware, given.device)
+        text = json.dumps(rates | {"measured": found | {"torch": torch.__version__}}, indent=1)
+        with replacing(given.out) as temporary:
+            temporary.write_text(text + "\n")
+    print(given.out.read_text())
+    print(json.dumps(json.loads(given.out.read_text())))
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from nogs_bench.builders.completion import (  # noqa: F401  (they register)
 from nogs_bench.builders.completion.evidence import ScheduledEvidence
 from nogs_bench.builders.completion.kinds import (
     COMPLETIONS,
+    Belief,
     Completion,
     Completions,
     Fitting,
@@ -47,6 +48,7 @@ __all__ = [
     "FLOAT32_LATENTS",
     "PASSES",
     "PIECE_PIXELS",
+    "Belief",
     "Completion",
     "Completions",
     "Fitting",

@@ -16,7 +16,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss, pad
 
-from nogs_bench.builders.completion.kinds import COMPLETIONS, Completions, Fitting, Query, generated
+from nogs_bench.builders.completion.kinds import (
+    COMPLETIONS,
+    Belief,
+    Completions,
+    Fitting,
+    Query,
+    generated,
+)
 from nogs_bench.builders.completion.unet import PatchDiscriminator, UNet
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
@@ -87,7 +94,9 @@ class _GanQuery:
     def observe(self, cell: int) -> None:
         self.seen |= self.gan.task.grid.masks[cell]
 
-    def draw(self, count: int, rng: np.random.Generator) -> Completions:
+    def draw(
+        self, count: int, rng: np.random.Generator, belief: Belief | None = None
+    ) -> Completions:
         images = self.gan.complete(self.image, self.seen, count, int(rng.integers(2**62)))
         return generated(images, len(self.gan.task.labels), float(count), sigma=0.0)
 

@@ -17,7 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.builders.completion.kinds import COMPLETIONS, Completions, Fitting, Query, generated
+from nogs_bench.builders.completion.kinds import (
+    COMPLETIONS,
+    Belief,
+    Completions,
+    Fitting,
+    Query,
+    generated,
+)
 from nogs_bench.builders.completion.latent_generator import (
     Decoder,
     LatentGenerator,
@@ -93,12 +100,16 @@ class HmcQuery:
     def observe(self, cell: int) -> None:
         self.times += torch.from_numpy(self.hmc.task.grid.masks[cell]).to(self.times)
 
-    def draw(self, count: int, rng: np.random.Generator) -> Completions:
+    def draw(
+        self, count: int, rng: np.random.Generator, belief: Belief | None = None
+    ) -> Completions:
         if not self.times.any():
             return self.hmc.prior(count, rng)
         z = self.latents(count, rng)
         effective = min(float(count), _chain_sample_size(z))
-        return self.hmc.completions(z, effective, self.hmc.settings.sigma)
+        # A chain's neighbours are alike: whoever takes the first few must not get one mode alone.
+        mixed = z[torch.from_numpy(rng.permutation(count)).to(z.device)]
+        return self.hmc.completions(mixed, effective, self.hmc.settings.sigma)
 
     def potential(self, z: Tensor) -> Tensor:
         """-log p(z, y) of a latent vector float (latent,), nats up to a constant."""

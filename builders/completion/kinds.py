@@ -9,7 +9,7 @@ Monte Carlo in the latent space of a generator.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Protocol
@@ -20,6 +20,8 @@ from nogs_bench.builders.completion.passes import Here, Passes
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import Task
+
+LEAST_SHARE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,16 @@ class Completions:
     rows: np.ndarray
     mirrored: np.ndarray
 
+    def part(self, some: slice) -> Completions:
+        """Some of the draws."""
+        return replace(
+            self,
+            images=self.images[some],
+            labels=self.labels[some],
+            rows=self.rows[some],
+            mirrored=self.mirrored[some],
+        )
+
 
 def generated(
     images: np.ndarray, labels: int, effective_samples: float, sigma: float
@@ -53,6 +65,33 @@ def generated(
     return Completions(images, unknown, effective_samples, sigma, nowhere, nowhere.astype(bool))
 
 
+@dataclass(frozen=True)
+class Belief:
+    """What the posterior says of a label, given the glimpses observed.
+
+    - `label`: its column.
+    - `log_posterior`: float (classes,), nats.
+    """
+
+    label: int
+    log_posterior: np.ndarray
+
+    def applied(self, weights: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Weights (n,) of images with these labels, int64 (n,), so changed that each label's
+        weights sum to its probability; a label that no weighted image has is left out. Where a
+        label is unknown (-1), nothing is changed."""
+        if (labels < 0).any():
+            return weights
+        probabilities = np.exp(self.log_posterior.astype(np.float64))
+        share = np.bincount(labels, weights, len(probabilities))
+        factor = np.divide(
+            probabilities, share, out=np.zeros_like(share), where=share > LEAST_SHARE
+        )
+        changed = weights * factor[labels]
+        total = changed.sum()
+        return changed / total if total > 0 else weights
+
+
 class Query(Protocol):
     """The completions of one image, as glimpses at it come in."""
 
@@ -60,8 +99,13 @@ class Query(Protocol):
         """Take a glimpse at a cell."""
         ...
 
-    def draw(self, count: int, rng: np.random.Generator) -> Completions:
-        """`count` completions given the glimpses observed so far; a function of `rng` alone."""
+    def draw(
+        self, count: int, rng: np.random.Generator, belief: Belief | None = None
+    ) -> Completions:
+        """`count` completions given the glimpses observed so far; a function of `rng` alone.
+
+        With a `belief`, labels come in its proportions, and images given their labels as before.
+        """
         ...
 
 

@@ -18,7 +18,13 @@ import numpy as np
 import torch
 
 from nogs_bench.builders.completion.evidence import Evidence, FreeEvidence, ScheduledEvidence
-from nogs_bench.builders.completion.kinds import COMPLETIONS, Completions, Fitting, Query
+from nogs_bench.builders.completion.kinds import (
+    COMPLETIONS,
+    Belief,
+    Completions,
+    Fitting,
+    Query,
+)
 from nogs_bench.builders.completion.matching import ROWS_AT_ONCE, Region, pixel_distances, region
 from nogs_bench.builders.completion.pca import Pca, fit_pca
 from nogs_bench.builders.completion.proposal import Proposal
@@ -141,6 +147,10 @@ class Retrieval:
         nearest = evidence.nearest()
         return sigma_where(evidence.log_likelihood, nearest, self.settings.effective_samples)
 
+    def labels(self, copies: np.ndarray, belief: Belief) -> np.ndarray:
+        """int64 (k,): the label that `belief` is about, of copies."""
+        return self.bank.labels[copies % len(self.bank), belief.label]
+
     def completions(self, copies: np.ndarray, effective: float, sigma: float) -> Completions:
         """The images of `copies`, int64 (N,), reversed where they are mirrored ones."""
         rows, mirrored = copies % len(self.bank), copies >= len(self.bank)
@@ -157,12 +167,16 @@ class _ExactQuery:
     def observe(self, cell: int) -> None:
         self.retrieval.observe(self.image, cell, self.evidence)
 
-    def draw(self, count: int, rng: np.random.Generator) -> Completions:
+    def draw(
+        self, count: int, rng: np.random.Generator, belief: Belief | None = None
+    ) -> Completions:
         retrieval, evidence = self.retrieval, self.evidence
         if not evidence.glimpses:
             return retrieval.prior(count, rng)
         sigma = retrieval.scheduled(evidence.glimpses) or retrieval.bisected(evidence)
         weights = normalise(evidence.log_likelihood(sigma**2))
+        if belief is not None:
+            weights = belief.applied(weights, retrieval.labels(np.arange(len(weights)), belief))
         copies = systematic(weights, count, rng)
         return retrieval.completions(copies, effective_sample_size(weights), sigma)
 
@@ -184,7 +198,9 @@ class _ProposalQuery:
         self.retrieval.proposal.observe(self.latents, cell, self.evidence)
         self.cells.append(cell)
 
-    def draw(self, count: int, rng: np.random.Generator) -> Completions:
+    def draw(
+        self, count: int, rng: np.random.Generator, belief: Belief | None = None
+    ) -> Completions:
         retrieval, settings = self.retrieval, self.retrieval.settings
         if not self.cells:
             return retrieval.prior(count, rng)
@@ -200,6 +216,8 @@ class _ProposalQuery:
             retrieval.observe(self.image, cell, exact, copies)
         log_weights = exact.log_likelihood(sigma**2) - log_proposal[copies]
         weights = normalise(log_weights + np.log(times))
+        if belief is not None:
+            weights = belief.applied(weights, retrieval.labels(copies, belief))
         chosen = copies[systematic(weights, count, rng)]
         return retrieval.completions(chosen, effective_sample_size(weights), sigma)
 

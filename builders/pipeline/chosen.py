@@ -2,38 +2,95 @@
 
 The posterior is trained on uniform glimpses and asked about chosen ones. Trained on some of its own
 as well, it is asked about what it knows. Cells chosen for a few images are shown of any: these few,
-seen again and again at the same cells, would be learned by heart.
+seen again and again at the same cells, would be learned by heart. What teaches need not be the
+best of all cells: few completions and a cheap search do.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from nogs_bench.builders.search import Annotator, Work, annotate_all, gathered, shards_of
-from nogs_bench.executors import LocalExecutor
+from nogs_bench.builders.search import (
+    Annotator,
+    Found,
+    Work,
+    annotate_all,
+    gathered,
+    shards_of,
+)
+from nogs_bench.executors import Executor
+from nogs_bench.files import write_arrays
 from nogs_bench.images import LabelledImages
+from nogs_bench.tasks import Task
 
 # Completions depend on an image's number: these images are not those of the training split.
 FIRST_NUMBER = 2**32
+SEARCH, SAMPLES, FIRST_SAMPLES = "halving", 400, 4000
 
 
-def choose(annotator: Annotator, images: LabelledImages, path: Path, folder: Path) -> None:
+def chosen_settings() -> dict[str, object]:
+    """How such sequences are searched, where that is not the build's own; plain JSON values."""
+    return {"search": SEARCH, "samples": SAMPLES, "first_samples": FIRST_SAMPLES}
+
+
+def choose(
+    annotator: Callable[[Path], Annotator],
+    posterior: Path,
+    images: LabelledImages,
+    path: Path,
+    folder: Path,
+    executor: Executor,
+) -> None:
     """Annotate `images` and write their sequences to `path`.
 
-    Finished shards wait in `folder`, which the stage removes.
+    - `annotator`: makes the build's, with the posterior of a file; picklable.
+    - `folder`: of finished shards and of what workers are given; the stage removes it.
     """
+    given = folder / "given.safetensors"
+    first = _cheap(annotator(posterior)).first_step()
+    cells = np.array([step.cell for step in first])
+    epe = np.stack([step.epe for step in first])
+    write_arrays(given, {"images": images.images, "first_cell": cells, "first_epe": epe})
+    load = _Load(annotator, posterior, given)
+    shards = shards_of(len(images), folder / "shards")
+    annotate_all(load, shards, executor, _cheap(annotator(posterior)).device)
+    made = gathered(shards, ["cells"])["cells"]
+    save_file({"cells": np.ascontiguousarray(made.reshape(-1, made.shape[-1]))}, path)
 
-    def load() -> Work:
-        numbers = FIRST_NUMBER + np.arange(len(images))
-        return Work(annotator, images.images, numbers, annotator.first_step())
 
-    shards = shards_of(len(images), folder)
-    annotate_all(load, shards, LocalExecutor(1), annotator.device)
-    cells = gathered(shards, ["cells"])["cells"]
-    save_file({"cells": np.ascontiguousarray(cells.reshape(-1, cells.shape[-1]))}, path)
+@dataclass(frozen=True)
+class _Load:
+    """What a worker annotates with."""
+
+    annotator: Callable[[Path], Annotator]
+    posterior: Path
+    given: Path
+
+    def __call__(self) -> Work:
+        given = load_file(self.given)
+        found = [
+            Found(int(cell), epe)
+            for cell, epe in zip(given["first_cell"], given["first_epe"], strict=True)
+        ]
+        numbers = FIRST_NUMBER + np.arange(len(given["images"]))
+        return Work(_cheap(self.annotator(self.posterior)), given["images"], numbers, found)
+
+
+def _cheap(annotator: Annotator) -> Annotator:
+    return replace(annotator, task=_cheaply(annotator.task))
+
+
+def _cheaply(task: Task) -> Task:
+    settings = task.annotation
+    samples = min(settings.samples, SAMPLES)
+    first = min(settings.first_samples or FIRST_SAMPLES, FIRST_SAMPLES)
+    cheap = replace(settings, search=SEARCH, samples=samples, first_samples=first)
+    return replace(task, annotation=cheap)
 
 
 def load_chosen(path: Path) -> np.ndarray:

@@ -17,11 +17,12 @@ from nogs_bench.builders.posterior import (
     Avp,
     BankPosterior,
     Posterior,
-    fit_bank_posterior,
+    fit_bank_sigma,
     train_avp,
 )
 from nogs_bench.builders.search import Annotator
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Executor
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
@@ -39,7 +40,8 @@ class Context:
     """What a step of making a posterior may use.
 
     - `files`: of the steps made before, by name.
-    - `annotator`: makes the build's annotator with another posterior.
+    - `annotator`: makes the build's annotator with the posterior of another file; picklable.
+    - `executor`: does long work in shards.
     - `folder`: of unfinished work of this step, the same in every attempt.
     """
 
@@ -47,8 +49,9 @@ class Context:
     seed: int
     device: str
     files: Mapping[str, Path]
-    annotator: Callable[[Posterior], Annotator]
+    annotator: Callable[[Path], Annotator]
     folder: Path
+    executor: Executor
 
 
 @dataclass(frozen=True)
@@ -133,9 +136,9 @@ class TrainedAvp:
 
     def _choosing(self, name: str, task: Task, posterior: str) -> Step:
         def make(path: Path, context: Context) -> None:
-            avp = self.load(context.files[posterior], task, context.device)
             images = context.roles.avp(0)[slice(task.avp.chosen_images)]
-            choose(context.annotator(avp), images, path, context.folder)
+            file = context.files[posterior]
+            choose(context.annotator, file, images, path, context.folder, context.executor)
 
         return Step(name, "chosen", task, (posterior,), make, annotates=True)
 
@@ -196,8 +199,8 @@ class FittedBank:
         roles = context.roles
         bank = roles.avp(0)[slice(BANK_POSTERIOR_IMAGES)]
         held = roles.avp_validation[slice(BANK_POSTERIOR_HELD)]
-        fitted = fit_bank_posterior(bank, held, task.grid, len(task.classes), task.target, task.T)
-        sigma = np.array([fitted.sigma])
+        classes = [len(label.classes) for label in task.labels]
+        sigma = np.array([fit_bank_sigma(bank, held, task.grid, classes, task.T)])
         save_file({"images": bank.images, "labels": bank.labels, "sigma": sigma}, path)
 
     def load(self, path: Path, task: Task, device: str) -> Posterior:

@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from nogs_bench.builders.bank import Roles, bring_bank, open_bank
 from nogs_bench.builders.completion import COMPLETIONS, PIECE_PIXELS, Fitting, Here, Passes, Spread
+from nogs_bench.builders.pipeline.chosen import chosen_settings
 from nogs_bench.builders.pipeline.plan import BuildPlan
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, Context, Step
 from nogs_bench.builders.posterior import Posterior
@@ -65,21 +66,22 @@ class Stages:
             return Here(images)
         return Spread(self.bank_images, executor, folder, self.plan.mirror)
 
-    def posterior(self, task: Task | None = None) -> Posterior:
-        """The family's posterior, for the build's first task or another one of its tasks."""
+    def posterior(self, task: Task | None = None, file: Path | None = None) -> Posterior:
+        """The family's posterior, for the build's first task or another one of its tasks; of an
+        earlier round, if `file` is that one's."""
         plan = self.plan
         kind = POSTERIORS[plan.posterior]
-        return kind.load(self.files["posterior"], task or plan.task, plan.device)
+        return kind.load(file or self.files["posterior"], task or plan.task, plan.device)
 
-    def annotator(self, posterior: Posterior | None = None) -> Annotator:
-        """What annotates, with the build's posterior or another one."""
+    def annotator(self, posterior: Path | None = None) -> Annotator:
+        """What annotates, with the build's posterior or that of another file."""
         plan, task = self.plan, self.plan.task
         kind = COMPLETIONS[task.annotation.completion]
         fitted = self.files.get(kind.stage)
         completion = kind.open(fitted, task, self._images("bank"), plan.device)
         return Annotator(
             task,
-            posterior or self.posterior(),
+            self.posterior(file=posterior),
             completion,
             plan.seed,
             plan.device,
@@ -137,7 +139,8 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         def make(path: Path) -> None:
             files, annotator = stages.files, stages.annotator
             folder = unfinished(path)
-            step.make(path, Context(roles, plan.seed, plan.device, files, annotator, folder))
+            context = Context(roles, plan.seed, plan.device, files, annotator, folder, executor)
+            step.make(path, context)
 
         return make
 
@@ -147,8 +150,7 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         save_file({"cell": cells, "epe": np.stack([step.epe for step in found])}, path)
 
     images = {
-        "task": task.name,
-        "task_version": task.version,
+        "family": task.family,
         "roles": roles.record,
         "bank": roles.bank.digest(),
         "annotated": roles.annotated.digest(),
@@ -174,7 +176,7 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         config = {**kind.config(step.task, plan.threads, plan.device), **trained_on}
         made_from = (*completed, *step.parents) if step.annotates else step.parents
         if step.annotates:
-            config |= {"annotation": annotation}
+            config |= {"annotation": annotation | chosen_settings()}
         stage(step.name, config, made_from, make_step(step), step.stage)
     parents = (*completed, "posterior")
     stage("first-step", annotation, parents, write_first_step)

@@ -22,7 +22,7 @@ from nogs_bench.builders.posterior.interface import (
     along_each,
     prepare,
 )
-from nogs_bench.builders.posterior.oracle import BankPosterior, exact_epe, fit_bank_posterior
+from nogs_bench.builders.posterior.oracle import BankPosterior, exact_epe, fit_bank_sigma
 from nogs_bench.builders.posterior.reliability import (
     Reliability,
     calibration,
@@ -44,7 +44,7 @@ __all__ = [
     "calibration",
     "calibration_record",
     "exact_epe",
-    "fit_bank_posterior",
+    "fit_bank_sigma",
     "fixed_cells",
     "plot_reliability",
     "pooled",

@@ -24,7 +24,7 @@ from nogs_bench.builders.posterior.glimpse_networks import (
     PreparedLogits,
     make_glimpse_network,
 )
-from nogs_bench.builders.posterior.interface import along
+from nogs_bench.builders.posterior.interface import ALONG_ROWS
 from nogs_bench.files import resumed, save_checkpoint
 from nogs_bench.progress import progress_bars
 from nogs_bench.tasks import Task
@@ -139,7 +139,7 @@ def train_avp(
       (`AvpTraining.chosen_share`).
 
     **Returns** `{"weights": state dict, "epoch": int, "curve": [{"epoch", "cross_entropy": [nats
-    for t = 1 .. T], "accuracy": [...]}, ...]}`; both measured for the task's target.
+    for t = 1 .. T], "accuracy": [...]}, ...]}`; both means over the family's labels.
     """
     settings = task.avp
     torch.manual_seed(seed)
@@ -277,8 +277,23 @@ def _batches(
 
 @torch.inference_mode()
 def validate_avp(avp: Avp, task: Task, roles: Roles) -> dict[str, list[float]]:
-    """Cross-entropy (nats) and accuracy for t = 1 .. T on one fixed draw of locations."""
+    """Cross-entropy (nats) and accuracy for t = 1 .. T on one fixed draw of locations.
+
+    Means over all labels of the family: what is kept serves all of its tasks, whichever asks.
+    """
     avp.eval()
-    held = roles.avp_validation
+    held, device = roles.avp_validation, avp.device
     cells = np.random.default_rng(0).integers(task.grid.cells, size=(len(held), task.T))
-    return along(avp, held.images, held.labels[:, task.target], cells, avp.device)
+    sums = np.zeros((2, task.T))
+    for start in range(0, len(held), ALONG_ROWS):
+        rows = slice(start, start + ALONG_ROWS)
+        images = torch.from_numpy(held.images[rows]).to(device)
+        taken = torch.from_numpy(cells[rows]).to(device)
+        truth = torch.from_numpy(held.labels[rows]).to(device)
+        for t in range(1, task.T + 1):
+            for label, log in enumerate(avp.log_posteriors(images, taken[:, :t])):
+                right = truth[:, label]
+                sums[0, t - 1] -= float(log.gather(1, right[:, None]).sum())
+                sums[1, t - 1] += float((log.argmax(1) == right).sum())
+    means = sums / (len(held) * len(task.labels))
+    return {"cross_entropy": means[0].tolist(), "accuracy": means[1].tolist()}

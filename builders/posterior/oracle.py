@@ -9,11 +9,13 @@ bank of real images: `nogs-bench build --posterior bank`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.builders.posterior.interface import along
+from nogs_bench.builders.posterior.interface import ALONG_ROWS
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.tasks import GlimpseGrid
@@ -53,22 +55,35 @@ class BankPosterior:
     @torch.inference_mode()
     def log_posterior(self, images: Tensor, cells: Tensor) -> Tensor:
         """See `Posterior.log_posterior`; a glimpse that no bank image matches leaves the prior."""
-        distances = torch.zeros(len(images), len(self.images), device=images.device)
+        weights = self.weights(self.distances(images, cells))
+        return _log_shares(weights, self.one_hot)
+
+    def weights(self, distances: Tensor) -> Tensor:
+        """float (n, m): of the bank's images, each row's sum 1, from squared `distances`."""
+        if self.sigma:
+            return (distances / (-2 * self.sigma**2)).softmax(dim=1)
+        weights = (distances == 0).float()
+        weights[weights.sum(1) == 0] = 1
+        return weights / weights.sum(1, keepdim=True)
+
+    def distances(self, images: Tensor, cells: Tensor) -> Tensor:
+        """float (n, m): squared distances of images' glimpses to the bank's, pixel values in
+        0 .. 1. A pixel that several glimpses saw counts once."""
+        device = self.images.device
+        distances = torch.zeros(len(images), len(self.images), device=device)
+        masks = torch.from_numpy(self.grid.masks).to(device)
+        seen = torch.zeros(len(images), *masks.shape[1:], dtype=torch.bool, device=device)
         for column in cells.T:
             for cell in column.unique():
                 rows = torch.nonzero(column == cell)[:, 0]
-                distances[rows] += self._distances(images[rows], int(cell))
-        if self.sigma:
-            weights = (distances / (-2 * self.sigma**2)).softmax(dim=1)
-        else:
-            weights = (distances == 0).float()
-            weights[weights.sum(1) == 0] = 1
-            weights /= weights.sum(1, keepdim=True)
-        mass = (weights @ self.one_hot).clamp(min=FLOOR)
-        return (mass / mass.sum(1, keepdim=True)).log()
+                new = masks[int(cell)] & ~seen[rows]
+                distances[rows] += self._distances(images[rows], int(cell), new)
+            seen |= masks[column]
+        return distances
 
-    def _distances(self, images: Tensor, cell: int) -> Tensor:
-        """Squared distances (n, m) at one glimpse; exactly 0 for equal pixels."""
+    def _distances(self, images: Tensor, cell: int, new: Tensor) -> Tensor:
+        """Squared distances (n, m) at one glimpse's `new` pixels, bool (n, size, size) of whole
+        images; exactly 0 for equal pixels."""
         row, col = self.grid.pixels[cell]
         size = self.grid.glimpse_size
 
@@ -76,23 +91,46 @@ class BankPosterior:
             return stack[:, :, row : row + size, col : col + size].flatten(1).float()
 
         # Whole numbers: up to 128 pixel values a glimpse, float32 keeps this expansion exact.
-        a, b = window(images), window(self.images)
-        squares = a.square().sum(1)[:, None] - 2 * a @ b.T + b.square().sum(1)
+        b = window(self.images)
+        counted = window(new[:, None].expand(-1, self.images.shape[1], -1, -1))
+        a = window(images) * counted
+        squares = a.square().sum(1)[:, None] - 2 * a @ b.T + counted @ b.square().T
         return squares / 255**2
 
 
-def fit_bank_posterior(
-    bank: LabelledImages, held: LabelledImages, grid: GlimpseGrid, classes: int, target: int, T: int
-) -> BankPosterior:
-    """The bank's posterior at the sigma of least cross-entropy on held-out images.
+def _log_shares(weights: Tensor, one_hot: Tensor) -> Tensor:
+    """float (n, classes), nats: the classes' shares of weights (n, m)."""
+    mass = (weights @ one_hot).clamp(min=FLOOR)
+    return (mass / mass.sum(1, keepdim=True)).log()
 
-    The cross-entropy is that of random sequences of 1 .. T glimpses, summed over t.
+
+@torch.inference_mode()
+def fit_bank_sigma(
+    bank: LabelledImages, held: LabelledImages, grid: GlimpseGrid, classes: Sequence[int], T: int
+) -> float:
+    """The sigma of least cross-entropy on held-out images, for a bank's posterior.
+
+    The cross-entropy is that of random sequences of 1 .. T glimpses, summed over t and over all
+    labels of the family: one sigma for all of its tasks.
+
+    - `classes`: how many classes each label has, in the order of the labels' columns.
     """
     cells = np.random.default_rng(0).integers(grid.cells, size=(len(held), T))
-    labels = held.labels[:, target]
-    posteriors = [BankPosterior(bank, grid, classes, target, sigma) for sigma in SIGMAS]
-    scores = [sum(along(p, held.images, labels, cells)["cross_entropy"]) for p in posteriors]
-    return posteriors[int(np.argmin(scores))]
+    posteriors = [BankPosterior(bank, grid, classes[0], 0, sigma) for sigma in SIGMAS]
+    one_hots = [BankPosterior(bank, grid, n, label).one_hot for label, n in enumerate(classes)]
+    scores = np.zeros(len(SIGMAS))
+    for start in range(0, len(held), ALONG_ROWS):
+        rows = slice(start, start + ALONG_ROWS)
+        images, taken = torch.from_numpy(held.images[rows]), torch.from_numpy(cells[rows])
+        truth = torch.from_numpy(held.labels[rows])
+        for t in range(1, T + 1):
+            distances = posteriors[0].distances(images, taken[:, :t])
+            for number, posterior in enumerate(posteriors):
+                weights = posterior.weights(distances)
+                for label, one_hot in enumerate(one_hots):
+                    log = _log_shares(weights, one_hot)
+                    scores[number] -= float(log.gather(1, truth[:, label, None]).sum())
+    return SIGMAS[int(np.argmin(scores))]
 
 
 def exact_epe(posterior: BankPosterior, image: np.ndarray, prefix: np.ndarray) -> np.ndarray:
@@ -105,7 +143,7 @@ def exact_epe(posterior: BankPosterior, image: np.ndarray, prefix: np.ndarray) -
     observed = torch.from_numpy(image)[None]
     matches = torch.ones(len(posterior.images), dtype=torch.bool)
     for cell in cells:
-        matches &= posterior._distances(observed, int(cell))[0] == 0
+        matches &= posterior.distances(observed, cell[None, None])[0] == 0
     consistent = posterior.images[matches]
     epe = np.empty(posterior.grid.cells)
     for cell in range(posterior.grid.cells):

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
-from nogs_bench.builders.completion import Completion, Query
+from nogs_bench.builders.completion import Belief, Completion, Query
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import Evaluator
+from nogs_bench.builders.search.racing import first_race
 from nogs_bench.builders.search.searches import SEARCHES, Found
 from nogs_bench.tasks import Task
 
 GROUP = 20
+FIRST_AT_ONCE = 2000
+# Of completions that no bank holds, where the task does not say how many.
+FIRST_GENERATED = 1000
 GROUP_BYTES = 2**30
 
 
@@ -73,13 +78,17 @@ class Annotator:
     def first_step(self) -> list[Found]:
         """The first glimpse, of each target: nothing has been seen, so all images share it.
 
-        Searched exhaustively: its map is also the saliency of equation (17).
+        One choice for all of them: it is raced (`first_race`) over `first_samples` images of the
+        bank, or all of it. Its map is also the saliency of equation (17).
         """
         rng = np.random.default_rng([self.seed, 0])
         drawn = self.completion.prior(self._first_samples, rng)
-        grid = self.task.grid
-        step = StepEpe(drawn, np.empty(0, np.int64), self.targets, grid.cells)
-        (found,), _ = self.evaluator.search(SEARCHES["exhaustive"], [step], grid.shape)
+        grid, nothing = self.task.grid, np.empty(0, np.int64)
+        pieces = [
+            StepEpe(drawn.part(slice(s, s + FIRST_AT_ONCE)), nothing, self.targets, grid.cells)
+            for s in range(0, len(drawn.images), FIRST_AT_ONCE)
+        ]
+        found, _ = self.evaluator.search_pieces(first_race, pieces, grid.shape)
         return [found[target] for target in self.targets]
 
     def annotate(
@@ -136,7 +145,10 @@ class Annotator:
 
     @property
     def _first_samples(self) -> int:
-        return int(min(self.task.annotation.first_samples, self.completion.support))
+        most = self.task.annotation.first_samples or self.completion.support
+        if np.isinf(most):
+            most = FIRST_GENERATED
+        return int(min(most, self.completion.support))
 
     @property
     def _group_size(self) -> int:
@@ -191,8 +203,8 @@ class _Image:
             branch.query.observe(branch.prefix[-1])
             t = len(branch.prefix) + 1
             rng = np.random.default_rng([self.annotator.seed, 1, self.number, t])
-            drawn = branch.query.draw(settings.samples, rng)
             prefix = np.array(branch.prefix)
+            drawn = branch.query.draw(settings.samples, rng, self._belief(branch))
             observed = self.image if settings.observed == "pasted" else None
             if observed is not None:
                 seen = task.grid.masks[prefix].any(0)
@@ -200,6 +212,21 @@ class _Image:
             shared = observed if settings.together else None
             steps.append(StepEpe(drawn, prefix, branch.targets, task.grid.cells, shared))
         return steps
+
+    def _belief(self, branch: _Branch) -> Belief | None:
+        """What the posterior says of the branch's label given its glimpses, where the completions
+        show these too: each label then comes as often as they speak for it."""
+        if self.annotator.task.annotation.observed != "pasted":
+            return None
+        pixels = torch.from_numpy(self.image)[None].to(self.annotator.device)
+        cells = torch.tensor([branch.prefix], device=self.annotator.device)
+        (target,) = branch.targets
+        posterior: Any = self.annotator.posterior
+        if target == self.annotator.task.target:
+            log = posterior.log_posterior(pixels, cells)
+        else:
+            log = posterior.log_posteriors(pixels, cells)[target]
+        return Belief(target, log[0].float().cpu().numpy())
 
     def take(self, outcome: Iterator[tuple[StepEpe, dict[int, Found], int]]) -> None:
         """Take what was found for the steps that `draw` returned, in their order."""
@@ -214,12 +241,16 @@ class _Image:
         self.branches = branches
 
     def _split(self, branch: _Branch) -> list[_Branch]:
-        """A branch by its targets' last cells; the first goes on with the query."""
-        by_cell: dict[int, list[int]] = {}
+        """A branch by its targets' last cells; the first part goes on with the query."""
+        # With pasted pixels a label has completions of its own: see `_belief`.
+        apart = self.annotator.task.annotation.observed == "pasted"
+        by_cell: dict[tuple[int, int], list[int]] = {}
         for target in branch.targets:
-            by_cell.setdefault(self.found[target][-1].cell, []).append(target)
+            key = self.found[target][-1].cell, target if apart else 0
+            by_cell.setdefault(key, []).append(target)
         parts = [
-            _Branch((*branch.prefix, cell), tuple(targets)) for cell, targets in by_cell.items()
+            _Branch((*branch.prefix, cell), tuple(targets))
+            for (cell, _), targets in by_cell.items()
         ]
         parts[0].query = branch.query
         return parts

@@ -38,7 +38,8 @@ def coarse_to_fine(problem: Problem) -> Steps:
     ran = np.zeros(problem.cells, bool)
     ran[low] = True
     while True:
-        around = neighbours(race.found().cell, problem.shape)
+        cell = yield from race.settle()
+        around = neighbours(cell, problem.shape)
         new = around[~ran[around]]
         if not len(new):
             return race.found()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nogs_bench.builders.completion import Completions
-from nogs_bench.builders.search.searches import Ask
+from nogs_bench.builders.search.searches import Ask, Problem
 from nogs_bench.errors import NogsError
 from nogs_bench.registry import Registry
 
@@ -75,6 +75,13 @@ class StepEpe:
             first = self._distinct = np.arange(self.samples)
         self.images, self.labels = drawn.images[first], drawn.labels[first]
         self._nats = np.full((len(targets), cells, len(first)), np.nan, np.float32)
+
+    def problem(self, shape: tuple[int, int]) -> Problem:
+        """What a search is given."""
+        prefix = tuple(self.prefix.tolist())
+        # Before the first glimpse, completions are draws of the bank itself.
+        effective = self.effective_samples if prefix else np.inf
+        return Problem(shape, self.samples, prefix, effective)
 
     def missing(self, asks: list[Ask]) -> tuple[np.ndarray, np.ndarray]:
         """int64 (m,) each: the distinct completions and cells asked for and not known yet."""

@@ -56,7 +56,7 @@ class Evaluator:
             for number, step in enumerate(steps):
                 for target in step.targets:
                     key = number, target
-                    running[key] = search(Problem(shape, step.samples, tuple(step.prefix.tolist())))
+                    running[key] = search(step.problem(shape))
                     asks[key] = next(running[key])
             while asks:
                 batch.answer(
@@ -71,11 +71,52 @@ class Evaluator:
                         del asks[key]
         return found, batch.evaluations
 
+    @torch.inference_mode()
+    def search_pieces(
+        self, search: Search, pieces: Sequence[StepEpe], shape: tuple[int, int]
+    ) -> tuple[dict[int, Found], int]:
+        """One search for each target, over completions too many to be prepared at once.
+
+        `pieces` hold them one after the other, all without a prefix. Each is prepared when it is
+        asked about, so that searches should ask for completions in their order.
+        """
+        sizes = np.array([piece.samples for piece in pieces])
+        starts = sizes.cumsum() - sizes
+        running = {t: search(Problem(shape, int(sizes.sum()))) for t in pieces[0].targets}
+        asks = {target: next(steps) for target, steps in running.items()}
+        found: dict[int, Found] = {}
+        evaluations = 0
+        with self._precision():
+            while asks:
+                answers: dict[int, list[np.ndarray]] = {target: [] for target in asks}
+                for piece, start in zip(pieces, starts, strict=True):
+                    parts = {t: _within(ask, start, piece.samples) for t, ask in asks.items()}
+                    wanted = [part for part in parts.values() if len(part.completions)]
+                    if wanted:
+                        batch = _Batch(self, [piece])
+                        batch.answer([wanted])
+                        evaluations += batch.evaluations[0]
+                    for target, part in parts.items():
+                        answers[target].append(piece.answer(target, part))
+                for target, told in answers.items():
+                    try:
+                        asks[target] = running[target].send(np.concatenate(told, axis=1))
+                    except StopIteration as end:
+                        found[target] = end.value
+                        del asks[target]
+        return found, evaluations
+
     def _precision(self) -> torch.autocast:
         dtype = PRECISIONS[self.precision]
         return torch.autocast(
             torch.device(self.device).type, torch.bfloat16, enabled=dtype == torch.bfloat16
         )
+
+
+def _within(ask: Ask, start: int, count: int) -> Ask:
+    """What an ask wants of completions `start .. start + count - 1`, which must come in order."""
+    chosen = ask.completions[(ask.completions >= start) & (ask.completions < start + count)]
+    return Ask(ask.cells, chosen - start)
 
 
 class _Batch:

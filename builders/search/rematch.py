@@ -40,8 +40,9 @@ class Rematch:
         yield from race.run(np.arange(problem.cells))
         race.risk = self.risk
         tried = np.zeros(problem.cells, bool)
+        cell = yield from race.settle()
         for _ in range(MOST):
-            cell, epe = race.estimates()
+            _, epe = race.estimates()
             tried |= race.seen == problem.samples
             again = np.union1d(
                 np.argsort(np.where(tried, np.inf, epe), kind="stable")[: self.again],
@@ -52,9 +53,8 @@ class Rematch:
                 break
             tried[again] = True
             yield from race.run(again, SEEN_AGAIN)
+            cell = yield from race.settle()
         # What it says of the winner rests on every completion; the others' are corrected by it.
-        cell, _ = race.estimates()
-        yield from race.show(np.array([cell]), problem.samples)
         return race.found()
 
 

@@ -27,11 +27,14 @@ class Problem:
     - `samples`: N, the number of completions, in random order, the same for every cell (common
       random numbers).
     - `taken`: cells taken so far; a glimpse there again shows nothing new.
+    - `effective_samples`: of the weights that the completions were drawn with; infinity where they
+      are independent draws. Drawing more of the same few images does not make more certain.
     """
 
     shape: tuple[int, int]
     samples: int
     taken: tuple[int, ...] = ()
+    effective_samples: float = np.inf
 
     @property
     def cells(self) -> int:

@@ -58,6 +58,7 @@ class Setting:
     epochs: int
     chosen_images: int
     chosen_share: float
+    device: str
     folder: Path
 
     def made(self) -> Task:
@@ -101,7 +102,9 @@ def train(setting: Setting, seed: int, name: str, chosen: np.ndarray | None) -> 
     if not path.exists():
         roles = roles_of(setting, seed)
         checkpoint = path.with_suffix(".unfinished")
-        save_checkpoint(path, train_avp(task, roles, seed, checkpoint, "cpu", None, chosen))
+        save_checkpoint(
+            path, train_avp(task, roles, seed, checkpoint, setting.device, None, chosen)
+        )
     return time.process_time() - start
 
 
@@ -158,6 +161,7 @@ def main() -> None:
     arguments.add_argument("--samples", type=int, default=1000)
     arguments.add_argument("--epochs", type=int, default=0)
     arguments.add_argument("--workers", type=int, default=1)
+    arguments.add_argument("--device", default="cpu", help="trains the posteriors")
     arguments.add_argument("--data", type=Path)
     arguments.add_argument("--keep", type=Path, help="folder of posteriors, kept and used again")
     given = arguments.parse_args()
@@ -173,6 +177,7 @@ def main() -> None:
         epochs=given.epochs,
         chosen_images=given.chosen_images,
         chosen_share=given.chosen_share,
+        device=given.device,
         folder=folder,
     )
     seeds = [int(seed) for seed in given.seeds.split(",")]

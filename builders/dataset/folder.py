@@ -34,6 +34,7 @@ from nogs_bench.files import (
     write_text,
 )
 from nogs_bench.images import LabelledImages
+from nogs_bench.sequences import identity_record
 from nogs_bench.tasks import Task
 
 CARD = "README.md"
@@ -89,6 +90,7 @@ def write_dataset(
             "origin": origin,
             "licence": task.licence,
             "annotated": len(annotations.index),
+            **_identity(annotations, train),
             "images": {name: len(rows) for name, rows in splits.items()},
             "files": {
                 path.relative_to(folder).as_posix(): digest_file(path)
@@ -164,6 +166,14 @@ def describe_configs(
         }
         for config, kind in types.items()
     }
+
+
+def _identity(annotations: Annotations, train: Rows) -> dict[str, Any]:
+    """Which images the sequences are of, where the images are at hand."""
+    images = annotations.images
+    if images is None and isinstance(train, LabelledImages):
+        images = train.images[annotations.index]
+    return {} if images is None else identity_record(annotations.index, images)
 
 
 def _content_digest(task: Task, splits: Mapping[str, Rows], annotations: Annotations) -> str:

@@ -45,12 +45,15 @@ class Annotations:
       glimpse, nats, at least 0; None where it is not known.
     - `maps`: float16 (n, T, grid rows, grid columns), the EPE of every location; None where it
       was not kept. NaN marks a location that the search did not evaluate. They may stay on disk.
+    - `images`: uint8 (n, channels, size, size), the annotated images, of which digests are kept;
+      None where they are those of the train split, or not at hand.
     """
 
     index: np.ndarray
     glimpses: np.ndarray
     epe: np.ndarray | None = None
     maps: np.ndarray | ShardedMaps | None = None
+    images: np.ndarray | None = None
 
     def checked(self, task: Task, rows: int) -> Annotations:
         """Sorted by index. Raises `NogsError` if anything does not fit `task` or `rows` images."""
@@ -73,7 +76,8 @@ class Annotations:
         order = np.argsort(self.index)
         epe = None if self.epe is None else self.epe[order]
         maps = None if self.maps is None else self.maps[order]
-        return Annotations(self.index[order], self.glimpses[order], epe, maps)
+        images = None if self.images is None else self.images[order]
+        return Annotations(self.index[order], self.glimpses[order], epe, maps, images)
 
 
 def features(task: Task, images: bool) -> Any:

@@ -98,6 +98,7 @@ class Outcome:
             glimpses=task.grid.index_to_pixel(arrays["cells"]),
             epe=arrays["epe"].astype(np.float32),
             maps=sharded_maps(shards, place, (task.T, *task.grid.shape)),
+            images=np.concatenate([fold.roles.annotated.images for fold in self.folds]),
         )
 
     def provenance(self, place: int, device: str) -> dict[str, Any]:

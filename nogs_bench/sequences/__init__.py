@@ -12,18 +12,21 @@ from nogs_bench.sequences.annotations import (
     write_annotations,
 )
 from nogs_bench.sequences.hub import hub_errors, is_offline, require_hub
+from nogs_bench.sequences.identity import identity_record
 from nogs_bench.sequences.joining import picture
-from nogs_bench.sequences.loading import SHIPPED, load
+from nogs_bench.sequences.loading import SHIPPED, load, require_digest
 
 __all__ = [
     "SHIPPED",
     "Annotations",
     "hub_errors",
+    "identity_record",
     "is_offline",
     "load",
     "load_annotations",
     "own_sequences",
     "picture",
+    "require_digest",
     "require_hub",
     "write_annotations",
 ]

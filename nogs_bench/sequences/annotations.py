@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import replacing
-from nogs_bench.sequences.loading import SHIPPED, load
+from nogs_bench.images import LabelledImages
+from nogs_bench.sequences.identity import Identity, check_identity, read_identity
+from nogs_bench.sequences.loading import SHIPPED, dataset_folder, load, require_digest
 from nogs_bench.tasks import Task
 
 COLUMNS = {"index": np.int64, "label": np.int64, "annotated": np.bool_}
@@ -28,6 +30,7 @@ class Annotations:
     - `glimpses`: int64 (n, T, 2), pixel (row, col) of each glimpse's top-left corner.
     - `epe`: float32 (n, T), expected posterior entropy before each glimpse, nats; -1 where it is
       not known.
+    - `images`: the annotated images' digests by number; None where they were not recorded.
     """
 
     name: str
@@ -35,6 +38,7 @@ class Annotations:
     labels: np.ndarray
     glimpses: np.ndarray
     epe: np.ndarray
+    images: Identity | None = None
 
     @property
     def digest(self) -> str:
@@ -50,8 +54,17 @@ class Annotations:
 
     def first(self, count: int) -> Annotations:
         """The `count` sequences of the lowest image numbers."""
-        arrays = (self.index, self.labels, self.glimpses, self.epe)
-        return Annotations(self.name, *(array[:count] for array in arrays))
+        names = ("index", "labels", "glimpses", "epe")
+        return replace(self, **{name: getattr(self, name)[:count] for name in names})
+
+    def check_images(self, train: LabelledImages, task: Task) -> None:
+        """Raise `NogsError` unless they are sequences of the images `train` of `task`."""
+        if (train.labels[self.index, task.target] != self.labels).any():
+            raise NogsError(
+                f"sequences {self.name} have other labels than the images of {task.name}: they "
+                "were built for another task or other images"
+            )
+        check_identity(self.images, self.index, train.images, f"sequences {self.name}")
 
 
 def load_annotations(task: Task, where: str | Path | None = None) -> Annotations:
@@ -66,8 +79,8 @@ def load_annotations(task: Task, where: str | Path | None = None) -> Annotations
         name = folder.resolve().name
     else:
         source, name = f"{where} (Hub)", str(where)
-        table = _read_hub(name)
-    return _checked(task, source, name, table)
+        folder, table = _read_hub(name)
+    return replace(_checked(task, source, name, table), images=read_identity(folder))
 
 
 def own_sequences(task: Task) -> Path:
@@ -118,7 +131,9 @@ def _read_folder(folder: Path) -> tuple[str, dict[str, np.ndarray]]:
     tables = []
     for file in files:
         try:
-            tables.append(pq.read_table(file, columns=wanted, partitioning=None))
+            content = file.read_bytes()
+            require_digest(folder, file, content)
+            tables.append(pq.read_table(pa.BufferReader(content), columns=wanted))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise NogsError(f"{file} is damaged or lacks a column of {wanted}: {error}") from error
         missing = set(wanted) - set(tables[-1].column_names)
@@ -136,12 +151,13 @@ def _rows(chunk: Any) -> list[Any]:
     return (getattr(chunk, "storage", chunk)).to_pylist()
 
 
-def _read_hub(name: str) -> dict[str, np.ndarray]:
+def _read_hub(name: str) -> tuple[Path, dict[str, np.ndarray]]:
+    folder = dataset_folder(name, "annotations")
     rows = load(name, "annotations")["train"]
     missing = {*COLUMNS, "glimpses", "epe"} - set(rows.column_names)
     if missing:
         raise NogsError(f"{name} lacks the column {sorted(missing)[0]!r}")
-    return {column: _stack(rows[column][:]) for column in (*COLUMNS, "glimpses", "epe")}
+    return folder, {column: _stack(rows[column][:]) for column in (*COLUMNS, "glimpses", "epe")}
 
 
 def _stack(values: Sequence[Any]) -> np.ndarray:

@@ -11,13 +11,20 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.images import ImageSource, LabelledImages, data_folder
+from nogs_bench.sequences.identity import Identity, check_identity
 from nogs_bench.tasks import Task, load_split
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def join_images(rows: Any, task: Task, images: Path | None, format: str | None = None) -> Any:
+def join_images(
+    rows: Any,
+    task: Task,
+    images: Path | None,
+    format: str | None = None,
+    known: Identity | None = None,
+) -> Any:
     """`rows` whose items also have an `image`, read from the task's source when asked for.
 
     **Arguments**
@@ -25,24 +32,28 @@ def join_images(rows: Any, task: Task, images: Path | None, format: str | None =
     - `rows`: of the config `annotations` of `task`: a dict of splits, or one, streaming or not.
     - `images`: the folder that the task's source reads; None where it needs none.
     - `format`: as `load` has it.
+    - `known`: digests of the annotated images, where the dataset records them.
 
-    Raises `NogsError` if the images are missing, are fewer than the rows say, or have other labels;
+    Raises `NogsError` if the images are missing, fewer than the rows say, or others than theirs;
     where rows stream, when it comes to them.
     """
     if isinstance(rows, dict):
         for split, part in rows.items():
-            rows[split] = join_images(part, task, images, format)
+            rows[split] = join_images(part, task, images, format, known)
         return rows
     from datasets import IterableDataset
 
     split = str(rows.split)
     if not split.split("[")[0].isidentifier():
         raise NogsError(f"images are joined to one split, not to {split!r}")
-    add = _AddImage(task, split.split("[")[0], data_folder(images), format)
+    name = split.split("[")[0]
+    add = _AddImage(task, name, data_folder(images), format, known if name == "train" else {})
     if isinstance(rows, IterableDataset):
         return rows.map(add, batched=True)
     plain = rows.with_format("numpy")
-    check_rows(plain["index"][:], plain["label"][:], add.rows, f"{task.name}, {split}", task.target)
+    where = f"{task.name}, {split}"
+    check_rows(plain["index"][:], plain["label"][:], add.rows, where, task.target)
+    check_identity(add.known, plain["index"][:], add.rows.images, where)
     return rows.with_transform(add)
 
 
@@ -72,6 +83,7 @@ class _AddImage:
     split: str
     folder: Path | None
     format: str | None
+    known: Identity | None
 
     @property
     def source(self) -> ImageSource:
@@ -91,6 +103,7 @@ class _AddImage:
         if "label" in batch:
             where = f"{self.task.name}, {self.split}"
             check_rows(index, np.asarray(batch["label"]), self.rows, where, self.task.target)
+            check_identity(self.known, index, self.rows.images, where)
         images = self.rows.images[index]
         if self.format is None:
             return {"image": [picture(image) for image in images], **batch}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, digest_file, fetched, is_url, read_provenance
 from nogs_bench.sequences.hub import hub_errors, is_offline, require_hub
+from nogs_bench.sequences.identity import read_identity
 from nogs_bench.tasks import TASKS, Task, get_task
 
 OWNER = "nogs"
@@ -68,22 +70,41 @@ def load(
         )
     config = "annotations" if joins else config
     where = _find(name)
-    if isinstance(where, Path):
-        folder = _local(where, revision)
-        _check_digests(folder, config, str(where))
-    else:
-        folder = _download(where, config, revision, streaming)
+    folder = _fetched(where, config, revision, streaming)
     rows = _read(folder, where, config, split, streaming)
     if joins:
         from nogs_bench.sequences.joining import join_images
 
         data = None if images is True else Path(str(images))
-        rows = join_images(rows, get_task(task or _task_name(folder)), data, format)
+        identity = read_identity(folder)
+        rows = join_images(rows, get_task(task or _task_name(folder)), data, format, identity)
     elif format is not None:
         rows = rows.with_format("torch" if format == "tensors" else format)
     if format != "tensors":
         return rows
     return rows[:] if split else {name: part[:] for name, part in rows.items()}
+
+
+def dataset_folder(name: str | Path, config: str | None = None) -> Path:
+    """The folder that holds a dataset's card, provenance and rows, as `load` finds and checks it;
+    of one on the Hub, a copy in the cache."""
+    return _fetched(_find(name), config, None, streaming=False)
+
+
+def require_digest(folder: Path, file: Path, content: bytes) -> None:
+    """Raise `NogsError` unless `content`, read from `file` of a dataset folder, is what the
+    folder's provenance records, if it does."""
+    name = file.relative_to(folder).as_posix()
+    if (folder / PROVENANCE).is_file() and name in (recorded := _recorded(folder)):
+        _require_digest(str(file), hashlib.sha256(content).hexdigest(), recorded[name])
+
+
+def _fetched(where: Path | str, config: str | None, revision: str | None, streaming: bool) -> Path:
+    if isinstance(where, Path):
+        folder = _local(where, revision)
+        _check_digests(folder, config, str(where))
+        return folder
+    return _download(where, config, revision, streaming)
 
 
 def _find(name: str | Path) -> Path | str:

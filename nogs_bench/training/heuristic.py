@@ -10,7 +10,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.randomness import derive
-from nogs_bench.sequences import load, own_sequences
+from nogs_bench.sequences import load, own_sequences, require_digest
 from nogs_bench.tasks import Task
 
 
@@ -83,7 +83,10 @@ def _first_of_folder(folder: Path) -> tuple[str, Any]:
             "one image is enough: nogs-bench build TASK --images 1 --out DIR, and give --maps DIR"
         )
     try:
-        batch = next(pq.ParquetFile(files[0]).iter_batches(batch_size=1, columns=["epe_map"]))
+        content = files[0].read_bytes()
+        require_digest(folder, files[0], content)
+        table = pq.ParquetFile(pa.BufferReader(content))
+        batch = next(table.iter_batches(batch_size=1, columns=["epe_map"]))
         column = batch.column(0)
         # `datasets` writes Array3D as an extension of lists.
         return str(files[0]), getattr(column, "storage", column).to_pylist()[0]

@@ -25,18 +25,14 @@ def supervising(
     """The sequences of `where` that supervise: `supervised` of them, or as the task says.
 
     Those of the lowest image numbers. Raises `NogsError` if there are not as many as asked for, or
-    their labels are not those of `train`.
+    they are of other images than `train`.
     """
     annotations = load_annotations(task, where)
     if supervised is not None and not 1 <= supervised <= len(annotations):
         raise NogsError(
             f"{supervised} sequences cannot supervise: {annotations.name} has 1..{len(annotations)}"
         )
-    if (train.labels[annotations.index, task.target] != annotations.labels).any():
-        raise NogsError(
-            f"sequences {annotations.name} have other labels than the images of {task.name}: they "
-            "were built for another task or other images"
-        )
+    annotations.check_images(train, task)
     return annotations.first(supervised or task.training.supervised)
 
 

@@ -29,7 +29,10 @@ from .tasks import TrainingProtocol as TrainingProtocol
 from .tasks import get_task as get_task
 from .tasks import register_task as register_task
 from .trained import load_network as load_network
+from .trained import look as look
 from .trained import look_at as look_at
+from .trained import predict as predict
+from .trained import test_network as test_network
 from .training import METHODS as METHODS
 from .training import Method as Method
 from .training import register_method as register_method

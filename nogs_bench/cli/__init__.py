@@ -3,7 +3,7 @@
 Everything heavy is imported inside the command that needs it, so that `--help` is quick.
 """
 
-from nogs_bench.cli import boards, comparisons, datasets, figures, lists, publishing, runs
+from nogs_bench.cli import boards, comparisons, datasets, figures, lists, networks, publishing, runs
 from nogs_bench.cli.app import app
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "figures",
     "lists",
     "main",
+    "networks",
     "publishing",
     "runs",
 ]

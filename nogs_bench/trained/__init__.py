@@ -5,8 +5,11 @@ itself, what it sees and believes of any image, test figures, pictures and pages
 Hub and for small devices.
 """
 
+from nogs_bench.trained.judging import Judgement, Policy, plot_judgement, test_network
 from nogs_bench.trained.loading import TrainedNetwork, load_network
 from nogs_bench.trained.looking import Looks, look_at
+from nogs_bench.trained.predicting import predict
+from nogs_bench.trained.showing import look
 from nogs_bench.trained.weights import (
     Kept,
     read_weights,
@@ -16,13 +19,19 @@ from nogs_bench.trained.weights import (
 )
 
 __all__ = [
+    "Judgement",
     "Kept",
     "Looks",
+    "Policy",
     "TrainedNetwork",
     "load_network",
+    "look",
     "look_at",
+    "plot_judgement",
+    "predict",
     "read_weights",
     "save_weights",
     "task_shape",
+    "test_network",
     "weights_path",
 ]

@@ -1,0 +1,139 @@
+"""Trained networks: `look`, `predict` and `test`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nogs_bench.cli.app import Data, Json, app, print_json
+
+if TYPE_CHECKING:
+    from nogs_bench.trained import TrainedNetwork
+
+Where = Annotated[
+    str, typer.Argument(help="A result file, its .safetensors, or OWNER/NAME on the Hub.")
+]
+Weights = Annotated[str, typer.Option(help="last, or best (by validation).")]
+Model = Annotated[str | None, typer.Option(help="FILE.py:NAME of a model of your own.")]
+OfTask = Annotated[str | None, typer.Option("--task", help="FILE.py:NAME of a task of your own.")]
+Source = Annotated[
+    bool, typer.Option("--any-source", help="Load although the model's source has changed.")
+]
+Greedy = Annotated[bool, typer.Option("--greedy", help="Always look at the likeliest place.")]
+Seed = Annotated[int, typer.Option(min=0, help="Draws the places, if not --greedy.")]
+Confident = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Stop looking at a belief this strong.")
+]
+
+
+def _load(
+    run: str, weights: str, model: str | None, task: str | None, source: bool
+) -> TrainedNetwork:
+    from nogs_bench.trained import load_network
+
+    return load_network(run, weights=weights, model=model, task=task, any_source=source)
+
+
+@app.command()
+def look(
+    run: Where,
+    out: Annotated[Path, typer.Option(help=".png, .svg or .gif; .html for many images.")],
+    image: Annotated[
+        Path | None, typer.Argument(help="A picture, or a folder of them [default: the task's].")
+    ] = None,
+    split: Annotated[str, typer.Option("--task-split", help="Of the task's images.")] = "test",
+    index: Annotated[
+        str | None, typer.Option(help="Numbers in the split, as 7 or 0,3,9 [default: the first].")
+    ] = None,
+    sequences: Annotated[
+        str | None, typer.Option(help="Near-optimal sequences to show beside the network's.")
+    ] = None,
+    data: Data = None,
+    greedy: Greedy = False,
+    seed: Seed = 0,
+    confident: Confident = None,
+    weights: Weights = "last",
+    model: Model = None,
+    task: OfTask = None,
+    any_source: Source = False,
+) -> None:
+    """Draw what a trained network sees of an image, and what it believes after each glimpse."""
+    from nogs_bench.errors import NogsError
+    from nogs_bench.trained import look as draw
+
+    numbers = None
+    if index is not None:
+        try:
+            numbers = [int(part) for part in index.split(",")]
+        except ValueError as error:
+            raise NogsError(f"--index {index}: give numbers, as 7 or 0,3,9") from error
+    network = _load(run, weights, model, task, any_source)
+    made = draw(
+        network,
+        out,
+        image,
+        split=split,
+        index=numbers,
+        data=data,
+        sequences=sequences,
+        greedy=greedy,
+        seed=seed,
+        confident=confident,
+    )
+    typer.echo(f"wrote {made}")
+
+
+@app.command()
+def predict(
+    run: Where,
+    folder: Annotated[Path, typer.Argument(help="Pictures, in folders or not; or one picture.")],
+    out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],
+    greedy: Greedy = False,
+    seed: Seed = 0,
+    confident: Confident = None,
+    weights: Weights = "last",
+    model: Model = None,
+    task: OfTask = None,
+    any_source: Source = False,
+) -> None:
+    """Classify every picture of a folder, and write where the network looked."""
+    from nogs_bench.trained import predict as run_all
+
+    network = _load(run, weights, model, task, any_source)
+    run_all(network, folder, out, greedy=greedy, seed=seed, confident=confident)
+    typer.echo(f"wrote {out}")
+
+
+@app.command()
+def test(
+    run: Where,
+    split: Annotated[str, typer.Option("--task-split", help="Of the task's images.")] = "test",
+    data: Data = None,
+    rollouts: Annotated[int | None, typer.Option(min=1, help="M [default: the run's].")] = None,
+    confident: Confident = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Draw confusion and reliability: .png or .svg.")
+    ] = None,
+    weights: Weights = "last",
+    model: Model = None,
+    task: OfTask = None,
+    any_source: Source = False,
+    as_json: Json = False,
+) -> None:
+    """Test a trained network: accuracy, per class, calibration, after each glimpse, and cost."""
+    from nogs_bench.trained import plot_judgement, test_network
+
+    network = _load(run, weights, model, task, any_source)
+    found = test_network(network, split, data, rollouts=rollouts, confident=confident)
+    if out is not None:
+        plot_judgement(found, out)
+    if as_json:
+        print_json(asdict(found))
+    else:
+        from nogs_bench.cli.network_tables import judgement_tables
+        from nogs_bench.figures import print_tables
+
+        print_tables(*judgement_tables(found))

@@ -1,0 +1,191 @@
+"""How good a trained network is, by itself: accuracy, calibration, confusion, cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.figures import drawing
+from nogs_bench.trained.loading import TrainedNetwork
+from nogs_bench.trained.looking import Looks, look_at
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Figures of one way of looking, over all images.
+
+    - `accuracy`, `balanced_accuracy` (mean over classes), `per_class` (NaN of a class without
+      images), in 0..1; `cross_entropy` in nats.
+    - `after`: accuracy after t = 1 .. T glimpses.
+    - `calibration_error`: expected, over ten bins of confidence (ECE), in 0..1.
+    - `reliability`: for each bin its images, mean confidence and accuracy.
+    - `confusion`: int (classes, classes), true class by row, answer by column.
+    - `glimpses`: mean number used; `accuracy_at`: accuracy of the answers given then.
+    """
+
+    accuracy: float
+    balanced_accuracy: float
+    per_class: tuple[float, ...]
+    cross_entropy: float
+    after: tuple[float, ...]
+    calibration_error: float
+    reliability: tuple[tuple[int, float, float], ...]
+    confusion: tuple[tuple[int, ...], ...]
+    glimpses: float
+    accuracy_at: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What `test_network` found, `policies` by name: "single", "averaged", "greedy".
+
+    "single" is the mean over M rollouts, "averaged" of their averaged probabilities.
+    `multiply_adds` and `pixels_seen` are of one image's T glimpses.
+    """
+
+    task: str
+    split: str
+    images: int
+    rollouts: int
+    classes: tuple[str, ...]
+    multiply_adds: int
+    pixels_seen: int
+    pixels: int
+    policies: dict[str, Policy]
+
+
+def test_network(
+    network: TrainedNetwork,
+    split: str = "test",
+    data: str | Path | None = None,
+    *,
+    rollouts: int | None = None,
+    confident: float | None = None,
+) -> Judgement:
+    """Judge a network on a split of its task.
+
+    - `rollouts`: M; None the run's own. Rollout m is drawn as in the run's test, so that "single"
+      gives the recorded test accuracy.
+    - `confident`: the belief at which looking ends, in (0, 1]; None never.
+
+    Raises `NogsError` if the images are not to be had.
+    """
+    task, config = network.task, network.config
+    rows = task.source.load(split, None if data is None else Path(data))
+    labels = rows.labels[:, task.target]
+    M = rollouts or task.training.rollouts
+    looks = [look_at(network, rows.images, seed=m, confident=confident) for m in range(M)]
+    greedy = look_at(network, rows.images, greedy=True, confident=confident)
+    mean = np.mean([look.beliefs for look in looks], 0)
+    averaged = Looks(looks[0].cells, looks[0].glimpses, mean, None, _used(mean, confident))
+    return Judgement(
+        task=task.name,
+        split=split,
+        images=len(labels),
+        rollouts=M,
+        classes=task.classes,
+        multiply_adds=config.model.multiply_adds,
+        pixels_seen=config.model.pixels_seen,
+        pixels=task.image_size**2,
+        policies={
+            "single": _pooled(looks, labels),
+            "averaged": _pooled([averaged], labels),
+            "greedy": _pooled([greedy], labels),
+        },
+    )
+
+
+# pytest collects functions of this name from test files.
+test_network.__test__ = False  # type: ignore[attr-defined]
+
+
+def _used(beliefs: np.ndarray, confident: float | None) -> np.ndarray:
+    T = beliefs.shape[1]
+    sure = beliefs.max(-1) >= (2 if confident is None else confident)
+    return np.where(sure.any(1), sure.argmax(1) + 1, T)
+
+
+def _pooled(looks: Sequence[Looks], labels: np.ndarray) -> Policy:
+    """Over all images of all rollouts; each image counts as often as there are rollouts."""
+    beliefs = np.concatenate([look.beliefs for look in looks]).astype(np.float64)
+    used = np.concatenate([look.used for look in looks])
+    known = np.tile(labels, len(looks))
+    last, classes = beliefs[:, -1], beliefs.shape[-1]
+    right = last.argmax(-1) == known
+    confusion = np.zeros((classes, classes), int)
+    np.add.at(confusion, (known, last.argmax(-1)), 1)
+    counts = confusion.sum(1)
+    share = np.divide(
+        np.diag(confusion), counts, where=counts > 0, out=np.full(classes, np.nan, float)
+    )
+    answers = beliefs[np.arange(len(used)), used - 1].argmax(-1)
+    bins, error = _reliability(last.max(-1), right)
+    return Policy(
+        accuracy=sum(float(each.mean()) for each in np.split(right, len(looks))) / len(looks),
+        balanced_accuracy=float(np.nanmean(share)),
+        per_class=tuple(share.tolist()),
+        cross_entropy=float(-np.log(last[np.arange(len(known)), known].clip(1e-300)).mean()),
+        after=tuple(float((b.argmax(-1) == known).mean()) for b in beliefs.swapaxes(0, 1)),
+        calibration_error=error,
+        reliability=bins,
+        confusion=tuple(map(tuple, confusion.tolist())),
+        glimpses=float(used.mean()),
+        accuracy_at=float((answers == known).mean()),
+    )
+
+
+def _reliability(
+    confidence: np.ndarray, right: np.ndarray
+) -> tuple[tuple[tuple[int, float, float], ...], float]:
+    """Bins (images, mean confidence, accuracy), and the expected calibration error.
+
+    ECE = sum over bins of (share of images) x |accuracy - mean confidence| (Guo et al. 2017).
+    """
+    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    bins, error = [], 0.0
+    for place in range(BINS):
+        here = places == place
+        count = int(here.sum())
+        sure, hit = (float(x[here].mean()) if count else 0.0 for x in (confidence, right))
+        bins.append((count, sure, hit))
+        error += count / len(right) * abs(hit - sure)
+    return tuple(bins), error
+
+
+def plot_judgement(judgement: Judgement, out: str | Path, policy: str = "single") -> Path:
+    """Draw confusion, reliability and accuracy after each glimpse; returns `out`."""
+    found, classes = judgement.policies[policy], judgement.classes
+    with drawing(Path(out), (11, 3.4)) as figure:
+        left, middle, right = figure.subplots(1, 3, gridspec_kw={"wspace": 0.35})
+        _draw_confusion(left, np.array(found.confusion), classes)
+        sure = [(s, h) for n, s, h in found.reliability if n]
+        middle.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
+        middle.plot(*zip(*sure, strict=True), "o-", color="#0072b2", markersize=4)
+        middle.set(xlabel="belief", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+        middle.set_title(f"calibration error {found.calibration_error:.3f}", fontsize=9, loc="left")
+        steps = range(1, len(found.after) + 1)
+        right.plot(steps, [100 * value for value in found.after], "o-", color="#e4002b")
+        right.set(xlabel="glimpses", ylabel="accuracy, %", xticks=list(steps))
+        right.set_title(f"{judgement.task}, {judgement.split}, {policy}", fontsize=9, loc="left")
+    return Path(out)
+
+
+def _draw_confusion(axes: Any, counts: np.ndarray, classes: Sequence[str]) -> None:
+    share = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    axes.imshow(share, cmap="Greys", vmin=0, vmax=1)
+    axes.set(xlabel="answer", ylabel="true class")
+    if len(classes) <= 20:
+        axes.set_xticks(range(len(classes)), classes, rotation=90, fontsize=6)
+        axes.set_yticks(range(len(classes)), classes, fontsize=6)
+    if len(classes) <= 10:
+        for row, col in np.ndindex(share.shape):
+            if share[row, col] >= 0.005:
+                colour = "white" if share[row, col] > 0.5 else "0.2"
+                text = f"{100 * share[row, col]:.0f}"
+                axes.text(col, row, text, ha="center", va="center", fontsize=6, color=colour)

@@ -1,0 +1,108 @@
+"""Many looks as one HTML page: no server, no requests; the glimpses' paths are in the page."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files import write_text
+from nogs_bench.trained.cases import LookCase
+
+TEMPLATES = "templates"
+UNSAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def write_looks(cases: Sequence[LookCase], out: str | Path, title: str, lead: str = "") -> Path:
+    """Write the page of some images of one task; returns `out`.
+
+    What was told right stands beside what was told wrong. A viewer shows any of them, glimpse by
+    glimpse, with the beliefs, and the near-optimal sequence where there is one. Texts are escaped.
+    Raises `NogsError` if there are no images.
+    """
+    import jinja2
+
+    if not cases:
+        raise NogsError("no images to look at; name some")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("nogs_bench.trained", TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    assert environment.loader is not None
+    script = environment.loader.get_source(environment, "looks.js")[0]
+    first = cases[0]
+    data = {
+        "size": first.image.shape[0],
+        "glimpse": first.grid.glimpse_size,
+        "T": len(first.glimpses),
+        "classes": first.classes,
+        "cases": [_plain(case) for case in cases],
+    }
+    text = environment.get_template("looks.html").render(
+        title=title,
+        lead=lead,
+        T=len(first.glimpses),
+        optimal=any(case.optimal is not None for case in cases),
+        groups=_groups(cases),
+        # A JSON string may not end the element it stands in.
+        data=jinja2.utils.markupsafe.Markup(json.dumps(data).translate(UNSAFE)),
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        footer="Made by nogs-bench. The network sees the bright squares only.",
+    )
+    write_text(Path(out), text)
+    return Path(out)
+
+
+def _groups(cases: Sequence[LookCase]) -> list[tuple[str, list[tuple[int, dict[str, str]]]]]:
+    headings = {None: "Images", True: "Told right", False: "Told wrong"}
+    groups = []
+    for verdict, heading in headings.items():
+        items = [(n, _thumb(case)) for n, case in enumerate(cases) if case.right is verdict]
+        if items:
+            groups.append((heading, items))
+    return groups
+
+
+def _thumb(case: LookCase) -> dict[str, str]:
+    return {
+        "name": case.name,
+        "thumb": png_address(case.seen(len(case.glimpses))),
+        "said": case.classes[case.answer],
+    }
+
+
+def _plain(case: LookCase) -> dict[str, Any]:
+    said, shown = case.classes[case.answer], case.likeliest(8)
+    verdict = f"It says {said} after {case.used} glimpses"
+    if case.label is not None:
+        verdict += ", and is right." if case.right else f"; truly {case.classes[case.label]}."
+    return {
+        "name": case.name,
+        "image": png_address(case.image),
+        "glimpses": case.glimpses.tolist(),
+        "optimal": None if case.optimal is None else case.optimal.tolist(),
+        "shown": shown,
+        "beliefs": np.round(case.beliefs[:, shown].astype(float), 3).tolist(),
+        "label": case.label,
+        "answer": case.answer,
+        "verdict": verdict,
+    }
+
+
+def png_address(pixels: np.ndarray) -> str:
+    """A `data:` address of uint8 pixels (rows, cols, 3)."""
+    from PIL import Image
+
+    out = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"

@@ -46,5 +46,5 @@ def judgement_tables(found: Judgement) -> list[Table]:
     single = found.policies["single"]
     for name, share, row in zip(found.classes, single.per_class, single.confusion, strict=True):
         images = sum(row) // found.rollouts
-        classes.add_row(escape(name), f"{images:,}", f"{100 * share:.1f}" if images else "–")
+        classes.add_row(escape(name), f"{images:,}", f"{100 * share:.1f}" if images else "-")
     return [table, classes]

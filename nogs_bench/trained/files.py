@@ -27,7 +27,7 @@ def read_picture_for(task: Task, file: Path) -> np.ndarray:
 
 
 def read_pictures(place: Path, task: Task, most: int) -> tuple[np.ndarray, list[str]]:
-    """uint8 (n, channels, size, size) of a file, or of the first `most` of a folder; their names."""
+    """uint8 (n, channels, size, size) of a file or a folder's first `most`; their names."""
     files = picture_files(place)
     if len(files) > 1 and most == 1:
         raise NogsError(f"{place} is a folder: several images go on a page (--out FILE.html)")

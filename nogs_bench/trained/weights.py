@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ def read_weights(path: Path) -> Kept:
     if state.get("format") != FORMAT:
         raise NogsError(f"{path} does not hold a run's weights in format {FORMAT}; train it again")
     try:
-        config = RunConfig.model_validate(state["config"])
+        config = RunConfig.model_validate_json(json.dumps(state["config"]))
         shape, last, best = state["shape"], state["last"], state["best"]
     except ValidationError as error:
         raise NogsError(f"{path} holds no run: {first_fault(error)}") from error

@@ -1,0 +1,154 @@
+"""What is drawn, written and judged of a trained network, against counts made by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from corner_task import CORNER, write_sequences
+from nogs_bench import load_network, look, look_at, predict, test_network
+from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.command import evaluate
+from nogs_bench.trained import Looks, TrainedNetwork
+from nogs_bench.trained.cases import cases_of
+from nogs_bench.trained.judging import _pooled, plot_judgement
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    out = tmp_path_factory.mktemp("shown")
+    evaluate(task=CORNER, methods="ram", seeds=1, out=out, device="cpu", protocol="scratch")
+    (result,) = out.glob("*.json")
+    return load_network(result, task=CORNER)
+
+
+def test_figures_of_four_looks_made_by_hand() -> None:
+    """Two glimpses, three classes; labels 0 0 1 2."""
+    beliefs = np.array(
+        [
+            [[0.5, 0.3, 0.2], [0.9, 0.05, 0.05]],
+            [[0.2, 0.6, 0.2], [0.35, 0.4, 0.25]],
+            [[0.1, 0.8, 0.1], [0.1, 0.8, 0.1]],
+            [[0.7, 0.2, 0.1], [0.6, 0.2, 0.2]],
+        ],
+        np.float32,
+    )
+    zeros = np.zeros((4, 2), np.int64)
+    used = np.array([2, 2, 1, 2])
+    looks = Looks(zeros, np.zeros((4, 2, 2), np.int64), beliefs, None, used)
+    found = _pooled([looks], np.array([0, 0, 1, 2]))
+    assert found.accuracy == 0.5
+    assert found.after == (0.5, 0.5)
+    assert found.per_class == (0.5, 1.0, 0.0)
+    assert found.balanced_accuracy == 0.5
+    assert found.confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 0))
+    assert found.cross_entropy == pytest.approx(-np.log([0.9, 0.35, 0.8, 0.2]).mean(), rel=1e-6)
+    # Beliefs .9 right, .4 wrong, .8 right, .6 wrong, each in a bin of its own.
+    assert found.calibration_error == pytest.approx((0.1 + 0.4 + 0.2 + 0.6) / 4, rel=1e-5)
+    assert found.glimpses == 1.75
+
+
+def test_the_test_is_the_recorded_one(network: TrainedNetwork, tmp_path: Path) -> None:
+    recorded = json.loads(network.path.with_suffix(".json").read_text())["test"]
+    found = test_network(network, confident=0.8)
+    assert found.policies["single"].accuracy == recorded["accuracy"]
+    assert found.policies["single"].cross_entropy == pytest.approx(recorded["cross_entropy"])
+    assert found.policies["averaged"].accuracy == recorded["averaged_accuracy"]
+    assert found.policies["greedy"].glimpses <= CORNER.T
+    plot_judgement(found, tmp_path / "t.svg")
+    assert b"<svg" in (tmp_path / "t.svg").read_bytes()
+
+
+def test_a_case_shows_the_pixels_that_were_seen(network: TrainedNetwork) -> None:
+    images = CORNER.source.load("test").images[:3]
+    looks = look_at(network, images)
+    for image, case in zip(images, cases_of(network, images, looks, list("abc")), strict=True):
+        shown = case.seen(1)
+        row, col = case.glimpses[0]
+        inside = np.zeros((12, 12), bool)
+        inside[row : row + 4, col : col + 4] = True
+        for channel in range(3):
+            np.testing.assert_array_equal(shown[inside][:, channel], image[0][inside])
+        faint = np.abs(shown[~inside][:, 0].astype(int) - (0.25 * image[0] + 166.5)[~inside])
+        assert faint.max() <= 1
+        assert np.isclose(case.beliefs.sum(-1), 1, atol=1e-5).all()
+
+
+@pytest.mark.parametrize("name", ["look.png", "look.svg", "look.gif"])
+def test_equal_looks_give_equal_files(network: TrainedNetwork, tmp_path: Path, name: str) -> None:
+    first, second = (look(network, tmp_path / n / name, index=5) for n in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+    if name.endswith("gif"):
+        with Image.open(first) as picture:
+            assert picture.n_frames == CORNER.T + 1
+
+
+def test_a_page_holds_each_image_and_asks_nobody(network: TrainedNetwork, tmp_path: Path) -> None:
+    text = look(network, tmp_path / "page.html", index=range(10)).read_text()
+    assert not re.search(r"(?:src|href)=\"(?!data:)", text)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+    labels = CORNER.source.load("test").labels[:10, 0]
+    assert [case["label"] for case in data["cases"]] == labels.tolist()
+    right = [case["answer"] == case["label"] for case in data["cases"]]
+    assert text.count('class="pick"') == 10
+    assert f"{sum(right)} of 10 are told right" in text
+
+
+def test_names_cannot_become_markup(network: TrainedNetwork, tmp_path: Path) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    Image.new("L", (20, 20), 255).save(folder / "<script>alert(1)<!--.png")
+    text = look(network, tmp_path / "page.html", folder).read_text()
+    assert "<script>alert" not in text
+    assert text.count("<!--") == 0
+
+
+def test_near_optimal_sequences_stand_beside_the_networks_own(
+    network: TrainedNetwork, tmp_path: Path
+) -> None:
+    sequences = write_sequences(tmp_path / "s")
+    page = look(network, tmp_path / "p.html", split="train", index=[0, 1], sequences=sequences)
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page.read_text(), re.S)[1])
+    assert all(case["optimal"] for case in data["cases"])
+    look(network, tmp_path / "p.png", split="train", index=0, sequences=sequences)
+    with pytest.raises(NogsError, match="--task-split train"):
+        look(network, tmp_path / "p.png", sequences=sequences)
+
+
+def test_predictions_are_the_looks(network: TrainedNetwork, tmp_path: Path) -> None:
+    images = CORNER.source.load("test").images[:5]
+    for number, image in enumerate(images):
+        (tmp_path / "in" / f"{number % 2}").mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image[0]).save(tmp_path / "in" / f"{number % 2}" / f"{number}.png")
+    order = [0, 2, 4, 1, 3]
+    looks = look_at(network, images[order], greedy=True)
+    predict(network, tmp_path / "in", tmp_path / "p.parquet", greedy=True)
+    predict(network, tmp_path / "in", tmp_path / "p.csv", greedy=True)
+    rows = pq.read_table(tmp_path / "p.parquet").to_pylist()
+    assert [row["file"] for row in rows] == ["0/0.png", "0/2.png", "0/4.png", "1/1.png", "1/3.png"]
+    for n, row in enumerate(rows):
+        assert row["class"] == CORNER.classes[looks.answers[n]]
+        assert (row["row_2"], row["col_2"]) == tuple(looks.glimpses[n, 1])
+        assert row["p_white"] == pytest.approx(float(looks.beliefs[n, -1, 1]))
+    with (tmp_path / "p.csv").open() as file:
+        assert [row["class"] for row in csv.DictReader(file)] == [row["class"] for row in rows]
+    with pytest.raises(NogsError, match=r"\.csv or \.parquet"):
+        predict(network, tmp_path / "in", tmp_path / "p.txt")
+
+
+def test_bad_wishes_are_one_line(network: TrainedNetwork, tmp_path: Path) -> None:
+    with pytest.raises(NogsError, match=r"images 0\.\.39"):
+        look(network, tmp_path / "a.png", index=40)
+    with pytest.raises(NogsError, match=r"\.gif or \.html"):
+        look(network, tmp_path / "a.jpg", index=4)
+    with pytest.raises(NogsError, match=r"FILE\.html"):
+        look(network, tmp_path / "a.png", index=[1, 2])
+    with pytest.raises(NogsError, match="no picture"):
+        look(network, tmp_path / "a.png", tmp_path / "absent.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +38,13 @@ CLASSES = (
 )
 SPLITS = Splits(train=55_000, validation=2_500, test=10_000, avp_validation=2_500)
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+# sha256 of the arrays in the four files, without their headers.
+DIGESTS = {
+    ("train", "images"): "2e487a6c89124f78f2d7521542223cafe96f7123c3ca13d447772ac6ecbb3012",
+    ("train", "labels"): "657fbd221bfc9f4198cc14b5619cc33ec57c58dd0e47af4d99d6650759e869a7",
+    ("t10k", "images"): "c867c93ff95360594e8ec3287995350b824dd110b11595c0e13d5423f621867a",
+    ("t10k", "labels"): "3d0e6c6ea990b53b6f8f500a41cac93881d981b315f84578b7d915342ade01e9",
+}
 HUB_DATASET = "zalando-datasets/fashion_mnist"
 
 
@@ -60,6 +68,12 @@ class FashionMnist:
         part = "t10k" if split == "test" else "train"
         folder = data or (DEBIAN_FOLDER if DEBIAN_FOLDER.is_dir() else None)
         images, labels = self._read_idx(folder, part) if folder else self._read_hub(part)
+        for kind, array in (("images", images), ("labels", labels)):
+            if hashlib.sha256(array.astype(np.uint8).tobytes()).hexdigest() != DIGESTS[part, kind]:
+                raise NogsError(
+                    f"{folder or HUB_DATASET}: the {kind} of {part} are not Fashion-MNIST's, by "
+                    "their sha256; get the files again, or make them a task of their own"
+                )
         rows = slice(start, start + count)
         return LabelledImages(images[rows, None], labels[rows, None].astype(np.int64))
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nogs_bench.errors import NogsError
 from nogs_bench.images.idx import read_idx
+from nogs_bench.tasks import get_task
 
 
 def idx(array: np.ndarray, kind: int = 8) -> bytes:
@@ -70,3 +71,14 @@ def test_a_damaged_gzip_file_is_refused(folder: Path, content: bytes) -> None:
 def test_a_missing_file_is_refused(folder: Path) -> None:
     with pytest.raises(NogsError, match="cannot be read"):
         read_idx(folder / "absent", (1,))
+
+
+def test_other_images_under_fashion_mnist_s_names_and_shapes_are_refused(folder: Path) -> None:
+    """MNIST's files have the same names and shapes."""
+    for part, count in (("train", 60_000), ("t10k", 10_000)):
+        labels = np.arange(count) % 10
+        (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(np.zeros((count, 28, 28))))
+        (folder / f"{part}-labels-idx1-ubyte").write_bytes(idx(labels))
+    for split in ("train", "test"):
+        with pytest.raises(NogsError, match="are not Fashion-MNIST's, by their sha256"):
+            get_task("fashion-mnist").source.load(split, folder)

@@ -15,6 +15,7 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -40,7 +41,14 @@ from nogs_bench.tasks import Task, get_task
 from nogs_bench.training import METHODS, Run, Trainee
 from nogs_bench.training.learner import Learner
 
-TRAINED = ("celeba-10k-male", "celeba-hq-male", "cluttered-digits", "fashion-mnist")
+# Glimpses of 8, 16, 6 and 4 pixels: (runs, whether with graphs, convolutions as matrices).
+PLAIN, GRAPHS = (80, False, True), [(runs, True, True) for runs in (80, 40, 10, 1)]
+TRAINED: dict[str, list[tuple[int, bool, bool]]] = {
+    "celeba-10k-male": [*GRAPHS, PLAIN, (80, True, False)],
+    "cluttered-digits": [GRAPHS[0], PLAIN, (80, True, False)],
+    "fashion-mnist": [GRAPHS[0], PLAIN],
+    "celeba-hq-male": [*GRAPHS, PLAIN],
+}
 FIGURE_5 = 400  # runs
 Part = Callable[["Setting"], dict[str, Any]]
 
@@ -76,21 +84,53 @@ def training(setting: Setting) -> dict[str, Any]:
     """Milliseconds of a step of R runs together, with and without CUDA graphs, and with the
     convolutions as matrices or not. Medians of blocks of steps."""
     found: dict[str, Any] = {}
-    names = TRAINED[:: setting.of(1, 4)]
-    for name in names:
-        for runs in (1, 2) if setting.small else (1, 10, 40, 80):
-            for graphs in ("1", "0"):
-                for side in (reference_stack.GPU_MATRIX_SIDE, 0):
-                    if (graphs == "0" or runs not in (2, 80)) and not side:
-                        continue
-                    key = f"{name} R={runs}{'' if graphs == '1' else ' without graphs'}"
-                    key += "" if side else " grouped convolutions"
-                    found[key] = step_ms(setting, get_task(name), runs, graphs, side)
-                    print(f"{key}: {found[key]:.2f} ms", flush=True)
+    chosen = {"cluttered-digits": [(2, True, True)]} if setting.small else TRAINED
+    for name, ways in chosen.items():
+        for runs, graphs, matrices in ways:
+            key = f"{name} R={runs}{'' if graphs else ' without graphs'}"
+            key += "" if matrices else " grouped convolutions"
+            side = reference_stack.GPU_MATRIX_SIDE if matrices else 0
+            learner, found[key] = step_ms(setting, get_task(name), runs, str(int(graphs)), side)
+            print(f"{key}: {found[key]:.2f} ms{held(setting)}", flush=True)
+            if not graphs:
+                with suppress(Exception):  # only to look at
+                    print(profile(learner), flush=True)
     return found
 
 
-def step_ms(setting: Setting, task: Task, runs: int, graphs: str, side: int) -> float:
+def held(setting: Setting) -> str:
+    if setting.device == "cpu":
+        return ""
+    most = torch.cuda.max_memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    return f", {most / 2**30:.1f} GiB"
+
+
+def profile(learner: Learner, steps: int = 3) -> str:
+    """What takes a step's time on the device."""
+    from torch.profiler import ProfilerActivity
+    from torch.profiler import profile as recording
+
+    with recording(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as record:
+        for _ in range(steps):
+            learner._step()
+        torch.cuda.synchronize()
+    kernels: dict[str, list[float]] = {}
+    for event in record.events():
+        if str(event.device_type).endswith("CUDA"):
+            own = kernels.setdefault(event.name[:70], [0, 0.0])
+            own[0] += 1
+            own[1] += event.device_time / 1000
+    ranked = sorted(kernels.items(), key=lambda each: -each[1][1])
+    count, total = (sum(own[n] for own in kernels.values()) / steps for n in (0, 1))
+    lines = [f"{count:.0f} kernels, {total:.2f} ms a step"]
+    lines += [f"{n / steps:6.0f} {ms / steps:8.3f} ms {name}" for name, (n, ms) in ranked[:14]]
+    return "\n".join(lines)
+
+
+def step_ms(
+    setting: Setting, task: Task, runs: int, graphs: str, side: int
+) -> tuple[Learner, float]:
     rng = np.random.default_rng(0)
     shape = (setting.of(4000, 40), task.channels, task.image_size, task.image_size)
     images = torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)).to(setting.device)
@@ -113,7 +153,7 @@ def step_ms(setting: Setting, task: Task, runs: int, graphs: str, side: int) -> 
         learner.begin(0)
         learner.network.train()
         done, times = 0, []
-        block = setting.of(50, 2)
+        block = setting.of(40, 2)
         for number in range(setting.of(5, 2)):
             setting.wait()
             start = time.perf_counter()
@@ -128,7 +168,7 @@ def step_ms(setting: Setting, task: Task, runs: int, graphs: str, side: int) -> 
         os.environ.pop(replay.SWITCH) if before is None else os.environ.update(
             {replay.SWITCH: before}
         )
-    return float(np.median(times))
+    return learner, float(np.median(times))
 
 
 def posteriors(setting: Setting) -> dict[str, Any]:

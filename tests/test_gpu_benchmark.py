@@ -1,0 +1,36 @@
+"""The command of the day when a GPU is there, at a small size on the CPU."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nogs_bench.builders.estimate.rates import read_rates
+
+ROOT = Path(__file__).parent.parent
+PARTS = ("products", "training", "posteriors", "stylegan", "sequences")
+
+
+def _run(out: Path, parts: str) -> dict:
+    command = [sys.executable, ROOT / "benchmarks/gpu.py", "--small", "--device", "cpu"]
+    done = subprocess.run(
+        [*command, "--out", out, "--parts", parts], check=True, capture_output=True, text=True
+    )
+    assert "failed" not in done.stdout
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+def test_each_part_is_measured_once_and_the_plan_reads_it(tmp_path: Path) -> None:
+    first = _run(tmp_path / "gpu.json", "products,stylegan")
+    whole = _run(tmp_path / "gpu.json", ",".join(PARTS))
+    assert whole["measured"]["products"] == first["measured"]["products"]
+    assert set(PARTS) <= set(whole["measured"])
+    rates = read_rates(tmp_path / "gpu.json")
+    assert rates.multiply_adds > 0
+    assert rates.generators["stylegan"] > 0
+    assert all(rate > 0 for rate in rates.posteriors.values())

@@ -14,6 +14,7 @@ from .images import Label as Label
 from .images import LabelledImages as LabelledImages
 from .images import Splits as Splits
 from .network import HardAttentionNet as HardAttentionNet
+from .network import convert_weights as convert_weights
 from .results import Scores as Scores
 from .results import score as score
 from .sequences import load as load

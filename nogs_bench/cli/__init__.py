@@ -3,7 +3,17 @@
 Everything heavy is imported inside the command that needs it, so that `--help` is quick.
 """
 
-from nogs_bench.cli import boards, comparisons, datasets, figures, lists, networks, publishing, runs
+from nogs_bench.cli import (
+    boards,
+    comparisons,
+    datasets,
+    figures,
+    lists,
+    networks,
+    publishing,
+    runs,
+    weights,
+)
 from nogs_bench.cli.app import app
 
 __all__ = [
@@ -17,6 +27,7 @@ __all__ = [
     "networks",
     "publishing",
     "runs",
+    "weights",
 ]
 
 

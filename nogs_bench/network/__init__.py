@@ -6,6 +6,7 @@ cuts its glimpses, come out; `stack` makes one module of R models of a class.
 
 from nogs_bench.network import reference_stack  # noqa: F401  (registers)
 from nogs_bench.network.attention import plain_attention
+from nogs_bench.network.conversion import convert_weights
 from nogs_bench.network.embedders import make_embedder
 from nogs_bench.network.fovea import (
     Fovea,
@@ -38,6 +39,7 @@ __all__ = [
     "HardAttentionNet",
     "ImageTensors",
     "MappedStack",
+    "convert_weights",
     "follow",
     "fovea_of",
     "joint",

@@ -172,7 +172,7 @@ class Learner:
         network, settings = self.network, self.settings
         strength = self.strengths.index_select(0, iteration)[0]
         fixed = pick(self.sequences, rows).transpose(-1, -2)
-        fixed = torch.where(strength > 0, fixed, -1)
+        fixed = fixed.masked_fill(strength <= 0, -1)
         with torch.set_grad_enabled(not self.run.frozen):
             rollout = roll_out(network, self.fovea, rows, uniform, fixed)
         states = torch.cat(rollout.states, dim=rows.dim() - 1)

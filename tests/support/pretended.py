@@ -237,8 +237,8 @@ def _check(name: str, args: Any, leaves: list[Any], tensors: list[Tensor]) -> No
         key = args[1] if isinstance(args[1], tuple) else (args[1],)
         if any(isinstance(k, list) or getattr(k, "dtype", None) == torch.bool for k in key):
             _device.wait("such an index")
-    if name == "where" and len(args) == 1:
-        _device.wait("where")
+    if name == "where" and not all(isinstance(x, Tensor) for x in (None, None, *args)[-2:]):
+        _device.wait("where")  # it counts, or copies a number to the device
     for x in leaves:
         if isinstance(x, torch.Generator) and x.device.type != "cuda":
             raise Mixed(f"{name}: a generator of the CPU for a tensor of cuda:0")

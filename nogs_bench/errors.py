@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from pathlib import Path
 
-HERE = str(Path(__file__).parent)
+HERE = Path(__file__).resolve().parent
+LIBRARIES = tuple(
+    str(place)
+    for place in (HERE, HERE.parent / "builders", Path(sysconfig.get_path("stdlib")).resolve(), "<")
+)
 
 
 class NogsError(Exception):
@@ -23,7 +28,7 @@ def place_of(error: BaseException) -> str:
     own = [
         frame
         for frame in frames
-        if not frame.filename.startswith((HERE, "<")) and "site-packages" not in frame.filename
+        if not frame.filename.startswith(LIBRARIES) and "-packages" not in frame.filename
     ]
     place = f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
     return " ".join(f": {error!r}{place}".split("\n"))

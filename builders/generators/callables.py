@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nogs_bench.builders.generators.generator import GENERATORS, Generator, Setting
 from nogs_bench.builders.generators.pixels import fit
-from nogs_bench.errors import NogsError
-from nogs_bench.files import digest_file
+from nogs_bench.errors import NogsError, place_of
 from nogs_bench.images import LabelledImages
-from nogs_bench.registry import load_object
+from nogs_bench.registry import load_object, source_digest
 from nogs_bench.tasks import Task
 
 Draw = Callable[[int, int, int], Any]
@@ -45,7 +43,13 @@ class CallableGenerator:
         return drawn
 
     def _draw(self, seed: int, start: int, count: int) -> LabelledImages:
-        task, drawn = self.task, self.draw(seed, start, count)
+        task = self.task
+        try:
+            drawn = self.draw(seed, start, count)
+        except NogsError:
+            raise
+        except Exception as error:
+            raise NogsError(f"{self.name} failed{place_of(error)}") from error
         images, labels = drawn if isinstance(drawn, tuple) else (drawn, None)
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
@@ -77,4 +81,4 @@ def open_callable(argument: str, setting: Setting) -> Generator:
     if not callable(draw):
         raise NogsError(f"{argument} is a {type(draw).__name__}, not a function")
     file, _, name = argument.rpartition(":")
-    return CallableGenerator(draw, name, setting.task, digest_file(Path(file)))
+    return CallableGenerator(draw, name, setting.task, source_digest(file))

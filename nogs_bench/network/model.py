@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from nogs_bench.errors import NogsError
+from nogs_bench.errors import NogsError, place_of
 from nogs_bench.network.embedders import make_embedder
 from nogs_bench.randomness import seeded
-from nogs_bench.registry import Registry, load_object
+from nogs_bench.registry import Registry, load_object, source_digest
 from nogs_bench.tasks import Task
 
 
@@ -95,7 +93,8 @@ class HardAttentionNet(nn.Module):
 
 @dataclass(frozen=True)
 class ModelSource:
-    """A model class: `name` as results call it, and the sha256 of the source it comes from."""
+    """A model class: `name` as results call it, and the sha256 of the source it comes from, with
+    all modules that this imports and that no package installs (`registry.source_digest`)."""
 
     name: str
     digest: str
@@ -106,8 +105,10 @@ class ModelSource:
         with seeded(seed):
             try:
                 model = self.create(task)
-            except (TypeError, ValueError, RuntimeError) as error:
-                raise NogsError(f"model {self.name} could not be made: {error!r}") from error
+            except NogsError:
+                raise
+            except Exception as error:
+                raise NogsError(f"model {self.name} could not be made{place_of(error)}") from error
             check_model(model, task, self.name)
         return model
 
@@ -116,13 +117,13 @@ def load_model(spec: str) -> ModelSource:
     """The registered model `spec`, or the class that `FILE.py:NAME` defines."""
     if ":" not in spec:
         model = MODELS[spec]
-        files = {inspect.getfile(part) for part in (model, make_embedder)}
-        return ModelSource(spec, _digest(files), model)
+        files = (inspect.getfile(part) for part in (model, make_embedder))
+        return ModelSource(spec, source_digest(*files), model)
     file, _, name = spec.rpartition(":")
     model = load_object(spec, "model")
     if not callable(model):
         raise NogsError(f"{spec} is a {type(model).__name__}, not a model class")
-    return ModelSource(name, _digest({file}), model)
+    return ModelSource(name, source_digest(file), model)
 
 
 def check_model(model: object, task: Task, name: str = "") -> None:
@@ -143,7 +144,7 @@ def check_model(model: object, task: Task, name: str = "") -> None:
         try:
             out = getattr(model, method)(*arguments)
         except Exception as error:
-            raise NogsError(f"model {name}: {METHODS[method]} failed: {error!r}") from error
+            raise NogsError(f"model {name}: {METHODS[method]} failed{place_of(error)}") from error
         if not isinstance(out, torch.Tensor) or not out.dim() or len(out) != n:
             what = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
             raise NogsError(
@@ -206,10 +207,3 @@ def location_parameters(model: nn.Module, task: Task) -> set[str]:
             "the location network alone, needs it apart"
         )
     return found["locate"]
-
-
-def _digest(files: set[str]) -> str:
-    digest = hashlib.sha256()
-    for file in sorted(files):
-        digest.update(Path(file).read_bytes())
-    return digest.hexdigest()

@@ -42,9 +42,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nogs_bench.images import LabelledImages, open_split, shared_images
+from nogs_bench.methods import METHODS
 from nogs_bench.network import HardAttentionNet, ImageTensors
 from nogs_bench.tasks import GlimpseGrid, Task, get_task
-from nogs_bench.training import METHODS, Run, Trainee, train_together
+from nogs_bench.training import Run, Trainee, train_together
 
 CPU = torch.device("cpu")
 

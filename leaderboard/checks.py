@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nogs_bench.errors import NogsError
+from nogs_bench.methods import METHODS
 from nogs_bench.results import RunResult
 from nogs_bench.tasks import Task, get_task
-from nogs_bench.training import METHODS
 
 SEEDS = 5
 

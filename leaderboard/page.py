@@ -18,6 +18,7 @@ from nogs_bench.leaderboard.checks import SEEDS
 from nogs_bench.leaderboard.comparison import compare
 from nogs_bench.leaderboard.places import GlimpseSequence, StepMap, gallery, location_maps
 from nogs_bench.leaderboard.validation import validate
+from nogs_bench.methods import METHODS
 from nogs_bench.results import (
     BASELINE,
     Profile,
@@ -28,7 +29,6 @@ from nogs_bench.results import (
     score_runs,
 )
 from nogs_bench.tasks import Task, get_task
-from nogs_bench.training import METHODS
 
 DASH = "\N{EN DASH}"
 STYLES = 8

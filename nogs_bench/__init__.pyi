@@ -13,6 +13,16 @@ from .images import ImageFolder as ImageFolder
 from .images import Label as Label
 from .images import LabelledImages as LabelledImages
 from .images import Splits as Splits
+from .methods import METHODS as METHODS
+from .methods import Method as Method
+from .methods import Rows as Rows
+from .methods import class_loss as class_loss
+from .methods import entropy as entropy
+from .methods import label_reward as label_reward
+from .methods import location_loss as location_loss
+from .methods import partially_supervised as partially_supervised
+from .methods import register_method as register_method
+from .methods import soft_cross_entropy as soft_cross_entropy
 from .network import HardAttentionNet as HardAttentionNet
 from .network import convert_weights as convert_weights
 from .results import Scores as Scores
@@ -34,8 +44,5 @@ from .trained import look as look
 from .trained import look_at as look_at
 from .trained import predict as predict
 from .trained import test_network as test_network
-from .training import METHODS as METHODS
-from .training import Method as Method
-from .training import register_method as register_method
 
 __version__: str

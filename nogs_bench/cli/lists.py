@@ -21,7 +21,7 @@ def tasks(as_json: Json = False) -> None:
 @app.command()
 def methods(as_json: Json = False) -> None:
     """List the training methods."""
-    from nogs_bench.training import METHODS
+    from nogs_bench.methods import METHODS
 
     if as_json:
         fields = ("name", "description", "reference")

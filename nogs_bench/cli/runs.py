@@ -24,7 +24,9 @@ from nogs_bench.exits import keeping
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A model's name, or FILE.py:NAME.")] = "reference",
+    model: Annotated[
+        str, typer.Argument(help="A model's name, or FILE.py:NAME of one or of a method.")
+    ] = "reference",
     task: Annotated[str, typer.Option(help="A task's name, or FILE.py:NAME.")] = "cluttered-digits",
     tasks: Annotated[
         str | None, typer.Option(help="Several tasks instead, such as 'celeba-hq-*,cub-200'.")
@@ -35,7 +37,9 @@ def evaluate(
             help="Dataset folder or Hub name, {task} standing for the task [default: shipped]."
         ),
     ] = None,
-    methods: Annotated[str, typer.Option(help="Comma-separated.")] = "ram,ps-nogs",
+    methods: Annotated[
+        str, typer.Option(help="Comma-separated; FILE.py:NAME; NAME:SETTING=NUMBER.")
+    ] = "ram,ps-nogs",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
     protocol: Annotated[str | None, typer.Option(help="scratch or pretrained.")] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Of each run.")] = None,

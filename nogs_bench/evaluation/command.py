@@ -21,6 +21,7 @@ from nogs_bench.evaluation.study import Study, Wanted, in_place, study_of, task_
 from nogs_bench.executors import Crew, Executor, open_executor
 from nogs_bench.files import check_store, sweep
 from nogs_bench.images import data_folder, sweep_store
+from nogs_bench.methods import names_method
 from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
 from nogs_bench.results import RunConfig, Scores, load_result, score_runs
@@ -64,12 +65,15 @@ def evaluate(
 
     **Arguments**
 
-    - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task.
+    - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task; of a
+      `Method`, it is trained beside `methods`, with the reference network.
     - `task`: a registered name, `FILE.py:NAME`, or a `Task`.
     - `tasks`: several instead, names or patterns such as `celeba-hq-*`, comma-separated or a list.
     - `sequences`: dataset folder or Hub id of glimpse sequences; None those that come with the
       package, or else `nogs/TASK`. `{task}` in it stands for the task's name; a folder may hold
       one folder of that name for each task. Read only if a method is supervised.
+    - `methods`: names, `FILE.py:NAME` of a `Method`, each with any number of `:SETTING=NUMBER`
+      (`find_method`).
     - `seeds`: how many (from 0), or which.
     - `protocol`: name of one of the task's; None its first.
     - `data`: folder of the task's images, where they are not found by themselves.
@@ -99,6 +103,7 @@ def evaluate(
     """
     changes = {f"training.{name}": value for name, value in (training or {}).items()}
     changes |= overrides or {}
+    model, methods = _model_and_methods(model, methods)
     wanted = Wanted(
         model=model,
         methods=methods,
@@ -143,6 +148,14 @@ def evaluate(
                 do_all_by(crew, jobs, _watch(bars, jobs))
     _tidy(place)
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
+
+
+def _model_and_methods(model: str, methods: str | Sequence[str]) -> tuple[str, str | Sequence[str]]:
+    """The model's name, and the methods; `model` may name one."""
+    if not names_method(model):
+        return model, methods
+    listed = methods.split(",") if isinstance(methods, str) else list(methods)
+    return "reference", [*listed, model]
 
 
 @contextmanager

@@ -9,11 +9,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
+from nogs_bench.methods import Method
 from nogs_bench.network import load_model
 from nogs_bench.results import (
     UNRECORDED,
     DatasetInfo,
     Hyperparameters,
+    MethodInfo,
     ModelInfo,
     PretrainingInfo,
     RunConfig,
@@ -21,7 +23,7 @@ from nogs_bench.results import (
 )
 from nogs_bench.sequences import Annotations
 from nogs_bench.tasks import Task, TrainingProtocol
-from nogs_bench.training import GLIMPSES, Method, complexity, first_step_map, map_digest
+from nogs_bench.training import GLIMPSES, complexity, first_step_map, map_digest
 
 
 def run_config(
@@ -33,8 +35,10 @@ def run_config(
     stage: PretrainingInfo | None,
     annotations: Mapping[str, Annotations],
     images: str,
+    source: str | None = None,
 ) -> RunConfig:
-    """The run of `method` with `seed`: `stage` is its pre-training, `annotations` by method.
+    """The run of `method` with `seed`: `stage` is its pre-training, `annotations` by method,
+    `source` the sha256 of the file that defines the method, if it is not a registered one.
 
     `images`: sha256 of the task's images.
 
@@ -52,6 +56,7 @@ def run_config(
             task_version=task.version,
             protocol=plan.name,
             method=method.name,
+            method_info=method_info(method, source),
             model=model,
             dataset=dataset,
             seed=seed,
@@ -63,6 +68,16 @@ def run_config(
         )
     except ValidationError as error:
         raise NogsError(f"settings of {task.name}: {first_fault(error)}") from error
+
+
+def method_info(method: Method, source: str | None) -> MethodInfo | None:
+    """What results say of a method beside its name; None where it has no settings."""
+    settings = dict(method.settings)
+    if method.each_step:
+        settings["each_step"] = method.each_step
+    if method.passes != 1:
+        settings["passes"] = method.passes
+    return MethodInfo(settings=settings, source_digest=source) if settings or source else None
 
 
 def pretraining_stage(

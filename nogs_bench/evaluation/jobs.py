@@ -48,13 +48,14 @@ class Place:
 class RunPlan:
     """A run, and where what is its own is found.
 
-    - `task`: the task's specification.
+    - `task`: the task's specification; `method`: the method's, as `find_method` takes it.
     - `sequences`: the supervising ones, as `load_annotations` takes them.
     - `maps`: where the EPE maps are, as `first_step_map` takes it; None the shipped ones.
     """
 
     config: RunConfig
     task: str
+    method: str
     sequences: str | None = None
     maps: str | None = None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.files import digest_json, resumed
+from nogs_bench.methods import find_method
 from nogs_bench.tasks import TASKS
 from nogs_bench.training import saved_runs
 
@@ -83,9 +84,22 @@ def _alike(runs: Sequence[RunPlan]) -> list[list[RunPlan]]:
         first = {k: v for k, v in stage.items() if k not in ("glimpses", "map_digest")}
         shape = [task.family, task.T, list(task.grid.rows), list(task.grid.cols)]
         shape += [task.glimpse_size, task.image_size, task.channels, len(task.classes)]
-        key = digest_json([shape, settings, first, config.model.name, config.model.source_digest])
-        found.setdefault(key, []).append(run)
-    return list(found.values())
+        shape += [config.model.name, config.model.source_digest, find_method(run.method).passes]
+        found.setdefault(digest_json([shape, settings, first]), []).append(run)
+    return [_side_by_side(members) for members in found.values()]
+
+
+def _side_by_side(runs: Sequence[RunPlan]) -> list[RunPlan]:
+    """Runs whose loss one call computes next to each other, in the order of the first of each."""
+    groups: list[list[RunPlan]] = []
+    for run in runs:
+        method = find_method(run.method)
+        own = next((g for g in groups if find_method(g[0].method).alike(method)), None)
+        if own is None:
+            groups.append([run])
+        else:
+            own.append(run)
+    return [run for group in groups for run in group]
 
 
 def _divide(runs: Sequence[RunPlan], workers: int, most: int) -> list[tuple[RunPlan, ...]]:

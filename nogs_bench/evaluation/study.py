@@ -14,6 +14,7 @@ from nogs_bench.evaluation.configs import model_info, pretraining_stage, run_con
 from nogs_bench.evaluation.jobs import Place, RunPlan
 from nogs_bench.files import digest_json, fetched, is_url
 from nogs_bench.images import ImageSource, LabelledImages, shared_images
+from nogs_bench.methods import METHODS, Method, check_method, find_method, method_source
 from nogs_bench.sequences import Annotations, write_annotations
 from nogs_bench.tasks import (
     TASKS,
@@ -24,7 +25,7 @@ from nogs_bench.tasks import (
     register_task,
     with_settings,
 )
-from nogs_bench.training import METHODS, Material, Method, make_sequences, supervising
+from nogs_bench.training import Material, make_sequences, supervising
 
 SPLITS = ("train", "validation", "test")
 
@@ -83,7 +84,8 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     own = registered.protocol(wanted.protocol).training or registered.training
     tuned = with_settings(replace(registered, training=own), wanted.settings, wanted.protocol)
     plan = tuned.protocol(wanted.protocol)
-    chosen = [_fitting(METHODS[name], tuned, plan) for name in _names(wanted.methods)]
+    methods = _methods(wanted.methods, tuned, plan)
+    chosen = list(methods.values())
     seeds = _seeds(wanted.seeds)
     sequences = _of_task(wanted.sequences, tuned.name)
     maps = _of_task(wanted.maps, tuned.name) or sequences
@@ -113,13 +115,33 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
         }
     stages = {method.name: pretraining_stage(tuned, plan, method, maps) for method in chosen}
     info = model_info(wanted.model, tuned)
-    configs = [
-        run_config(tuned, plan, method, info, seed, stages[method.name], annotations, digest)
-        for seed in seeds
+    paced = {
+        method.name: tuned
+        if "training.learning_rate" in wanted.settings
+        else _paced(tuned, method.rate)
         for method in chosen
-    ]
+    }
     name = task if isinstance(task, str) else registered.name
-    runs = tuple(RunPlan(config, name, maps=maps) for config in configs)
+    runs = tuple(
+        RunPlan(
+            run_config(
+                paced[method.name],
+                plan,
+                method,
+                info,
+                seed,
+                stages[method.name],
+                annotations,
+                digest,
+                method_source(spec),
+            ),
+            name,
+            spec,
+            maps=maps,
+        )
+        for seed in seeds
+        for spec, method in methods.items()
+    )
     return Study(tuned, runs, splits, annotations)
 
 
@@ -167,12 +189,26 @@ def _of_task(where: str | Path | None, task: str) -> str | None:
     return str(inside) if inside.is_dir() else path
 
 
-def _names(methods: str | Sequence[str]) -> list[str]:
+def _methods(methods: str | Sequence[str], task: Task, plan: TrainingProtocol) -> dict[str, Method]:
+    """The methods by what names them. Raises `NogsError` if there is none, or one is unfit."""
     names = methods.split(",") if isinstance(methods, str) else methods
-    names = list(dict.fromkeys(name.strip() for name in names if name.strip()))
-    if not names:
+    specs = dict.fromkeys(name.strip() for name in names if name.strip())
+    if not specs:
         raise NogsError(f"no method given; known are {', '.join(METHODS.names())}")
-    return names
+    found: dict[str, Method] = {}
+    for spec in specs:
+        method = _fitting(find_method(spec), task, plan)
+        check_method(method)
+        if method.name in {other.name for other in found.values()}:
+            raise NogsError(f"two methods are called {method.name!r}; give one another name")
+        found[spec] = method
+    return found
+
+
+def _paced(task: Task, rate: float) -> Task:
+    """The task with `rate` times its learning rate."""
+    settings = task.training
+    return replace(task, training=replace(settings, learning_rate=settings.learning_rate * rate))
 
 
 def _fitting(method: Method, task: Task, plan: TrainingProtocol) -> Method:

@@ -12,6 +12,7 @@ import torch
 
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.images import LabelledImages, mapping_of, open_split
+from nogs_bench.methods import find_method
 from nogs_bench.network import ImageTensors, fovea_of, load_model
 from nogs_bench.randomness import derive
 from nogs_bench.results import (
@@ -26,7 +27,6 @@ from nogs_bench.tasks import TASKS, Pretraining, Task, get_task
 from nogs_bench.trained import Kept, save_weights, task_shape, weights_path
 from nogs_bench.training import (
     GLIMPSES,
-    METHODS,
     Pretrainee,
     Report,
     Run,
@@ -90,7 +90,7 @@ def do_run(job: Job, report: Report) -> None:
             Trainee(
                 Run(
                     task=task,
-                    method=METHODS[config.method],
+                    method=find_method(run.method),
                     iterations=config.hyperparameters.iterations,
                     seed=config.seed,
                     frozen=run.pretrained is not None,

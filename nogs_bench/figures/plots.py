@@ -12,10 +12,10 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
 from nogs_bench.files import PROVENANCE, read_provenance
+from nogs_bench.methods import METHODS
 from nogs_bench.results import RunResult, load_results
 from nogs_bench.sequences import load
 from nogs_bench.tasks import GlimpseGrid, Task, get_task
-from nogs_bench.training import METHODS
 
 UNSEEN = (0.86, 0.87, 0.89)
 CHOSEN = "#e4002b"

@@ -11,9 +11,9 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
 from nogs_bench.figures.plots import COLOURS
+from nogs_bench.methods import METHODS
 from nogs_bench.results import ScoreRow, load_results, score
 from nogs_bench.tasks import GlimpseGrid, Task, get_task
-from nogs_bench.training import METHODS
 
 # A row of maps: its grid, and counts of locations (T, cells).
 Looks = tuple[GlimpseGrid, np.ndarray]

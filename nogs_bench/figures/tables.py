@@ -14,8 +14,8 @@ from rich.table import Table
 from nogs_bench.tasks import Task, get_task
 
 if TYPE_CHECKING:
+    from nogs_bench.methods import Method
     from nogs_bench.results import Estimate, ScoreRow, Scores, SpeedUp
-    from nogs_bench.training import Method
 
 WIDTH_OF_FILES = 160
 

@@ -105,15 +105,22 @@ class Rollout:
     - `states`: T tensors ([R,] n, ...), the state each location was chosen from.
     - `cells`: int64 ([R,] T, n), the location indices.
     - `class_logits`: float ([R,] n, classes), after the last glimpse.
+    - `beliefs`: float ([R,] T, n, classes), the same after each glimpse, if asked for.
     """
 
     states: list[Tensor]
     cells: Tensor
     class_logits: Tensor
+    beliefs: Tensor | None = None
 
 
 def roll_out(
-    model: Any, fovea: Fovea, rows: Tensor, uniform: Tensor, fixed: Tensor | None = None
+    model: Any,
+    fovea: Fovea,
+    rows: Tensor,
+    uniform: Tensor,
+    fixed: Tensor | None = None,
+    beliefs: bool = False,
 ) -> Rollout:
     """Let the model choose its glimpses of the images numbered `rows` int64 ([R,] n).
 
@@ -121,6 +128,7 @@ def roll_out(
 
     - `uniform`: float ([R,] T, n) in [0, 1), the randomness of the choices.
     - `fixed`: int64 ([R,] T, n) location indices that are taken instead; -1 leaves the choice.
+    - `beliefs`: whether to classify after every glimpse.
     """
     state = model.start(rows.shape[-1])
     states, chosen = [], []
@@ -137,7 +145,16 @@ def roll_out(
         state = look(state, *fovea(rows, cells))
     if tape is not None and torch.is_grad_enabled():
         *states, state = tape.states(state)
-    return Rollout(states, torch.stack(chosen, dim=-2), model.classify(state))
+    taken = torch.stack(chosen, dim=-2)
+    logits = model.classify(state)
+    if not beliefs:
+        return Rollout(states, taken, logits)
+    # The last apart, so that it is the same number whether the others are asked for or not.
+    parts = [logits.unsqueeze(-3)]
+    if len(states) > 1:
+        before = model.classify(torch.cat(states[1:], dim=rows.dim() - 1))
+        parts.insert(0, before.unflatten(-2, (len(states) - 1, -1)))
+    return Rollout(states, taken, logits, torch.cat(parts, dim=-3))
 
 
 def follow(model: Any, fovea: Fovea, rows: Tensor, cells: Tensor) -> Tensor:

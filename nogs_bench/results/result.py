@@ -56,6 +56,13 @@ class ModelInfo(Strict):
     pixels_seen: Positive
 
 
+class MethodInfo(Strict):
+    """A method's settings by name, and the sha256 of the file that defines one of one's own."""
+
+    settings: dict[Name, Annotated[float, Field(ge=-1e9, le=1e9)]]
+    source_digest: Digest | None = None
+
+
 class DatasetInfo(Strict):
     """The sequences that supervised: `supervised` rows, whose sha256 is `digest`."""
 
@@ -102,6 +109,7 @@ class RunConfig(Strict):
       and 2, which did not record it.
     - `teaching`: what taught the run beside the label after its last glimpse (`TEACHING`): empty
       for nothing else; None where it was not recorded.
+    - `method_info`: of a method with settings, or of one's own; else None.
     """
 
     task: Name
@@ -114,6 +122,7 @@ class RunConfig(Strict):
     hyperparameters: Hyperparameters
     images: Digest | None = None
     teaching: tuple[Teaching, ...] | None = None
+    method_info: MethodInfo | None = None
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
 """How result files of older format versions become today's, one version at a time.
 
 Version 2 adds `locations` and `build_cost`, and bounds names, texts and numbers. Version 3 adds
-`images`, `teaching`, balanced accuracy, and accuracy by class and after each glimpse.
+`images`, `teaching`, `method_info`, balanced accuracy, and accuracy by class and after each
+glimpse.
 """
 
 from __future__ import annotations

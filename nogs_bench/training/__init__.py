@@ -1,13 +1,13 @@
 """One run, or several of a kind together: pre-training, training, validation, test.
 
 In come networks, images, and what a method supervises them with; out come weights and the curves of
-a result. `METHODS` holds the ways of training, `SEQUENCES` where their glimpses come from.
+a result. `SEQUENCES` holds where the glimpses that supervise come from.
 """
 
 from nogs_bench.training.heuristic import first_step_map, map_digest
 from nogs_bench.training.learner import Run, Trainee, network_of
-from nogs_bench.training.methods import METHODS, Method, register_method
 from nogs_bench.training.metrics import complexity, measure, policy_classifier
+from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.pretraining import (
     GLIMPSES,
     Pretrainee,
@@ -20,9 +20,8 @@ from nogs_bench.training.trainer import Report, train_together
 
 __all__ = [
     "GLIMPSES",
-    "METHODS",
+    "Lessons",
     "Material",
-    "Method",
     "Pretrainee",
     "Report",
     "Run",
@@ -36,7 +35,6 @@ __all__ = [
     "network_of",
     "policy_classifier",
     "pretrain",
-    "register_method",
     "saved_runs",
     "supervising",
     "train_together",

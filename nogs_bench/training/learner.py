@@ -8,7 +8,7 @@ step waits for the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nogs_bench.device import Repeated
+from nogs_bench.methods import Method, Rows
 from nogs_bench.network import (
     ImageTensors,
     MappedStack,
@@ -32,9 +33,8 @@ from nogs_bench.randomness import derive, seeded, torch_generator
 from nogs_bench.sequences import Annotations
 from nogs_bench.tasks import Task
 from nogs_bench.training.batches import Draws, mixed_rows
-from nogs_bench.training.losses import Rows, partially_supervised_loss
-from nogs_bench.training.methods import Method
 from nogs_bench.training.metrics import policy_classifier, predict
+from nogs_bench.training.objectives import NOTHING, Lessons, Objectives
 from nogs_bench.training.optimiser import adam, moments
 from nogs_bench.training.runstate import Member
 
@@ -61,6 +61,8 @@ class Trainee:
     """A run with what it is trained on; `model` is trained in place.
 
     `best` receives the weights of the least validation cross-entropy, if they are to be kept.
+    `lessons`: what its method needs of the dataset beside the sequences; one object for all runs
+    that have the same.
     """
 
     run: Run
@@ -69,6 +71,18 @@ class Trainee:
     validation: ImageTensors
     annotations: Annotations | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
+    lessons: Lessons = NOTHING
+
+
+@dataclass(frozen=True)
+class Given:
+    """A batch: row numbers int64 ([R,] n), glimpses of their sequences int64 ([R,] T, n) or -1, how
+    strongly these supervise, and how far the training has come."""
+
+    rows: Tensor
+    fixed: Tensor
+    strength: Tensor
+    progress: Tensor
 
 
 class Learner:
@@ -119,6 +133,13 @@ class Learner:
         self.labels = joint([t.images.labels for t in trainees], network)
         self.known = joint([t.validation.labels for t in trainees], network)
         self.strengths = _strengths(self.runs, network).to(self.device)
+        length = self.run.iterations
+        self.progress = torch.arange(length, device=self.device) / length
+        self.objectives = Objectives(
+            [r.method for r in self.runs],
+            [t.lessons for t in trainees],
+            trainees[0].images.images,
+        )
         self.fovea = fovea_of(task, trainees[0].images)
         self.classify = policy_classifier(network, fovea_of(task, trainees[0].validation))
 
@@ -152,44 +173,54 @@ class Learner:
         return predict(self.network, self.classify, self.known.shape[-1], self.task.T, fresh)
 
     def _step(self) -> None:
-        """What an iteration computes on the device; see `Repeated`."""
-        loss = self.loss(*self.draws.take())
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
+        """What an iteration computes on the device; see `Repeated`.
+
+        A batch is learned from by a step of the optimiser for each of the method's passes over it.
+        """
+        rows, uniform, iteration = self.draws.take()
+        strength, progress = (
+            each.index_select(0, iteration)[0] for each in (self.strengths, self.progress)
+        )
+        fixed = pick(self.sequences, rows).transpose(-1, -2)
+        fixed = fixed.masked_fill(strength <= 0, -1)
+        given = Given(rows, fixed, strength, progress)
+        first, taken = None, fixed
+        for number in range(self.objectives.passes):
+            found = self.look(given, uniform, taken)
+            loss = self.objectives(replace(found, first=first), rows)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            if number == 0 and self.objectives.passes > 1:
+                first, taken = found.detached(), found.cells
 
     def _changed(self) -> list[Tensor]:
         modules = self.parts["model"], self.baseline
         held = [value for module in modules for value in module.state_dict().values()]
         return [*held, *moments(self.optimiser), self.draws.place, self.draws.iteration]
 
-    def loss(self, rows: Tensor, uniform: Tensor, iteration: Tensor) -> Tensor:
-        """Of a batch, with its glimpses fixed to the sequences that the iteration follows.
-
-        `rows`: int64 ([R,] n); `uniform`: float ([R,] T, n), which choose glimpses; `iteration`:
-        int64 (1,), on the device.
-        """
-        network, settings = self.network, self.settings
-        strength = self.strengths.index_select(0, iteration)[0]
-        fixed = pick(self.sequences, rows).transpose(-1, -2)
-        fixed = fixed.masked_fill(strength <= 0, -1)
+    def look(self, given: Given, uniform: Tensor, taken: Tensor) -> Rows:
+        """Let the networks look at a batch, at glimpses int64 ([R,] T, n) where they are not -1."""
+        network, rows = self.network, given.rows
         with torch.set_grad_enabled(not self.run.frozen):
-            rollout = roll_out(network, self.fovea, rows, uniform, fixed)
+            rollout = roll_out(network, self.fovea, rows, uniform, taken, self.objectives.beliefs)
         states = torch.cat(rollout.states, dim=rows.dim() - 1)
-        seen = states if settings.location_gradient else states.detach()
+        logits = network.locate(states if self.settings.location_gradient else states.detach())
         log_p_of = stacked_ops.log_probability if self.stacked else log_probability
-        located = log_p_of(network.locate(seen), rollout.cells.flatten(-2))
+        located = log_p_of(logits, rollout.cells.flatten(-2))
         expected = self.baseline(states.detach().flatten(rows.dim()))
-        return partially_supervised_loss(
-            Rows(
-                labels=pick(self.labels, rows),
-                supervised=fixed.select(-2, 0) >= 0,
-                class_logits=rollout.class_logits,
-                location_log_probability=located.view(fixed.shape),
-                baseline=expected.view(fixed.shape),
-            ),
-            settings.supervision_weight * strength,
-            settings.supervision_reduction,
+        return Rows(
+            labels=pick(self.labels, rows),
+            supervised=given.fixed.select(-2, 0) >= 0,
+            cells=rollout.cells,
+            class_logits=rollout.class_logits,
+            location_logits=logits.unflatten(-2, given.fixed.shape[-2:]),
+            location_log_probability=located.view(given.fixed.shape),
+            baseline=expected.view(given.fixed.shape),
+            weight=self.settings.supervision_weight * given.strength,
+            reduction=self.settings.supervision_reduction,
+            progress=given.progress,
+            beliefs=rollout.beliefs,
         )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nogs_bench.device import Repeated
 from nogs_bench.files import load_checkpoint, save_checkpoint
+from nogs_bench.methods import class_loss
 from nogs_bench.network import (
     Fovea,
     ImageTensors,
@@ -29,7 +30,6 @@ from nogs_bench.training.batches import Draws, batch_rows
 from nogs_bench.training.best import Best
 from nogs_bench.training.heuristic import location_probabilities
 from nogs_bench.training.learner import network_of
-from nogs_bench.training.losses import class_loss
 from nogs_bench.training.metrics import Classifier, predict
 from nogs_bench.training.optimiser import adam, moments
 from nogs_bench.training.runstate import Member, RunState
@@ -133,7 +133,7 @@ def pretrain(
         def step() -> None:
             rows, uniform, _ = draws.take()
             logits = follow(network, fovea, rows, draw(uniform))
-            loss = class_loss(logits, pick(labels, rows))
+            loss = class_loss(logits, pick(labels, rows)).sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()

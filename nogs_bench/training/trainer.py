@@ -14,6 +14,7 @@ from nogs_bench.results import Point
 from nogs_bench.sequences import Annotations
 from nogs_bench.training.best import Best
 from nogs_bench.training.learner import Learner, Run, Trainee
+from nogs_bench.training.objectives import NOTHING, Lessons
 from nogs_bench.training.runstate import RunState
 
 REPORT_EVERY = 50
@@ -30,6 +31,7 @@ def train(
     annotations: Annotations | None = None,
     checkpoint: Path | None = None,
     report: Report = lambda done, note: None,
+    lessons: Lessons = NOTHING,
 ) -> tuple[tuple[Point, ...], float]:
     """Train `model`, in place, on the device that `images` are on.
 
@@ -37,7 +39,7 @@ def train(
     last) and the seconds it took, earlier parts included if `checkpoint` holds any. Raises
     `NogsError` if the loss stops being finite or the checkpoint is not this run's.
     """
-    trainee = Trainee(run, model, images, validation, annotations)
+    trainee = Trainee(run, model, images, validation, annotations, lessons=lessons)
     curves, seconds = train_together([trainee], checkpoint, report, stacked=False)
     return curves[0], seconds
 

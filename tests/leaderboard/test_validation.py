@@ -138,7 +138,7 @@ def paths(content: Any, path: str = "") -> Iterator[str]:
 # What may be left out: older formats do not know it.
 OPTIONAL = {
     "hyperparameters.pretraining.map_digest",
-    *("images", "teaching", "test.classes", "test.after"),
+    *("images", "teaching", "method_info", "test.classes", "test.after"),
     *("test.balanced_accuracy", "test.averaged_balanced_accuracy"),
 }
 EVERY = [path for path in paths(VALID) if not path.startswith(("locations.", "curve."))]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nogs_bench.methods import METHODS
 from nogs_bench.results.result import (
     BuildCost,
     DatasetInfo,
@@ -22,7 +23,6 @@ from nogs_bench.results.result import (
     step_locations,
 )
 from nogs_bench.tasks.task import get_task
-from nogs_bench.training.methods import METHODS
 
 SPEED = {"ram": 1.0, "ram+": 1.2, "ps-hgs": 2.0, "ps-nogs": 4.0, "ps-nogs-anneal": 3.5}
 

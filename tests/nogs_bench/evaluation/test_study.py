@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from nogs_bench.leaderboard.validation import validate
+from nogs_bench.methods import METHODS
 from nogs_bench.results.result import load_results
-from nogs_bench.training.methods import METHODS
 from places import ROOT
 
 RESULTS = ROOT / "leaderboard" / "results"

@@ -13,6 +13,7 @@ from torch.nn import functional
 import nogs_bench.training.runstate
 from corner_task import CORNER, telling_annotations
 from nogs_bench.files.checkpoint import load_checkpoint
+from nogs_bench.methods import METHODS
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import HardAttentionNet, load_model
 from nogs_bench.network.policy import log_probability
@@ -22,7 +23,6 @@ from nogs_bench.network.stacking import MappedStack, stack, why_not
 from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.task import Pretraining, get_task
 from nogs_bench.training.learner import Run, Trainee
-from nogs_bench.training.methods import METHODS
 from nogs_bench.training.optimiser import FlatAdam
 from nogs_bench.training.pretraining import Pretrainee, pretrain, uniform
 from nogs_bench.training.trainer import train_together

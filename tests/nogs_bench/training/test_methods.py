@@ -15,6 +15,7 @@ from corner_task import CORNER, TELLING, telling_annotations, write_maps, write_
 from nogs_bench import cli
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
+from nogs_bench.methods import METHODS, Method, constant, fading
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
 from nogs_bench.results.result import RunResult, load_results
@@ -22,7 +23,6 @@ from nogs_bench.sequences.annotations import load_annotations, write_annotations
 from nogs_bench.tasks.task import Task, TrainingProtocol, get_task
 from nogs_bench.training.heuristic import first_step_map, map_digest
 from nogs_bench.training.learner import Run
-from nogs_bench.training.methods import METHODS, Method, constant, fading
 from nogs_bench.training.supervision import Material, make_sequences
 from nogs_bench.training.trainer import train
 from places import ROOT

@@ -11,13 +11,13 @@ import nogs_bench.training.runstate
 from corner_task import CORNER, TELLING, telling_annotations
 from nogs_bench.errors import NogsError
 from nogs_bench.files.checkpoint import load_checkpoint
+from nogs_bench.methods import METHODS
 from nogs_bench.network.fovea import Fovea, ImageTensors
 from nogs_bench.network.model import HardAttentionNet, load_model
 from nogs_bench.randomness import torch_generator
 from nogs_bench.tasks.task import Pretraining, Task
 from nogs_bench.training.batches import batch_rows, mixed_rows
 from nogs_bench.training.learner import Run, sequence_table
-from nogs_bench.training.methods import METHODS
 from nogs_bench.training.metrics import measure, policy_classifier, predict, quality
 from nogs_bench.training.pretraining import Pretrainee, load_pretrained, pretrain, uniform
 from nogs_bench.training.trainer import train

@@ -3,26 +3,19 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nogs_bench.methods.losses import partially_supervised
 from nogs_bench.network.policy import log_probability, sample
-from nogs_bench.training.losses import Rows, partially_supervised_loss
-
-
-def _rows(supervised: list[bool]) -> tuple[Rows, torch.Tensor, torch.Tensor, torch.Tensor]:
-    class_logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]], requires_grad=True)
-    log_p = torch.tensor([[-1.0, -2.0], [-3.0, -0.5]], requires_grad=True)
-    baseline = torch.tensor([[0.25, 0.5], [0.75, 0.5]], requires_grad=True)
-    labels = torch.tensor([0, 0])  # the first is classified rightly, the second wrongly
-    rows = Rows(labels, torch.tensor(supervised), class_logits, log_p, baseline)
-    return rows, class_logits, log_p, baseline
-
+from rows import hand_rows
 
 # -log softmax of the label: log(1 + e^-2) and log(1 + e^1), their mean.
 CROSS_ENTROPY = (0.126928 + 1.313262) / 2
 
 
 def test_ram_by_hand():
-    rows, class_logits, log_p, baseline = _rows([False, False])
-    loss = partially_supervised_loss(rows, weight=1.0, reduction="mean")
+    rows, leaves = hand_rows([False, False])
+    class_logits, log_p = leaves["class_logits"], leaves["location_log_probability"]
+    baseline = leaves["baseline"]
+    loss = partially_supervised(rows)
     # Rewards 1 and 0. REINFORCE: -1/2 sum (r - b) log p.
     reinforce = -0.5 * (0.75 * -1.0 + 0.25 * -3.0 + -0.5 * -2.0 + -0.5 * -0.5)
     squares = (0.75**2 + 0.25**2 + 0.5**2 + 0.5**2) / 4
@@ -37,8 +30,9 @@ def test_ram_by_hand():
 
 @pytest.mark.parametrize(("reduction", "factor"), [("mean", 0.5), ("sum", 1.0)])
 def test_a_supervised_row_maximises_its_sequence_and_leaves_the_baseline(reduction, factor):
-    rows, _, log_p, baseline = _rows([False, True])
-    partially_supervised_loss(rows, weight=3.0, reduction=reduction).backward()
+    rows, leaves = hand_rows([False, True], weight=3.0, reduction=reduction)
+    log_p, baseline = leaves["location_log_probability"], leaves["baseline"]
+    partially_supervised(rows).backward()
     assert torch.allclose(log_p.grad[:, 1], torch.full((2,), -3.0 * factor))
     assert torch.allclose(log_p.grad[:, 0], -0.5 * torch.tensor([0.75, 0.25]))
     assert torch.equal(baseline.grad[:, 1], torch.zeros(2))

@@ -5,6 +5,7 @@ from .builders.prepare import prepare as prepare
 from .builders.report import report as report
 from .errors import NogsError as NogsError
 from .evaluation import evaluate as evaluate
+from .executors import Where as Where
 from .figures import plot_bars as plot_bars
 from .figures import plot_curves as plot_curves
 from .figures import plot_epe as plot_epe

@@ -8,7 +8,7 @@ on, and one with other settings does not mix with it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,39 +23,30 @@ from nogs_bench.builders.pipeline.spread import alone, annotate_folds, annotate_
 from nogs_bench.builders.search import CRITERIA, PRECISIONS
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
-from nogs_bench.executors import Crew, Executor, open_executor
+from nogs_bench.executors import Where
 from nogs_bench.files import check_store
 from nogs_bench.images import LabelledImages, data_folder
-from nogs_bench.tasks import Task, load_split, merged_settings
+from nogs_bench.tasks import Task, load_split, merged_settings, split_short
+
+HERE = Where()
 
 
 def build(
     task: str | Task | Sequence[str | Task],
     out: str | Path,
-    images: int | None = None,
+    *,
     data: str | Path | None = None,
     seed: int = 0,
     posterior: str = "avp",
-    criterion: str | None = None,
-    search: str | None = None,
-    workers: int | None = None,
-    threads: int = 1,
-    device: str = "auto",
-    executor: str | Executor = "local",
-    ray_address: str | None = None,
-    part: str | None = None,
-    store: str | None = None,
-    with_images: bool = True,
     bank: str | None = None,
-    bank_images: int | None = None,
-    completion: str | None = None,
-    observed: str | None = None,
     precision: str = "float32",
     folds: int = 1,
-    samples: int | None = None,
+    with_images: bool = True,
     overrides: Mapping[str, Any] | None = None,
+    where: Where = HERE,
+    **given: Any,
 ) -> Path:
-    """Annotate a task's first `images` training images and write the dataset folder `out`.
+    """Annotate a task's first training images and write the dataset folder `out`.
 
     **Arguments**
 
@@ -68,17 +59,9 @@ def build(
       `{"annotation.samples": 500, "avp.epochs": 5}`. `images` (how many to annotate), `criterion`,
       `search`, `completion`, `bank_images`, `samples` and `observed` are short for those of
       `annotation`.
-    - `executor`: who does the shards of the long stages (bank, folds, sequences): `"local"`,
-      processes of this machine, `"ray"`, a Ray cluster's, or an `Executor`. Changes no byte.
-    - `workers`: how many (default: one a core, or a GPU). Changes no byte.
-    - `ray_address`: of the cluster (default: `RAY_ADDRESS`, or one that this call starts).
-    - `part`: `"NUMBER/COUNT"`: annotate every COUNT-th shard only, beside calls for the others in
-      the same folder; a call without it, after them, writes the dataset.
-    - `store`: a place such as `"s3://BUCKET/FOLDER"` where all that is finished is kept too; a
-      build on another machine, in an empty folder, goes on from there. Workers that do not share
-      the folder `out` find and leave what they need there.
-    - `threads`: threads that train the AVP. Sums are added in another order with another number,
-      so it is part of what made the AVP; one makes the same bytes on any number of cores.
+    - `where`: who does the shards of the long stages (bank, folds, sequences), on which device, and
+      where all that is finished is kept too; workers that do not share the folder `out` find and
+      leave what they need in its `store`. Its fields can be `given` as arguments too (`workers=2`).
     - `with_images`: whether the dataset holds the images, where the task's licence lets it.
     - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
       (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
@@ -88,53 +71,44 @@ def build(
 
     **Returns** `out`. Raises `NogsError` on bad input; whatever stages had finished are kept.
     """
-    device = choose_device(device)
+    short, place = split_short("build", given)
+    where = where.using("build", [field.name for field in fields(Where)], place)
+    device = choose_device(where.device)
     plan = BuildPlan(
         spec=task if isinstance(task, str | Task) else tuple(task),
         out=Path(out).absolute(),
         data=data_folder(data),
         seed=seed,
         posterior=posterior,
-        threads=threads,
+        threads=where.threads,
         device=device,
-        settings=merged_settings(
-            "build",
-            overrides,
-            images=images,
-            criterion=criterion,
-            search=search,
-            completion=completion,
-            bank_images=bank_images,
-            samples=samples,
-            observed=observed,
-        ),
+        settings=merged_settings("build", overrides, **short),
         bank=bank,
         precision=precision,
-        store=store,
+        store=where.store,
     )
-    if store is not None:
-        check_store(store)
+    if where.store is not None:
+        check_store(where.store)
     if folds < 1:
         raise NogsError(f"--folds {folds}: give 1, or more for cross-fitting")
     _check(plan)
-    if isinstance(executor, str):
-        executor = open_executor(executor, Crew(workers, device, ray_address))
+    executor = where.open(device)
     torch.set_num_threads(plan.threads)
     plans = [replace(plan, fold=Fold(number, folds)) for number in range(folds)]
-    if part is not None:
-        annotate_part(plans, executor, read_part(part))
+    if where.part is not None:
+        annotate_part(plans, executor, read_part(where.part))
         return Path(out)
     with alone(plan):
         outcome = annotate_folds(plans, executor)
-        for place, one in enumerate(plan.tasks):
+        for number, one in enumerate(plan.tasks):
             write_dataset(
                 one,
                 plan.folder(one),
                 **_rows(one, plan.data, with_images),
-                annotations=outcome.annotations(one, place),
-                provenance=outcome.provenance(place, device),
-                quality=outcome.quality(place),
-                calibration=outcome.calibration(place),
+                annotations=outcome.annotations(one, number),
+                provenance=outcome.provenance(number, device),
+                quality=outcome.quality(number),
+                calibration=outcome.calibration(number),
                 origin=f"built by nogs-bench with the {posterior} posterior",
             )
             plan.mirror.push(*dataset_files(plan.folder(one)))

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from nogs_bench.builders.prepare.decode import decode_images
 from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Where
 from nogs_bench.files import digest_file, package_version, replacing, write_json
 from nogs_bench.images import RECORD, Splits, read_record, verify
+
+HERE = Where()
 
 
 def prepare(
@@ -24,17 +28,20 @@ def prepare(
     splits: Splits | None = None,
     in_order: bool = False,
     partial: bool = False,
-    workers: int | None = None,
+    where: Where = HERE,
+    **given: Any,
 ) -> Path:
     """Write the images of dataset `name` (a name in `PREPARERS`) to `out` as the tasks read them.
 
-    Runs in `workers` processes (default: one a core). Stopped at any point, the same call goes on
-    where it was; a finished folder is verified against its digests and left alone. The format is
-    `nogs_bench.images.prepared`'s, and the options are `Request`'s. Returns `out`.
+    Runs in the `workers` processes of `where`, which may be `given` as an argument too. Stopped at
+    any point, the same call goes on where it was; a finished folder is verified against its digests
+    and left alone. The format is `nogs_bench.images.prepared`'s, and the options are `Request`'s.
+    Returns `out`.
 
     Raises `NogsError` for missing or damaged images, for counts that are not the task's, and if
     `out` holds something else.
     """
+    where = where.using("prepare", ["workers"], given)
     source, out = Path(source), Path(out)
     if not source.is_dir():
         raise NogsError(f"--source {source} is not a folder; give the one that holds the images")
@@ -51,7 +58,7 @@ def prepare(
             )
         verify(out, name)
         return out
-    images = decode_images(work.chunks, work.size, out / ".prepare", workers)
+    images = decode_images(work.chunks, work.size, out / ".prepare", where.workers)
     _finish(work, key, images, out)
     return out
 

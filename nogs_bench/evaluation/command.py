@@ -18,42 +18,39 @@ from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.evaluation.packing import discard_finished, pack
 from nogs_bench.evaluation.pool import Watch, do_all, do_all_by
 from nogs_bench.evaluation.study import Study, Wanted, in_place, study_of, task_names
-from nogs_bench.executors import Crew, Executor, open_executor
+from nogs_bench.executors import Where
 from nogs_bench.files import check_store, sweep
 from nogs_bench.images import data_folder, sweep_store
 from nogs_bench.methods import names_method
 from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
 from nogs_bench.results import RunConfig, Scores, load_result, score_runs
-from nogs_bench.tasks import Task, merged_settings
+from nogs_bench.tasks import Task, merged_settings, split_short
 
 FEW = 8  # jobs whose bars stay when they are done
+HERE = Where()
+USED = ("device", "executor", "workers", "ray_address", "store")  # of `Where`
 
 
 def evaluate(
     model: str = "reference",
     task: str | Task = "cluttered-digits",
+    *,
+    tasks: str | Sequence[str] | None = None,
     sequences: str | Path | None = None,
     methods: str | Sequence[str] = ("ram", "ps-nogs"),
     seeds: int | Sequence[int] = 3,
     protocol: str | None = None,
-    iterations: int | None = None,
     out: str | Path = "results",
     data: str | Path | None = None,
-    device: str = "auto",
-    workers: int | None = None,
-    supervised: int | None = None,
     training: Mapping[str, Any] | None = None,
     keypoints: str | Path | None = None,
     maps: str | Path | None = None,
     together: int | None = None,
-    tasks: str | Sequence[str] | None = None,
-    executor: str | Executor = "local",
-    ray_address: str | None = None,
-    store: str | None = None,
     weights: bool = True,
     overrides: Mapping[str, Any] | None = None,
-    embedder: str | None = None,
+    where: Where = HERE,
+    **given: Any,
 ) -> Scores:
     """Train `model` on `task` once for each method and seed, and score these runs.
 
@@ -77,8 +74,6 @@ def evaluate(
     - `seeds`: how many (from 0), or which.
     - `protocol`: name of one of the task's; None its first.
     - `data`: folder of the task's images, where they are not found by themselves.
-    - `device`: `"auto"`, `"cpu"` or `"cuda"`.
-    - `workers`: processes; None one for each CPU core, one on a GPU. One works in this process.
     - `overrides`: settings of the task's `training`, and of the protocol (`protocol`,
       `protocol.pretraining`), that are replaced, such as `{"training.learning_rate": 1e-3}`.
       `iterations` (length of a run), `supervised` (how many sequences supervise, lowest image
@@ -91,16 +86,16 @@ def evaluate(
     - `together`: most runs that a process trains at once; None as many as pay, 1 one by one. Runs
       of a model that cannot be stacked are trained one by one, and a line on standard error says
       why.
-
-    - `executor`: who trains: `"local"`, processes of this machine, `"ray"`, a Ray cluster's workers
-      (all see the folder `out`), or an `Executor`. `ray_address`: see `build`.
     - `weights`: whether each run leaves its network beside its result (`RUN.safetensors`), as
       `load_network` reads it.
-    - `store`: a place such as `"s3://BUCKET/FOLDER"` where results and pre-trained weights are kept
-      too; a call on another machine, with an empty `out`, makes only what is missing there.
+    - `where`: who trains, on which device, and where results and pre-trained weights are kept too.
+      With one worker, in this process. A Ray cluster's workers all see the folder `out`. Its fields
+      can be `given` as arguments too (`workers=2`).
 
     Raises `NogsError` at bad input, before anything is trained.
     """
+    short, kept = split_short("evaluate", given)
+    where = where.using("evaluate", USED, kept)
     changes = {f"training.{name}": value for name, value in (training or {}).items()}
     changes |= overrides or {}
     model, methods = _model_and_methods(model, methods)
@@ -109,9 +104,7 @@ def evaluate(
         methods=methods,
         seeds=seeds,
         protocol=protocol,
-        settings=merged_settings(
-            "evaluate", changes, iterations=iterations, supervised=supervised, embedder=embedder
-        ),
+        settings=merged_settings("evaluate", changes, **short),
         sequences=sequences,
         maps=maps,
         keypoints=keypoints,
@@ -121,20 +114,17 @@ def evaluate(
         model=model,
         images="",
         out=str(Path(out).absolute()),
-        device=choose_device(device),
-        store=store,
+        device=choose_device(where.device),
+        store=where.store,
         weights=weights,
     )
-    if store is not None:
-        check_store(store)
+    if where.store is not None:
+        check_store(where.store)
     names = [task] if tasks is None else task_names(tasks)
     images: dict[str, Any] = {}
     studies = [study_of(name, wanted, images) for name in names]
-    crew = None
-    if executor != "local":
-        named = Crew(workers, place.device, ray_address)
-        crew = open_executor(executor, named) if isinstance(executor, str) else executor
-    processes = _workers(workers, place.device, names) if crew is None else crew.workers
+    crew = None if where.executor == "local" else where.open(place.device)
+    processes = _workers(where.workers, place.device, names) if crew is None else crew.workers
     _bring(place, [run for study in studies for run in study.runs])
     configs = [run.config for study in studies for run in study.runs]
     todo = [study for study in (_remaining(study, Path(out)) for study in studies) if study.runs]

@@ -17,12 +17,14 @@ from nogs_bench.executors.executor import (
     tell,
 )
 from nogs_bench.executors.local import LocalExecutor
+from nogs_bench.executors.where import Where
 
 __all__ = [
     "Crew",
     "Deaths",
     "Executor",
     "LocalExecutor",
+    "Where",
     "open_executor",
     "single_thread",
     "tell",

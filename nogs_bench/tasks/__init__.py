@@ -9,7 +9,7 @@ from importlib import import_module
 from nogs_bench.tasks.geometry import GlimpseGrid, extract
 from nogs_bench.tasks.handcrafted import hand_crafted_glimpses
 from nogs_bench.tasks.loading import check_images, load_split, sample_images
-from nogs_bench.tasks.settings import merged_settings, read_settings, with_settings
+from nogs_bench.tasks.settings import merged_settings, read_settings, split_short, with_settings
 from nogs_bench.tasks.task import (
     TASKS,
     Annotation,
@@ -42,6 +42,7 @@ __all__ = [
     "read_settings",
     "register_task",
     "sample_images",
+    "split_short",
     "with_settings",
 ]
 

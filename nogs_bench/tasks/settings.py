@@ -113,6 +113,13 @@ def merged_settings(
     return given
 
 
+def split_short(command: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Keyword arguments of `command`'s function: the short forms of settings, and the others."""
+    names = SETTABLE[command].short
+    short = {name: value for name, value in given.items() if name in names}
+    return short, {name: value for name, value in given.items() if name not in names}
+
+
 def with_settings(task: Task, settings: Mapping[str, Any], protocol: str | None = None) -> Task:
     """`task` with settings of `merged_settings` replaced; those of `protocol` in that one.
 

@@ -51,7 +51,9 @@ def test_the_committed_builder_makes_the_shipped_sequences_again(tmp_path: Path)
     """The first 300, up to the rounding of sums, where torch and the processor are those that made
     them. Elsewhere another posterior comes of the training, and others are the sequences.
     """
-    rebuilt = build(TASK.name, tmp_path / TASK.name, REBUILT, with_images=False, device="cpu")
+    rebuilt = build(
+        TASK.name, tmp_path / TASK.name, images=REBUILT, with_images=False, device="cpu"
+    )
     made_on = json.loads((FOLDER / "provenance.json").read_text())["made_by"]["environment"]
     here = json.loads((rebuilt / "provenance.json").read_text())["made_by"]["environment"]
     shipped, again = load_annotations(TASK), load_annotations(TASK, rebuilt)

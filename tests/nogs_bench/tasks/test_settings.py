@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.settings import (
     SETTABLE,
@@ -114,3 +116,9 @@ def test_short_forms_stand_for_settings() -> None:
             part, _, field = name.rpartition(".")
             assert part in command.parts
             assert field in settings_of(part)
+
+
+@pytest.mark.parametrize("name", ["build", "evaluate"])
+def test_short_forms_are_options_of_the_command(name: str) -> None:
+    options = {p.name for p in get_command(app).commands[name].params}  # type: ignore[attr-defined]
+    assert options >= set(SETTABLE[name].short)

@@ -36,9 +36,10 @@ from nogs_bench.builders.posterior import Avp, prepare
 from nogs_bench.builders.search import Annotator
 from nogs_bench.device import replay
 from nogs_bench.files import replacing
+from nogs_bench.methods import METHODS
 from nogs_bench.network import ImageTensors, load_model, reference_stack
 from nogs_bench.tasks import Task, get_task
-from nogs_bench.training import METHODS, Run, Trainee
+from nogs_bench.training import Run, Trainee
 from nogs_bench.training.learner import Learner
 
 # Glimpses of 8, 16, 6 and 4 pixels: (runs, whether with graphs, convolutions as matrices).

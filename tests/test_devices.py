@@ -11,8 +11,9 @@ import torch
 from corner_task import CORNER, telling_annotations
 from nogs_bench.builders.completion.retrieval import Retrieval
 from nogs_bench.builders.search.annotate import Annotator, Sequences
+from nogs_bench.methods import METHODS
 from nogs_bench.network import ImageTensors, load_model
-from nogs_bench.training import METHODS, Run, Trainee, train_together
+from nogs_bench.training import Run, Trainee, train_together
 from nogs_bench.training.learner import Learner
 from tiny import corner_images, corner_task
 from weights import trained

@@ -6,7 +6,6 @@ so its own gradient, which nothing may carry to another. Nothing here waits for 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -82,7 +81,7 @@ def entropy(logits: Tensor) -> Tensor:
 def masked_mean(values: Tensor, rows: Tensor) -> Tensor:
     """float ([R]): sum of values ([R,] T, n) over t and the rows where bool ([R,] n), divided by T
     and all n rows: a row counts alike whatever the others are."""
-    return torch.where(rows.unsqueeze(-2), values, 0).mean((-2, -1))
+    return values.masked_fill(~rows.unsqueeze(-2), 0).mean((-2, -1))
 
 
 REDUCTIONS = {"mean": lambda count: count, "sum": lambda count: 1}

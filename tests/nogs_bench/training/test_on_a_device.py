@@ -10,10 +10,10 @@ import torch
 import nogs_bench.training.runstate
 from corner_task import CORNER, telling_annotations
 from nogs_bench.errors import NogsError
+from nogs_bench.methods import METHODS
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
 from nogs_bench.tasks.task import Pretraining
-from nogs_bench.training.methods import METHODS
 from nogs_bench.training.pretraining import Pretrainee, pretrain, uniform
 from nogs_bench.training.trainer import Run, Trainee, train_together
 from pretended import Device, device  # noqa: F401

@@ -105,8 +105,10 @@ class RunState:
                 balanced_accuracy=found.balanced_accuracy,
                 classes=found.by_class(),
             )
-            earlier = (p for p in member.curve if p.iteration < iteration)
-            member.curve = [*(p.model_copy(update={"classes": None}) for p in earlier), point]
+            member.curve = [p for p in member.curve if p.iteration < iteration]
+            if member.curve:  # the last point alone keeps its classes
+                member.curve[-1] = member.curve[-1].model_copy(update={"classes": None})
+            member.curve.append(point)
         self.iteration = iteration
         return torch.tensor([m.curve[-1].accuracy for m in self.members], dtype=torch.float64)
 

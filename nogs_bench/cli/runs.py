@@ -68,6 +68,9 @@ def evaluate(
     weights: Annotated[
         bool, typer.Option(help="Leave each run's network beside its result.")
     ] = True,
+    again: Annotated[
+        bool, typer.Option("--again", help="Make runs anew whose results are there.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Train a model by each method and seed, and score the runs."""
@@ -97,6 +100,7 @@ def evaluate(
             store=store,
             together=together,
             weights=weights,
+            again=again,
         )
     _show_scores(scores, as_json)
 

@@ -49,6 +49,7 @@ def evaluate(
     together: int | None = None,
     weights: bool = True,
     overrides: Mapping[str, Any] | None = None,
+    again: bool = False,
     where: Where = HERE,
     **given: Any,
 ) -> Scores:
@@ -57,8 +58,9 @@ def evaluate(
     Runs that differ in seed, method or attribute alone are trained together, many at a time.
 
     Each run leaves one result file in `out`. A run whose result is there with the same
-    configuration is not made again; an interrupted call goes on where it stopped when it is
-    called again.
+    configuration (images, sequences and the model's source among it) is not made again, which a
+    line on standard error says; an interrupted call goes on where it stopped when it is called
+    again.
 
     **Arguments**
 
@@ -91,6 +93,8 @@ def evaluate(
     - `where`: who trains, on which device, and where results and pre-trained weights are kept too.
       With one worker, in this process. A Ray cluster's workers all see the folder `out`. Its fields
       can be `given` as arguments too (`workers=2`).
+    - `again`: make runs anew whose results are there, with whatever configuration; each new result
+      takes the old one's place when it is done.
 
     Raises `NogsError` at bad input, before anything is trained.
     """
@@ -127,7 +131,9 @@ def evaluate(
     processes = _workers(where.workers, place.device, names) if crew is None else crew.workers
     _bring(place, [run for study in studies for run in study.runs])
     configs = [run.config for study in studies for run in study.runs]
-    todo = [study for study in (_remaining(study, Path(out)) for study in studies) if study.runs]
+    if not again:
+        studies = _remaining(studies, Path(out))
+    todo = [study for study in studies if study.runs]
     _sweep(place)
     if todo:
         most = _together(together, model, todo)
@@ -165,8 +171,22 @@ def _packed(
         yield jobs
 
 
-def _remaining(study: Study, out: Path) -> Study:
-    return replace(study, runs=tuple(run for run in study.runs if not _finished(out, run.config)))
+def _remaining(studies: Sequence[Study], out: Path) -> list[Study]:
+    """Without the runs whose results are there, which one line names."""
+    there: list[RunConfig] = []
+    left = []
+    for study in studies:
+        done = [_finished(out, run.config) for run in study.runs]
+        there += [run.config for run, is_done in zip(study.runs, done, strict=True) if is_done]
+        runs = tuple(run for run, is_done in zip(study.runs, done, strict=True) if not is_done)
+        left.append(replace(study, runs=runs))
+    if there:
+        more = f" and {len(there) - 1} more runs" if len(there) > 1 else ""
+        print(
+            f"already there: {out / there[0].name}.json{more}; --again makes them anew",
+            file=sys.stderr,
+        )
+    return left
 
 
 def _bring(place: Place, runs: Sequence[RunPlan]) -> None:
@@ -221,7 +241,9 @@ def _finished(out: Path, config: RunConfig) -> bool:
     result = load_result(path)
     if not result.same_run(config):
         where = difference(result.model_dump(), config.model_dump())
-        raise NogsError(f"{path} was made with {where}; choose another --out, or delete it")
+        raise NogsError(
+            f"{path} was made with {where}; choose another --out, or --again to replace it"
+        )
     return True
 
 

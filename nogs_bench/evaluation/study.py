@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -221,7 +222,13 @@ def _fitting(method: Method, task: Task, plan: TrainingProtocol) -> Method:
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:
-    listed = list(range(seeds)) if isinstance(seeds, int) else list(dict.fromkeys(seeds))
+    try:
+        if isinstance(seeds, Iterable) and not isinstance(seeds, str):
+            listed = list(dict.fromkeys(operator.index(seed) for seed in seeds))
+        else:
+            listed = list(range(operator.index(seeds)))
+    except TypeError:
+        listed = []
     if not listed or min(listed) < 0:
         raise NogsError(f"seeds must be a count of at least 1 or numbers from 0 on, got {seeds}")
     return listed

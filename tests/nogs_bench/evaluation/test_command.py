@@ -6,15 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import nogs_bench.evaluation.pool
 from corner_task import CORNER, write_sequences
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
+from nogs_bench.images import LabelledImages
 from nogs_bench.results.result import load_result, load_results
 from places import SUPPORT
 
@@ -236,3 +238,59 @@ def test_a_task_object_of_another_length_keeps_its_own_name(tmp_path):
     (result,) = load_results(tmp_path)
     assert result.model.pixels_seen == 5 * 16
     assert result.task == "corner-of-five"
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """`CORNER`'s images, black for white: the same task, labels and counts, other images."""
+
+    summary: str = "drawn by numpy"
+
+    def load(self, split: str, data: Path | None = None) -> LabelledImages:
+        rows = CORNER.source.load(split)
+        return LabelledImages(255 - rows.images, rows.labels)
+
+
+def test_results_know_their_images(tmp_path, capsys):
+    """Of other images under the same names, another's result is not shown."""
+    settings = {"methods": ["ram"], "seeds": 1, "protocol": "pretrained", "out": tmp_path / "out"}
+    evaluate(task=CORNER, **settings)
+    (file,) = (tmp_path / "out").glob("*.json")
+    first, written = _plain(file), file.stat().st_mtime_ns
+    assert len(list((tmp_path / "out" / ".pretrained").iterdir())) == 1
+    capsys.readouterr()
+
+    evaluate(task=CORNER, **settings)
+    assert f"already there: {file}; --again makes them anew" in capsys.readouterr().err
+    assert file.stat().st_mtime_ns == written
+
+    from nogs_bench.tasks import TASKS
+
+    TASKS._entries.pop("corner")
+    other = replace(CORNER, source=Inverted())
+    with pytest.raises(NogsError, match=r"images = [0-9a-f]{64}, not [0-9a-f]{64}"):
+        evaluate(task=other, **settings)
+    assert _plain(file) == first
+    evaluate(task=other, again=True, **settings)
+    second = _plain(file)
+    assert second["images"] != first["images"]
+    assert second["curve"] != first["curve"]
+    # Nor are weights that other images pre-trained taken.
+    assert len(list((tmp_path / "out" / ".pretrained").iterdir())) == 2
+
+    evaluate(task=other, again=True, **settings)
+    assert file.stat().st_mtime_ns > written
+    assert _plain(file) == second
+
+
+@pytest.mark.parametrize("seeds", [-1, 0, [-2], [], "3", 1.5, None])
+def test_seeds_that_cannot_be_are_refused(seeds, tmp_path):
+    with pytest.raises(NogsError, match="seeds must be"):
+        evaluate(task=CORNER, methods="ram", seeds=seeds, out=tmp_path)
+
+
+def test_numpy_s_integers_are_seeds():
+    from nogs_bench.evaluation.study import _seeds
+
+    assert _seeds(np.int64(2)) == [0, 1]
+    assert [type(seed) for seed in _seeds(np.arange(2))] == [int, int]

@@ -70,7 +70,7 @@ def write_dataset(
     - `quality`: `{"built" or "random": {"accuracy", "cross_entropy" or "entropy": T numbers}}`,
       the AVP's accuracy, true cross-entropy and claimed entropy (nats) after 1 .. T glimpses along
       the built and along random sequences.
-    - `calibration`: of the AVP, as `builders.posterior.calibration.calibration_record` makes it.
+    - `calibration`: of the AVP, as `builders.posterior.calibration_record` makes it.
     - `origin`: where the sequences come from, a phrase without a full stop.
 
     Raises `NogsError` if annotations are off the grid, repeated or of the wrong shape.

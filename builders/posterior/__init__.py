@@ -15,6 +15,7 @@ from nogs_bench.builders.posterior.avp import (
     train_avp,
     validate_avp,
 )
+from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS
 from nogs_bench.builders.posterior.interface import (
     Posterior,
     Prepared,
@@ -22,6 +23,7 @@ from nogs_bench.builders.posterior.interface import (
     along_each,
     prepare,
 )
+from nogs_bench.builders.posterior.networks import AVP_NETWORKS
 from nogs_bench.builders.posterior.oracle import BankPosterior, exact_epe, fit_bank_sigma
 from nogs_bench.builders.posterior.reliability import (
     Reliability,
@@ -34,6 +36,8 @@ from nogs_bench.builders.posterior.reliability import (
 )
 
 __all__ = [
+    "AVP_NETWORKS",
+    "GLIMPSE_NETWORKS",
     "Avp",
     "BankPosterior",
     "Posterior",

@@ -7,7 +7,7 @@ cuts its glimpses, come out; `stack` makes one module of R models of a class.
 from nogs_bench.network import reference_stack  # noqa: F401  (registers)
 from nogs_bench.network.attention import plain_attention
 from nogs_bench.network.conversion import convert_weights
-from nogs_bench.network.embedders import make_embedder
+from nogs_bench.network.embedders import EMBEDDERS, make_embedder
 from nogs_bench.network.fovea import (
     Fovea,
     ImageTensors,
@@ -34,6 +34,7 @@ from nogs_bench.network.stacking import (
 )
 
 __all__ = [
+    "EMBEDDERS",
     "MODELS",
     "Fovea",
     "HardAttentionNet",

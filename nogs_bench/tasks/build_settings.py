@@ -11,8 +11,8 @@ from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, settle
 class AvpTraining:
     """How the attentional variational posterior is trained (section 4, appendix B.1).
 
-    - `network`: name in `builders.posterior.networks.AVP_NETWORKS` (`timm:NAME`), which see the
-      masked image, or in `builders.posterior.glimpse_networks.GLIMPSE_NETWORKS` (`tokens:NAME`),
+    - `network`: name in `builders.posterior.AVP_NETWORKS` (`timm:NAME`), which see the
+      masked image, or in `builders.posterior.GLIMPSE_NETWORKS` (`tokens:NAME`),
       which see the glimpses.
     - `images`: distinct training images; a task with a sampler composes them afresh each epoch.
     - `warmup`: share of the epochs, from the first on, that show up to 3T glimpses instead of T

@@ -1,7 +1,7 @@
 """StyleGAN's generator (Karras et al. 2018, arXiv:1812.04948, figure 1b), for inference.
 
 Its weights are held as they act: the equalised learning rate's constants are multiplied in when a
-checkpoint is read (`stylegan_layouts.py`), since they differ between public checkpoints.
+checkpoint is read (`layout.py`), since they differ between public checkpoints.
 """
 
 from __future__ import annotations

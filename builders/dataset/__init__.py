@@ -10,6 +10,7 @@ from nogs_bench.builders.dataset.maps import sharded_maps
 from nogs_bench.builders.dataset.own_images import prepared_copies, with_images
 from nogs_bench.builders.dataset.parquet import Annotations, LabelsOnly, Rows
 from nogs_bench.builders.dataset.publishing import Published, publish, publish_all
+from nogs_bench.builders.dataset.vacancy import require_vacant
 
 __all__ = [
     "Annotations",
@@ -22,6 +23,7 @@ __all__ = [
     "prepared_copies",
     "publish",
     "publish_all",
+    "require_vacant",
     "sharded_maps",
     "sweep_dataset",
     "with_images",

@@ -203,11 +203,16 @@ def _version(digest: str) -> str:
 
 def sweep_dataset(out: Path) -> None:
     """Remove what `write_dataset` to `out` left when it was killed; nobody may be writing there."""
-    beside = out.parent.iterdir() if out.parent.is_dir() else ()
-    left = sorted(p for p in beside if p.name.startswith(_prefix(out)) and p.is_dir())
+    left = unfinished_beside(out)
     for path in left:
         shutil.rmtree(path)
     repaired(left, "left by a call that was killed: removed")
+
+
+def unfinished_beside(out: Path) -> list[Path]:
+    """What calls of `write_dataset` to `out` left that were killed, or that are at work."""
+    beside = out.parent.iterdir() if out.parent.is_dir() else ()
+    return sorted(p for p in beside if p.name.startswith(_prefix(out)) and p.is_dir())
 
 
 def _prefix(out: Path) -> str:

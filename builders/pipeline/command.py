@@ -7,8 +7,9 @@ on, and one with other settings does not mix with it.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,13 @@ import torch
 
 from nogs_bench.builders.bank import Fold
 from nogs_bench.builders.completion import COMPLETIONS
-from nogs_bench.builders.dataset import LabelsOnly, Rows, dataset_files, write_dataset
+from nogs_bench.builders.dataset import (
+    LabelsOnly,
+    Rows,
+    dataset_files,
+    require_vacant,
+    write_dataset,
+)
 from nogs_bench.builders.pipeline.parts import read_part
 from nogs_bench.builders.pipeline.plan import BuildPlan, check_names
 from nogs_bench.builders.pipeline.spread import alone, annotate_folds, annotate_part
@@ -42,6 +49,7 @@ def build(
     precision: str = "float32",
     folds: int = 1,
     with_images: bool = True,
+    replace: bool = False,
     overrides: Mapping[str, Any] | None = None,
     where: Where = HERE,
     **given: Any,
@@ -63,6 +71,8 @@ def build(
       where all that is finished is kept too; workers that do not share the folder `out` find and
       leave what they need in its `store`. Its fields can be `given` as arguments too (`workers=2`).
     - `with_images`: whether the dataset holds the images, where the task's licence lets it.
+    - `replace`: whether a finished dataset of another task, or what else is in the way in `out`,
+      may be replaced.
     - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
       (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
     - `precision`: of the posterior while it annotates: `"float32"` or `"bfloat16"`.
@@ -91,10 +101,14 @@ def build(
         check_store(where.store)
     if folds < 1:
         raise NogsError(f"--folds {folds}: give 1, or more for cross-fitting")
+    if seed < 0:
+        raise NogsError(f"--seed {seed}: give 0 or more")
     _check(plan)
+    for one in plan.tasks:
+        require_vacant(one.name, plan.folder(one), replace)
     executor = where.open(device)
     torch.set_num_threads(plan.threads)
-    plans = [replace(plan, fold=Fold(number, folds)) for number in range(folds)]
+    plans = [dataclasses.replace(plan, fold=Fold(number, folds)) for number in range(folds)]
     if where.part is not None:
         annotate_part(plans, executor, read_part(where.part))
         return Path(out)

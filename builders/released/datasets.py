@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from nogs_bench.builders.dataset import (
     LabelsOnly,
     Rows,
     prepared_copies,
+    require_vacant,
     with_images,
     write_dataset,
 )
@@ -51,7 +53,7 @@ class _Folder:
     def write(self, out: Path) -> Path:
         annotated = Annotations(np.arange(len(self.glimpses)), self.glimpses)
         return write_dataset(
-            replace(self.task, licence="unknown"),
+            dataclasses.replace(self.task, licence="unknown"),
             out / self.task.name,
             train=self.rows["train"],
             validation=self.rows["validation"],
@@ -70,6 +72,7 @@ def import_released(
     exclude: Path | str | None = None,
     images: Sequence[Path | str] = (),
     tasks: Sequence[str] = (),
+    replace: bool = False,
 ) -> list[Path]:
     """Turn the released sequences into `OUT/celeba-hq-ATTRIBUTE` (40) and `OUT/cub-200`.
 
@@ -88,6 +91,7 @@ def import_released(
     - `images`: folders that `prepare` wrote, of CelebA-HQ, CUB or both: theirs are copied into the
       dataset folders (about 3 GB each for CelebA-HQ). CUB's need `cub`.
     - `tasks`: names of the only ones to write; default: all.
+    - `replace`: whether another task's dataset, or what else is in the way, may be replaced.
 
     Returns the 41 folders, or those of `tasks`. Raises `NogsError` with file and line for whatever
     does not fit.
@@ -120,9 +124,11 @@ def import_released(
         ]
         folders = [folder for folder in folders if not tasks or folder.task.name in tasks]
         folders = [
-            replace(folder, rows=with_images(folder.task, folder.rows, copies))
+            dataclasses.replace(folder, rows=with_images(folder.task, folder.rows, copies))
             for folder in folders
         ]
+        for folder in folders:
+            require_vacant(folder.task.name, Path(out) / folder.task.name, replace)
         writing = bars.add_task("datasets", total=len(folders), note="")
         paths = []
         for folder in folders:

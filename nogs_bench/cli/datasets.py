@@ -23,6 +23,10 @@ from nogs_bench.cli.app import (
 )
 from nogs_bench.exits import keeping
 
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Replace another task's dataset that is in the way.")
+]
+
 
 @app.command()
 def prepare(
@@ -100,6 +104,7 @@ def build(
     without_images: Annotated[
         bool, typer.Option("--without-images", help="Leave the images out of the dataset.")
     ] = False,
+    replace: Replace = False,
     set_: Set = None,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what it would make and cost, and do nothing.")
@@ -160,6 +165,7 @@ def build(
             samples=samples,
             precision=precision,
             folds=folds,
+            replace=replace,
             overrides=settings("build", set_),
         )
         if part is not None:
@@ -209,6 +215,7 @@ def import_released(
     task: Annotated[
         list[str] | None, typer.Option(help="Write this task's folder alone; may be repeated.")
     ] = None,
+    replace: Replace = False,
 ) -> None:
     """Turn the sequences that the paper's authors released into dataset folders."""
     with keeping(f"finished datasets are kept in {out}"):
@@ -222,6 +229,7 @@ def import_released(
             exclude=exclude,
             images=images or (),
             tasks=task or (),
+            replace=replace,
         )
     ready = "dataset is" if len(folders) == 1 else "datasets are"
     typer.echo(f"{len(folders)} {ready} ready in {out}")

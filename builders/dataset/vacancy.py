@@ -1,0 +1,37 @@
+"""Whether a folder may be written: what it holds of others is not replaced without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nogs_bench.builders.dataset.folder import CARD, PIECES, unfinished_beside
+from nogs_bench.errors import NogsError
+from nogs_bench.files import PROVENANCE, read_provenance
+
+WORKSPACE = ".build"
+
+
+def require_vacant(task: str, out: Path, replace: bool = False) -> None:
+    """Raise `NogsError` if writing a dataset of `task` to `out` would replace something else.
+
+    Its own dataset may be replaced, and what an earlier call for it left. With `replace`, anything.
+    """
+    if replace or not out.exists():
+        return
+    if not out.is_dir():
+        raise NogsError(f"--out {out} is a file; give another --out")
+    if (out / PROVENANCE).is_file():
+        record = read_provenance(out)
+        if record.get("task") != task:
+            annotated = record.get("annotated")
+            raise NogsError(
+                f"{out} holds a dataset of {record.get('task')} ({annotated} images annotated), "
+                f"not of {task}; give another --out, or --replace to have it replaced"
+            )
+        return
+    foreign = [piece for piece in (CARD, *PIECES) if (out / piece).exists()]
+    if foreign and not (out / WORKSPACE).is_dir() and not unfinished_beside(out):
+        raise NogsError(
+            f"{out} holds {foreign[0]}, which no build wrote; give another --out, or --replace to "
+            "have it replaced"
+        )

@@ -1,0 +1,65 @@
+"""What is in a folder is not replaced without a word."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nogs_bench.builders.dataset import Annotations, require_vacant, write_dataset
+from nogs_bench.builders.pipeline import build
+from nogs_bench.errors import NogsError
+from nogs_bench.files import read_provenance
+from nogs_bench.tasks import Task, load_split
+from tiny import corner_task
+
+
+def write(task: Task, out: Path) -> None:
+    splits = {name: load_split(task, name) for name in ("train", "validation", "test")}
+    rows = Annotations(np.arange(3), np.zeros((3, task.T, 2), int))
+    write_dataset(task, out, **splits, annotations=rows, provenance={}, origin="of a test")
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_another_task_s_dataset_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "nogs"
+    write(corner_task(name="first"), out)
+    before = contents(out)
+    with pytest.raises(NogsError, match=r"holds a dataset of first \(3 images annotated\).*--repl"):
+        build(corner_task(name="second"), out)
+    assert contents(out) == before
+    require_vacant("first", out)
+    require_vacant("second", out, replace=True)
+    write(corner_task(name="second"), out)
+    assert read_provenance(out)["task"] == "second"
+
+
+def test_what_no_build_wrote_is_not_replaced(tmp_path: Path) -> None:
+    """`--out .` in a project would have taken its README.md and data away."""
+    (tmp_path / "README.md").write_text("my project")
+    (tmp_path / "notes.txt").write_text("more")
+    with pytest.raises(NogsError, match=r"holds README\.md, which no build wrote"):
+        build(corner_task(), tmp_path)
+    assert (tmp_path / "README.md").read_text() == "my project"
+    (tmp_path / "README.md").unlink()
+    require_vacant("corner", tmp_path)  # notes are in nobody's way
+    with pytest.raises(NogsError, match="is a file"):
+        require_vacant("corner", tmp_path / "notes.txt")
+
+
+def test_what_a_killed_build_left_is_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "nogs"
+    (out / "data").mkdir(parents=True)
+    with pytest.raises(NogsError, match="holds data"):
+        require_vacant("corner", out)
+    (tmp_path / ".nogs.unfinished-abc").mkdir()
+    require_vacant("corner", out)
+
+
+def test_negative_seeds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NogsError, match="--seed -1"):
+        build(corner_task(), tmp_path / "out", seed=-1)

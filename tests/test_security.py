@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-import nogs_bench
-from nogs_bench.builders.generators.weights import load_weights
 from nogs_bench.errors import NogsError
 from nogs_bench.files.npy import read_array
+from nogs_bench.network.weights import load_weights
+from nogs_bench.sequences import loading
 
 PACKAGES = ("nogs_bench", "nogs_bench.builders", "nogs_bench.leaderboard")
 # Where each call may stand, and with which keywords.
@@ -102,5 +102,5 @@ def test_a_dataset_cannot_name_a_file_to_run(tmp_path):
     record = f'{{"task": "{tmp_path}/evil.py:TASK", "files": {{}}}}'
     (tmp_path / "provenance.json").write_text(record)
     with pytest.raises(NogsError, match="not registered"):
-        nogs_bench.sequences.loading._task_name(tmp_path)
+        loading._task_name(tmp_path)
     assert not (tmp_path / "ran").exists()

@@ -32,6 +32,7 @@ from nogs_bench.network.stacking import (
     whole_of,
     why_not,
 )
+from nogs_bench.network.weights import check_shapes, load_weights
 
 __all__ = [
     "EMBEDDERS",
@@ -40,11 +41,13 @@ __all__ = [
     "HardAttentionNet",
     "ImageTensors",
     "MappedStack",
+    "check_shapes",
     "convert_weights",
     "follow",
     "fovea_of",
     "joint",
     "load_model",
+    "load_weights",
     "location_parameters",
     "log_probability",
     "make_embedder",

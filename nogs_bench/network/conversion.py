@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import replacing
+from nogs_bench.network.weights import load_weights
 from nogs_bench.registry import Registry
 
 Conversion = Callable[[Path | None], Mapping[str, Tensor]]
@@ -78,15 +78,7 @@ def efficientnet_lite0(source: Path | None) -> dict[str, Tensor]:
     timm has two networks of this shape: that which pads as TensorFlow does is right, and normalises
     by a mean and standard deviation of 0.5 (`efficientnet_lite0` would load, and be wrong).
     """
-    path = source or _installed()
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise NogsError(f"no weights {path}") from error
-    except Exception as error:  # a damaged file breaks torch's reader in many ways
-        raise NogsError(f"{path} is damaged, or holds more than tensors; get it again") from error
-    if not isinstance(stored, Mapping):
-        raise NogsError(f"{path} holds no table of tensors; give {WHEEL_FILE}")
+    stored = load_weights(source or _installed())
     return {timm_name(key): value for key, value in stored.items()}
 
 

@@ -70,7 +70,9 @@ def test_every_block_reads_as_what_it_is(page: Path) -> None:
         elif language == "json":
             json.loads(text)
         else:
-            assert language in ("", "bash", "text"), f"{page.name}: a block of {language}"
+            assert language in ("", "bash", "text", "mermaid"), (
+                f"{page.name}: a block of {language}"
+            )
             for words in commands(text):
                 program = Path(words[0]).name
                 if program == "nogs-bench":

@@ -20,7 +20,6 @@ from safetensors.torch import save
 from corner_task import CORNER, write_maps, write_sequences
 from nogs_bench.builders.bank.images import open_bank
 from nogs_bench.builders.estimate.cost import read_rates
-from nogs_bench.builders.generators.weights import load_weights
 from nogs_bench.builders.posterior.reliability import read_calibration
 from nogs_bench.builders.prepare.celeba_labels import read_attributes
 from nogs_bench.builders.prepare.raw import read_npy
@@ -34,6 +33,7 @@ from nogs_bench.images.folder import ImageFolder
 from nogs_bench.images.idx import read_idx
 from nogs_bench.images.prepared import open_array, read_record
 from nogs_bench.leaderboard.validation import validate
+from nogs_bench.network.weights import load_weights
 from nogs_bench.results.result import load_result, save_result
 from nogs_bench.sequences.annotations import load_annotations
 from nogs_bench.sequences.loading import _check_digests

@@ -22,10 +22,10 @@ from nogs_bench.builders.generators.pixels import (
     to_images,
     unlabelled,
 )
-from nogs_bench.builders.generators.weights import check_shapes, load_weights
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_file
 from nogs_bench.images import LabelledImages
+from nogs_bench.network import check_shapes, load_weights
 from nogs_bench.tasks import Task
 
 BLOCK = 16

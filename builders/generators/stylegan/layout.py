@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from nogs_bench.builders.generators.stylegan.network import StyleGanNetwork
-from nogs_bench.builders.generators.weights import check_shapes, load_weights
 from nogs_bench.errors import NogsError
+from nogs_bench.network import check_shapes, load_weights
 from nogs_bench.registry import Registry
 
 MAPPINGS = 8

@@ -11,9 +11,9 @@ from PIL import Image
 from nogs_bench.builders.generators import GENERATORS, Setting, open_generator
 from nogs_bench.builders.generators.pipelines import PipelineGenerator
 from nogs_bench.builders.generators.pixels import fit, in_blocks, to_images
-from nogs_bench.builders.generators.weights import load_weights
 from nogs_bench.errors import NogsError
 from nogs_bench.images.labelled import LabelledImages
+from nogs_bench.network.weights import load_weights
 from nogs_bench.tasks.task import get_task
 from places import ROOT
 from tiny import corner_images, corner_task

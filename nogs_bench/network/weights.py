@@ -51,7 +51,7 @@ def load_weights(path: Path, roots: Collection[str] = ()) -> dict[str, Tensor]:
         if isinstance(stored, Mapping) and root in stored:
             stored = stored[root]
     if not isinstance(stored, Mapping) or not all(isinstance(v, Tensor) for v in stored.values()):
-        raise NogsError(f"{path} holds no table of tensors; is it a generator's checkpoint?")
+        raise NogsError(f"{path} holds no table of tensors; is it a network's checkpoint?")
     prefix = "module."
     if all(name.startswith(prefix) for name in stored):
         stored = {name.removeprefix(prefix): value for name, value in stored.items()}

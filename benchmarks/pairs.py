@@ -76,7 +76,7 @@ class Setting:
             effective_samples=float(effective),
             search="halving" if chosen else self.search,
             samples=400 if chosen else int(samples[0]) if samples else self.samples,
-            first_samples=4000 if chosen else 0,
+            first_samples=4000 if chosen else 10**6,
         )
         return replace(task, annotation=settings)
 

@@ -88,7 +88,7 @@ def _cheap(annotator: Annotator) -> Annotator:
 def _cheaply(task: Task) -> Task:
     settings = task.annotation
     samples = min(settings.samples, SAMPLES)
-    first = min(settings.first_samples or FIRST_SAMPLES, FIRST_SAMPLES)
+    first = min(settings.first_samples, FIRST_SAMPLES)
     cheap = replace(settings, search=SEARCH, samples=samples, first_samples=first)
     return replace(task, annotation=cheap)
 

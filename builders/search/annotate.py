@@ -20,7 +20,7 @@ from nogs_bench.tasks import Task
 
 GROUP = 20
 FIRST_AT_ONCE = 2000
-# Of completions that no bank holds, where the task does not say how many.
+# At most, of completions that no bank holds.
 FIRST_GENERATED = 1000
 GROUP_BYTES = 2**30
 
@@ -145,10 +145,9 @@ class Annotator:
 
     @property
     def _first_samples(self) -> int:
-        most = self.task.annotation.first_samples or self.completion.support
-        if np.isinf(most):
-            most = FIRST_GENERATED
-        return int(min(most, self.completion.support))
+        support = self.completion.support
+        most = FIRST_GENERATED if np.isinf(support) else support
+        return int(min(self.task.annotation.first_samples, most))
 
     @property
     def _group_size(self) -> int:

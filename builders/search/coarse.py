@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from nogs_bench.builders.search.racing import FIRST, Race, interpolated
+from nogs_bench.builders.search.racing import Race, interpolated
 from nogs_bench.builders.search.searches import SEARCHES, Problem, Steps
 
 LATTICE = 7
 SPACING = 4
-COARSE = 2 * FIRST
+COARSE = 32
 SHARE = 0.15
 FEWEST = 12
 

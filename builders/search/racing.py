@@ -15,7 +15,7 @@ from scipy.stats import t as student
 
 from nogs_bench.builders.search.searches import SEARCHES, Ask, Found, Problem, Steps
 
-FIRST = 16
+FIRST = 32
 GROWTH = 2.0
 RISK = 0.01
 GOLDEN = (5**0.5 - 1) / 2

@@ -59,7 +59,7 @@ class Annotation:
     - `criterion`: `"entropy"` (equation 6) or `"cross-entropy"` (needs a labelled bank).
     - `search`: how the grid is searched, in `nogs_bench.builders.search.SEARCHES`.
     - `samples`: N, completions behind an EPE estimate after the first step; `first_samples`: at
-      the first step, which all images share.
+      the first step, which all images share: at most, of the bank's images, for cells that race.
     - `completion`: what completes images, in `nogs_bench.builders.completion.COMPLETIONS`. The
       settings from here to `proposal_shifts`, but for `observed`, are of `"retrieval"`.
     - `components`: latent dimensions of the PCA proposal; 0 compares pixels over the whole bank.
@@ -82,7 +82,7 @@ class Annotation:
     criterion: str = "entropy"
     search: str = "halving"
     samples: int = 200
-    first_samples: int = 1000
+    first_samples: int = 100_000
     completion: str = "retrieval"
     components: int = 256
     retrieved: int = 1000

@@ -160,7 +160,7 @@ def _task(target: int, attribute: str, positives: int) -> Task:
             criterion="entropy",
             search="exhaustive",
             samples=200,
-            first_samples=200,
+            first_samples=4_000,
             components=256,
             retrieved=1_000,
             sigma=SIGMA,

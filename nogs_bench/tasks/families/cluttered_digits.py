@@ -137,7 +137,7 @@ TRAINING = Training(
 CLUTTERED_DIGITS = register_task(
     Task(
         name="cluttered-digits",
-        version=3,
+        version=4,
         family="cluttered-digits",
         description="A handwritten digit among clutter, 28 x 28 grey, five 6 x 6 glimpses",
         channels=1,
@@ -189,11 +189,11 @@ CLUTTERED_DIGITS = register_task(
             images=ANNOTATABLE,
             bank_images=60_000,
             criterion="cross-entropy",
-            search="rematch",
-            samples=8_000,
+            search="racing",
+            samples=800,
             components=0,
             effective_samples=200.0,
-            observed="pasted",
+            observed="sample",
         ),
         licence="Apache-2.0",
         images_licence="CC-BY-4.0",

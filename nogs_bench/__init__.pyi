@@ -30,6 +30,8 @@ from .results import Scores as Scores
 from .results import score as score
 from .sequences import load as load
 from .sequences import load_annotations as load_annotations
+from .sharing import export_network as export_network
+from .sharing import publish_network as publish_network
 from .tasks import TASKS as TASKS
 from .tasks import Annotation as Annotation
 from .tasks import AvpTraining as AvpTraining

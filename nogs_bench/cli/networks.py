@@ -1,4 +1,4 @@
-"""Trained networks: `look`, `predict` and `test`."""
+"""Trained networks: `look`, `predict`, `test`, `publish-network` and `export`."""
 
 from __future__ import annotations
 
@@ -137,3 +137,61 @@ def test(
         from nogs_bench.figures import print_tables
 
         print_tables(*judgement_tables(found))
+
+
+@app.command("publish-network")
+def publish_network(
+    run: Where,
+    repo: Annotated[str, typer.Option(help="OWNER/NAME on the Hub; made if it is not there.")],
+    space: Annotated[
+        str | None, typer.Option(help="OWNER/NAME of a static page to make too.")
+    ] = None,
+    dataset_id: Annotated[
+        str | None, typer.Option(help="The benchmark's dataset on the Hub: writes .eval_results.")
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="For yourself alone.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, send nothing.")] = False,
+    data: Data = None,
+    weights: Weights = "last",
+    model: Model = None,
+    task: OfTask = None,
+    any_source: Source = False,
+    as_json: Json = False,
+) -> None:
+    """Send a trained network to the Hugging Face Hub, with its result, card and picture."""
+    from nogs_bench.sharing import publish_network as send
+
+    network = _load(run, weights, model, task, any_source)
+    source = None if model is None else model.rpartition(":")[0]
+    made = send(
+        network,
+        repo,
+        space=space,
+        source=source,
+        dataset_id=dataset_id,
+        data=data,
+        private=private,
+        dry_run=dry_run,
+    )
+    if as_json:
+        print_json(asdict(made))
+        return
+    typer.echo(f"{'would publish' if dry_run else 'published'} {made.repo}")
+    for name, size in made.files.items():
+        typer.echo(f"  {name}  {size:,} bytes")
+
+
+@app.command("export")
+def export_network(
+    run: Where,
+    onnx: Annotated[Path, typer.Option(help="Folder for step.onnx and network.json.")],
+    weights: Weights = "last",
+    model: Model = None,
+    task: OfTask = None,
+    any_source: Source = False,
+) -> None:
+    """Write a trained network as one ONNX step, compared with the network itself."""
+    from nogs_bench.sharing import export_network as write
+
+    made = write(_load(run, weights, model, task, any_source), onnx)
+    typer.echo(f"wrote {made}/step.onnx and {made}/network.json")

@@ -6,7 +6,7 @@ Hub and for small devices.
 """
 
 from nogs_bench.trained.judging import Judgement, Policy, plot_judgement, test_network
-from nogs_bench.trained.loading import TrainedNetwork, load_network
+from nogs_bench.trained.loading import HUB_FILE, TrainedNetwork, load_network
 from nogs_bench.trained.looking import Looks, look_at
 from nogs_bench.trained.predicting import predict
 from nogs_bench.trained.showing import look
@@ -19,6 +19,7 @@ from nogs_bench.trained.weights import (
 )
 
 __all__ = [
+    "HUB_FILE",
     "Judgement",
     "Kept",
     "Looks",

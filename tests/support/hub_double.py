@@ -124,7 +124,7 @@ def git_blob(content: bytes) -> str:
 
 
 def is_lfs(path: str) -> bool:
-    return path.endswith((".parquet", ".png"))
+    return path.endswith((".parquet", ".png", ".safetensors"))
 
 
 def oid(path: str, content: bytes) -> str:
@@ -233,9 +233,10 @@ def verify(hub: Hub, match: Any, query: Any, headers: Any, body: bytes) -> Answe
 
 
 def validate_yaml(hub: Hub, match: Any, query: Any, headers: Any, body: bytes) -> Answer:
-    _, block, _ = json.loads(body)["content"].split("---\n", 2)
+    asked = json.loads(body)
+    _, block, _ = asked["content"].split("---\n", 2)
     fields = yaml.safe_load(block)
-    missing = [name for name in ("license", "configs") if name not in fields]
+    missing = [name for name in NEEDED[asked["repoType"]] if name not in fields]
     errors = [{"message": f"{name} is missing"} for name in missing]
     return reply({"errors": errors, "warnings": []}, 400 if errors else 200)
 
@@ -323,22 +324,24 @@ def resolve(
     return Answer(200, content, about)
 
 
+NEEDED = {"dataset": ("license", "configs"), "model": ("license",), "space": ("title", "sdk")}
 ID = r"(?P<id>[^/]+/[^/]+?)"
+KIND = r"(?:datasets|models|spaces)"
 ROUTES: list[tuple[tuple[str, ...], str, Callable[..., Answer]]] = [
     (("HEAD", "GET"), r"/", lambda *_: Answer(200, b"a Hub")),
     (("POST",), r"/api/repos/create", create),
     (("POST",), r"/api/validate-yaml", validate_yaml),
-    (("GET",), rf"/api/datasets/{ID}/refs", refs),
-    (("GET",), rf"/api/datasets/{ID}(/revision/(?P<rev>[^/]+))?", info),
-    (("GET",), rf"/api/datasets/{ID}/tree/(?P<rev>[^/]+)(?P<path>/.*)?", tree),
-    (("POST",), rf"/api/datasets/{ID}/paths-info/(?P<rev>[^/]+)", paths_info),
-    (("POST",), rf"/api/datasets/{ID}/preupload/(?P<rev>[^/]+)", preupload),
-    (("POST",), rf"/api/datasets/{ID}/commit/(?P<rev>[^/]+)", commit),
-    (("POST",), rf"/api/datasets/{ID}/tag/(?P<rev>[^/]+)", tag),
-    (("POST",), rf"/datasets/{ID}\.git/info/lfs/objects/batch", batch),
+    (("GET",), rf"/api/{KIND}/{ID}/refs", refs),
+    (("GET",), rf"/api/{KIND}/{ID}(/revision/(?P<rev>[^/]+))?", info),
+    (("GET",), rf"/api/{KIND}/{ID}/tree/(?P<rev>[^/]+)(?P<path>/.*)?", tree),
+    (("POST",), rf"/api/{KIND}/{ID}/paths-info/(?P<rev>[^/]+)", paths_info),
+    (("POST",), rf"/api/{KIND}/{ID}/preupload/(?P<rev>[^/]+)", preupload),
+    (("POST",), rf"/api/{KIND}/{ID}/commit/(?P<rev>[^/]+)", commit),
+    (("POST",), rf"/api/{KIND}/{ID}/tag/(?P<rev>[^/]+)", tag),
+    (("POST",), rf"/(?:datasets/|spaces/)?{ID}\.git/info/lfs/objects/batch", batch),
     (("POST",), r"/lfs/verify", verify),
     (("PUT",), r"/lfs/(?P<oid>[0-9a-f]{64})", put_object),
-    (("HEAD", "GET"), rf"/datasets/{ID}/resolve/(?P<rev>[^/]+)/(?P<path>.+)", resolve),
+    (("HEAD", "GET"), rf"/(?:datasets/|spaces/)?{ID}/resolve/(?P<rev>[^/]+)/(?P<path>.+)", resolve),
 ]
 
 

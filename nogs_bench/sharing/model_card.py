@@ -1,0 +1,110 @@
+"""The card of a trained network: what it is, how well it does, how to load it, its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nogs_bench.results import RunResult
+from nogs_bench.trained import TrainedNetwork
+
+LIMITS = """\
+- The test figures are of one seed. How much seeds differ, the results of the benchmark say.
+- `accuracy` is of single rollouts of its own policy. Averaging several rollouts is another figure.
+- It knows images such as it was trained on: cut to squares and resized as the task does."""
+
+
+def model_card(network: TrainedNetwork, run: RunResult, repo: str, extras: Sequence[str]) -> str:
+    """The text of `README.md`: YAML for the Hub, then Markdown for people.
+
+    `run`: the result that the weights belong to. `extras`: names of files beside the card.
+    """
+    from huggingface_hub import EvalResult, ModelCardData
+
+    task, config, test = network.task, network.config, run.test
+    data = ModelCardData(
+        model_name=repo.split("/")[-1],
+        license="apache-2.0",
+        library_name="nogs-bench",
+        pipeline_tag="image-classification",
+        tags=["hard-attention", "glimpses", config.method],
+        eval_results=[
+            EvalResult(
+                task_type="image-classification",
+                dataset_type=task.name,
+                dataset_name=task.name,
+                metric_type="accuracy",
+                metric_value=test.accuracy,
+            )
+        ],
+    )
+    own = config.model.name if _is_own(network) else None
+    loaded = f'load_network("{repo}"' + (f', model="model_source.py:{own}"' if own else "") + ")"
+    body = [
+        f"# {repo.split('/')[-1]}",
+        f"A hard-attention network that tells {_classes(task.classes)} from {task.T} glimpses of "
+        f"{task.glimpse_size} x {task.glimpse_size} pixels in images of {task.image_size} x "
+        f"{task.image_size} ({task.description}).",
+        *(["![What it sees of one image](look.png)"] if "look.png" in extras else []),
+        "## Load it",
+        f"```python\nfrom nogs_bench import load_network, look\n\nnetwork = {loaded}\n"
+        'look(network, "look.png", "PICTURE.jpg")\n```',
+        *([_own_source(own)] if own else []),
+        "## How well it does",
+        _table(run),
+        "## How it was trained",
+        _training(network),
+        "## Limits",
+        LIMITS + "".join(f"\n- {caveat}" for caveat in task.caveats),
+    ]
+    return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(body) + "\n"
+
+
+def _is_own(network: TrainedNetwork) -> bool:
+    from nogs_bench.network import MODELS
+
+    return network.config.model.name not in MODELS.names()
+
+
+def _own_source(name: str) -> str:
+    return (
+        f"`{name}` is its author's own model: `model_source.py` holds it. Loading the weights "
+        "never runs that file. Read it, and name it yourself if you trust it."
+    )
+
+
+def _classes(classes: Sequence[str]) -> str:
+    if len(classes) > 6:
+        return f"{len(classes)} classes"
+    return f"{', '.join(classes[:-1])} and {classes[-1]}"
+
+
+def _table(run: RunResult) -> str:
+    test = run.test
+    rows = {
+        "accuracy, single rollouts": f"{100 * test.accuracy:.2f} %",
+        "cross-entropy, single rollouts": f"{test.cross_entropy:.3f} nats",
+        f"accuracy, {test.rollouts} rollouts averaged": f"{100 * test.averaged_accuracy:.2f} %",
+        "test images": f"{test.images:,}",
+        "multiply-adds an image": f"{run.model.multiply_adds:,}",
+        "pixels seen an image": f"{run.model.pixels_seen:,}",
+        "parameters": f"{run.model.parameters:,}",
+    }
+    return "| | |\n| --- | --- |\n" + "\n".join(f"| {k} | {v} |" for k, v in rows.items())
+
+
+def _training(network: TrainedNetwork) -> str:
+    config = network.config
+    settings, dataset = config.hyperparameters, config.dataset
+    taught = (
+        f", supervised by {dataset.supervised:,} sequences of `{dataset.name}` "
+        f"(sha256 {dataset.digest[:16]})"
+        if dataset
+        else ""
+    )
+    return (
+        f"Task `{config.task}`, version {config.task_version}, protocol `{config.protocol}`, "
+        f"method `{config.method}`{taught}; {settings.iterations:,} iterations of "
+        f"{settings.batch_size} images at a rate of {settings.learning_rate:g}, seed "
+        f"{config.seed}. The weights are the {network.weights} ones. "
+        f"`result.json` holds the whole curve."
+    )

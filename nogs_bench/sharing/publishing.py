@@ -1,0 +1,161 @@
+"""`publish-network`: a trained network to the Hugging Face Hub."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.results import RunResult, load_result
+from nogs_bench.sequences import hub_errors, require_hub
+from nogs_bench.sharing.model_card import model_card
+from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
+
+RESULT, CARD, SOURCE = "result.json", "README.md", "model_source.py"
+PICTURE, PAGE, SCORES = "look.png", "index.html", ".eval_results/nogs-bench.yaml"
+SHOWN = 48
+
+SPACE_CARD = """---
+title: {title}
+sdk: static
+app_file: index.html
+pinned: false
+---
+
+Watch the network [{repo}](https://huggingface.co/{repo}) look at images it was not trained on.
+"""
+
+
+@dataclass(frozen=True)
+class PublishedNetwork:
+    """What a push came to: bytes of each file; `commit` is None after a dry run."""
+
+    repo: str
+    space: str | None
+    commit: str | None
+    files: dict[str, int]
+
+
+def publish_network(
+    network: TrainedNetwork,
+    repo: str,
+    *,
+    space: str | None = None,
+    source: str | Path | None = None,
+    dataset_id: str | None = None,
+    data: str | Path | None = None,
+    private: bool = False,
+    dry_run: bool = False,
+    token: str | None = None,
+) -> PublishedNetwork:
+    """Send a network, its result and its card to a model repository, as one commit.
+
+    **Arguments**
+
+    - `network`: from `load_network`, of a run whose result file is beside its weights.
+    - `repo`: `OWNER/NAME`; made if it is not there.
+    - `space`: `OWNER/NAME` of a static Space to make too, where one watches the network look at
+      test images. Only for tasks whose images may be passed on.
+    - `source`: the Python file of a model of one's own, sent for others to read. `load_network`
+      never runs it by itself.
+    - `dataset_id`: the benchmark's dataset on the Hub, for `.eval_results`.
+    - `data`: folder of the task's images, where the picture needs one.
+    - `dry_run`: make and check all, send nothing.
+
+    Raises `NogsError` if the result is missing, images may not be shown, or the Hub does not take
+    it.
+    """
+    run = _result_of(network)
+    if space is not None and not network.task.images_may_ship:
+        raise NogsError(
+            f"--space {space}: images of {network.task.name} may not be passed on "
+            f"({network.task.images_licence}); publish the network without a page"
+        )
+    with TemporaryDirectory(prefix="nogs-bench-") as folder:
+        files = _files(network, run, repo, Path(folder), source, dataset_id, data)
+        shown = _space_files(network, repo, Path(folder), data) if space is not None else {}
+        sizes = {name: len(content) for name, content in files.items()}
+        if dry_run:
+            return PublishedNetwork(repo, space, None, sizes)
+        require_hub(f"{repo} cannot be published")
+        commit = _push(repo, "model", files, private, token)
+        if space is not None:
+            _push(space, "space", shown, private, token)
+    return PublishedNetwork(repo, space, commit, sizes)
+
+
+def _result_of(network: TrainedNetwork) -> RunResult:
+    path = network.path.with_suffix(".json")
+    if not path.is_file():
+        raise NogsError(f"no result {path} beside the weights; publish from the results folder")
+    run = load_result(path)
+    if run.config_digest != network.config.config_digest:
+        raise NogsError(f"{path} is not of the run whose weights {network.path} holds")
+    return run
+
+
+def _files(
+    network: TrainedNetwork,
+    run: RunResult,
+    repo: str,
+    folder: Path,
+    source: str | Path | None,
+    dataset_id: str | None,
+    data: str | Path | None,
+) -> dict[str, bytes]:
+    files = {
+        HUB_FILE: network.path.read_bytes(),
+        RESULT: network.path.with_suffix(".json").read_bytes(),
+    }
+    if source is not None:
+        files[SOURCE] = Path(source).read_bytes()
+    if network.task.images_may_ship:
+        files[PICTURE] = look(network, folder / PICTURE, data=data).read_bytes()
+    if dataset_id is not None:
+        files[SCORES] = _scores(run, dataset_id, repo).encode()
+    files[CARD] = model_card(network, run, repo, list(files)).encode()
+    return files
+
+
+def _space_files(
+    network: TrainedNetwork, repo: str, folder: Path, data: str | Path | None
+) -> dict[str, bytes]:
+    shown = range(min(SHOWN, network.task.splits.test))
+    page = look(network, folder / PAGE, index=shown, data=data)
+    card = SPACE_CARD.format(title=repo.split("/")[-1], repo=repo)
+    return {PAGE: page.read_bytes(), CARD: card.encode()}
+
+
+def _scores(run: RunResult, dataset_id: str, repo: str) -> str:
+    import yaml
+    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+    entry = EvalResultEntry(
+        dataset_id=dataset_id,
+        task_id=run.protocol,
+        value=round(100 * run.test.accuracy, 2),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        source_url=f"https://huggingface.co/{repo}",
+        source_name="nogs-bench",
+        notes=f"{run.task}, {run.method}, seed {run.seed}, single rollouts",
+    )
+    return yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False, width=100)
+
+
+def _push(
+    repo: str, kind: str, files: dict[str, bytes], private: bool, token: str | None
+) -> str | None:
+    from huggingface_hub import CommitOperationAdd, HfApi
+
+    api = HfApi(token=token, library_name="nogs-bench")
+    with hub_errors(f"{repo} cannot be published", token):
+        static: dict[str, Any] = {"space_sdk": "static"} if kind == "space" else {}
+        api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **static)
+        operations = [CommitOperationAdd(name, content) for name, content in files.items()]
+        made = api.create_commit(
+            repo, operations, commit_message="Publish a trained network", repo_type=kind
+        )
+    return made.oid

@@ -1,0 +1,113 @@
+"""A network to a Hub on loopback and back; and as one step that another program runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from corner_task import CORNER
+from hub_double import Hub, running
+from nogs_bench import export_network, load_network, look_at, publish_network
+from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.command import evaluate
+from nogs_bench.trained import TrainedNetwork
+from places import ROOT
+from processes import client, python
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> TrainedNetwork:
+    out = tmp_path_factory.mktemp("shared")
+    evaluate(task=CORNER, methods="ram", seeds=1, out=out, device="cpu", protocol="scratch")
+    (result,) = out.glob("*.json")
+    return load_network(result, task=CORNER)
+
+
+PUBLISH = """
+import sys
+from corner_task import CORNER
+from nogs_bench import load_network, publish_network
+network = load_network(sys.argv[1], task=CORNER)
+made = publish_network(network, "me/net", space="me/page", dataset_id="nogs/bench")
+print(made.commit)
+"""
+LOAD = """
+import sys
+from corner_task import CORNER
+from nogs_bench import load_network, test_network
+network = load_network("me/net", task=CORNER)
+print(test_network(network).policies["single"].accuracy)
+"""
+
+
+def test_a_published_network_gives_its_recorded_accuracy(
+    network: TrainedNetwork, tmp_path: Path
+) -> None:
+    with running() as hub:
+        sent = python(PUBLISH, client(hub.url, tmp_path / "home"), tmp_path, network.path)
+        assert sent.returncode == 0, sent.stderr
+        loaded = python(LOAD, client(hub.url, tmp_path / "other", None), tmp_path)
+        recorded = json.loads(network.path.with_suffix(".json").read_text())
+        assert float(loaded.stdout) == recorded["test"]["accuracy"], loaded.stderr
+        files = _files(hub, "me/net")
+        assert set(files) >= {
+            "README.md",
+            "network.safetensors",
+            "result.json",
+            "look.png",
+            ".eval_results/nogs-bench.yaml",
+        }
+        card = files["README.md"].decode()
+        assert f"{100 * recorded['test']['accuracy']:.2f} %" in card
+        assert 'load_network("me/net")' in card
+        assert set(_files(hub, "me/page")) >= {"index.html", "README.md"}
+
+
+def _files(hub: Hub, name: str) -> dict[str, bytes]:
+    return hub.repos[name].commits[-1][2]
+
+
+def test_images_that_may_not_be_passed_on_make_no_page(network: TrainedNetwork) -> None:
+    from dataclasses import replace
+
+    secret = replace(network, task=replace(CORNER, images_may_ship=False))
+    with pytest.raises(NogsError, match="may not be passed on"):
+        publish_network(secret, "me/net", space="me/page", dry_run=True)
+    made = publish_network(secret, "me/net", dry_run=True)
+    assert "look.png" not in made.files
+    assert made.commit is None
+
+
+def test_weights_without_their_result_are_not_published(
+    network: TrainedNetwork, tmp_path: Path
+) -> None:
+    alone = tmp_path / "alone.safetensors"
+    alone.write_bytes(network.path.read_bytes())
+    with pytest.raises(NogsError, match="no result"):
+        publish_network(load_network(alone, task=CORNER), "me/net", dry_run=True)
+
+
+def test_the_exported_step_looks_as_the_network_does(
+    network: TrainedNetwork, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    export_network(network, tmp_path / "device")
+    image = CORNER.source.load("test").images[3]
+    Image.fromarray(image[0]).save(tmp_path / "picture.png")
+    example = ROOT / "examples" / "onnx_glimpses.py"
+    command = [sys.executable, example, tmp_path / "device", tmp_path / "picture.png"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stderr
+    looks = look_at(network, image[None], greedy=True)
+    lines = said.stdout.splitlines()
+    assert len(lines) == CORNER.T
+    for line, (row, col), belief in zip(lines, looks.glimpses[0], looks.beliefs[0], strict=True):
+        name = CORNER.classes[int(np.argmax(belief))]
+        assert f"row {row}, column {col}: {name} ({belief.max():.0%})" in line

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nogs_bench.errors import NogsError
+from nogs_bench.network import normalisation, timm_backbone
 from nogs_bench.registry import Registry
 
 Factory = Callable[[int, int, int, str], nn.Module]
@@ -131,72 +131,6 @@ class TimmNetwork(nn.Module):
         if inputs.shape[-1] != self.size:
             inputs = functional.interpolate(inputs, (self.size, self.size), mode="bilinear")
         return self.backbone(inputs)
-
-
-def normalisation(backbone: nn.Module, channels: int) -> dict[str, Tensor]:
-    """`mean` and `std` that a backbone's weights expect, float (channels, 1, 1)."""
-    config, values = cast(Any, backbone).pretrained_cfg, {}
-    for statistic in ("mean", "std"):
-        colours = torch.tensor(config[statistic])
-        # Greys, and images of other kinds, are normalised by the mean over colours.
-        each = colours if channels == len(colours) else colours.mean().expand(channels)
-        values[statistic] = each.clone()[:, None, None]
-    return values
-
-
-def timm_backbone(name: str, weights: str, channels: int, size: int | None, outputs: int) -> Any:
-    """timm's model for images of `channels`, with the weights that `weights` names.
-
-    `size`: side of the images, pixels; None for what the model was made for.
-    """
-    import timm
-
-    if not timm.is_model(name):
-        raise NogsError(f"timm has no model {name!r}; timm.list_models() lists them")
-    options: dict[str, Any] = {"in_chans": channels, "num_classes": outputs}
-    config = timm.models.get_pretrained_cfg(name)
-    if size and config and config.fixed_input_size:
-        options["img_size"] = size
-    if weights:
-        options["pretrained"] = True
-    if weights not in {"", "pretrained"}:
-        if not (weights.endswith(".safetensors") and Path(weights).is_file()):
-            raise NogsError(
-                f"weights {weights} of {name} must be an existing .safetensors file; write "
-                "timm:NAME@FILE.safetensors, or @pretrained to fetch timm's own"
-            )
-        options["pretrained_cfg_overlay"] = {"file": weights}
-    try:
-        backbone = timm.create_model(name, **options)
-    except OSError as error:
-        raise NogsError(
-            f"timm's weights of {name} are out of reach ({type(error).__name__}); connect to the "
-            "Hub, or give a local file as timm:NAME@FILE.safetensors"
-        ) from error
-    except (RuntimeError, KeyError, ValueError) as error:
-        raise NogsError(
-            f"timm's {name} with weights {weights!r} cannot be made: {error}"
-        ) from error
-    if "pretrained_cfg_overlay" in options:
-        _check_weights(backbone, name, weights)
-    return backbone
-
-
-def _check_weights(backbone: nn.Module, name: str, weights: str) -> None:
-    """timm passes over names that a file lacks; here all but the last layer's must be there."""
-    from safetensors import safe_open
-
-    with safe_open(weights, framework="pt") as file:
-        stored = set(file.keys())
-    last = cast(Any, backbone).pretrained_cfg["classifier"]
-    new = tuple(f"{layer}." for layer in ([last] if isinstance(last, str) else last))
-    for key in backbone.state_dict():
-        if (
-            key not in stored
-            and not key.startswith(new)
-            and not key.endswith("num_batches_tracked")
-        ):
-            raise NogsError(f"weights {weights} do not fit timm's {name}: they have no {key}")
 
 
 def _add_mask_channel(backbone: nn.Module, name: str) -> None:

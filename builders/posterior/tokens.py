@@ -16,9 +16,9 @@ from nogs_bench.builders.posterior.glimpse_networks import (
     PAIRS_AT_ONCE,
     PreparedLogits,
 )
-from nogs_bench.builders.posterior.networks import normalisation, timm_backbone
 from nogs_bench.builders.posterior.windows import all_windows
 from nogs_bench.errors import NogsError
+from nogs_bench.network import normalisation, timm_backbone
 from nogs_bench.tasks import GlimpseGrid
 
 

@@ -5,6 +5,7 @@ and steps that a GPU does in one launch.
 """
 
 from nogs_bench.device.choice import choose_device, gpus_of
+from nogs_bench.device.products import tf32_products
 from nogs_bench.device.replay import Repeated
 
-__all__ = ["Repeated", "choose_device", "gpus_of"]
+__all__ = ["Repeated", "choose_device", "gpus_of", "tf32_products"]

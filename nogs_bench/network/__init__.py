@@ -6,6 +6,7 @@ cuts its glimpses, come out; `stack` makes one module of R models of a class.
 
 from nogs_bench.network import reference_stack  # noqa: F401  (registers)
 from nogs_bench.network.attention import plain_attention
+from nogs_bench.network.backbones import normalisation, timm_backbone
 from nogs_bench.network.conversion import convert_weights
 from nogs_bench.network.embedders import EMBEDDERS, make_embedder
 from nogs_bench.network.fovea import (
@@ -51,12 +52,14 @@ __all__ = [
     "location_parameters",
     "log_probability",
     "make_embedder",
+    "normalisation",
     "part_of",
     "pick",
     "plain_attention",
     "roll_out",
     "sample",
     "stack",
+    "timm_backbone",
     "unstack",
     "whole_of",
     "why_not",

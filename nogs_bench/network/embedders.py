@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nogs_bench.errors import NogsError
+from nogs_bench.network.backbones import normalisation, timm_backbone
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import Task
 
@@ -59,32 +59,24 @@ class ConvEmbedder(nn.Module):
 class TimmEmbedder(nn.Module):
     """Any timm backbone's pooled features, then a linear layer.
 
-    `timm:NAME` starts from random weights, `timm:NAME@FILE.safetensors` from local ones. Glimpses
+    `timm:NAME` starts from random weights, `timm:NAME@FILE.safetensors` from local ones. Colours
+    are normalised as the backbone's weights expect. Glimpses
     smaller than the backbone's input (its fixed size, else 32 pixels) are enlarged linearly;
     `timm:NAME/16` and `timm:NAME/16@FILE.safetensors` make the input 16 pixels.
     Raises `NogsError` if timm has no such backbone, it does not take that size, or the weights do
     not load.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, task: Task, units: int, argument: str):
         super().__init__()
-        import timm
-
         whole, _, weights = argument.partition("@")
         name, _, size = whole.partition("/")
         if size and not (size.isdecimal() and 0 < int(size) <= LARGEST_INPUT):
             raise NogsError(f"the input of {name} is {size!r} pixels; write timm:{name}/16")
-        if not timm.is_model(name):
-            raise NogsError(f"timm has no backbone {name!r}; write the embedder as timm:NAME")
-        if weights and not (weights.endswith(".safetensors") and Path(weights).is_file()):
-            raise NogsError(f"weights {weights} of {name} must be an existing .safetensors file")
-        options: dict[str, Any] = {"in_chans": task.channels, "num_classes": 0}
-        if weights:
-            options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": weights}}
-        try:
-            backbone: Any = timm.create_model(name, **options)
-        except (RuntimeError, KeyError, ValueError) as error:
-            raise NogsError(f"weights {weights} do not fit timm's {name}: {error}") from error
+        backbone = timm_backbone(name, weights, task.channels, None, 0)
         config = backbone.pretrained_cfg
         fixed: int = config["input_size"][-1] if config.get("fixed_input_size") else 0
         self.backbone = backbone.to(memory_format=torch.channels_last)
@@ -92,8 +84,11 @@ class TimmEmbedder(nn.Module):
         if size:
             _check_size(self.backbone, torch.zeros(2, task.channels, self.size, self.size), name)
         self.linear = nn.Linear(backbone.num_features, units)
+        for statistic, values in normalisation(backbone, task.channels).items():
+            self.register_buffer(statistic, values, persistent=False)
 
     def forward(self, patch: Tensor) -> Tensor:
+        patch = (patch - self.mean) / self.std
         if patch.shape[-1] != self.size:
             patch = functional.interpolate(patch, (self.size, self.size), mode="bilinear")
         return self.linear(self.backbone(patch.contiguous(memory_format=torch.channels_last)))

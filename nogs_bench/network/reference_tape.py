@@ -179,7 +179,7 @@ def _through_rows(products: list[RowProduct], gradient: Tensor, x: Tensor) -> Te
     """The gradient of the products' input x."""
     (first, own), *others = zip(products, gradient.chunk(len(products), -1), strict=True)
     to_x = torch.empty_like(x)
-    to_x[..., first.end :] = 0
+    to_x[..., first.end :].zero_()
     torch.bmm(own, first.weight.mT, out=to_x[..., : first.end])
     for row, own in others:
         to_x[..., row.begin : row.end].baddbmm_(own, row.weight.mT)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.device import Repeated
+from nogs_bench.device import Repeated, tf32_products
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.methods import class_loss
 from nogs_bench.network import (
@@ -124,7 +124,7 @@ def pretrain(
     parts = {"model": parameters, "optimiser": optimiser, "best": best}
     progress = RunState(members, first.seed, parts, checkpoint, earlier, stacked)
 
-    with progress.own_randomness():
+    with progress.own_randomness(), tf32_products(device):
         progress.resume()
         size = min(task.training.batch_size, len(pixels))
         batches = [batch_rows(len(pixels), size, t.seed, CPU, progress.iteration) for t in trainees]

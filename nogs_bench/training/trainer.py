@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from nogs_bench.device import tf32_products
 from nogs_bench.network import ImageTensors, unstack
 from nogs_bench.results import Point
 from nogs_bench.sequences import Annotations
@@ -65,7 +66,7 @@ def train_together(
     if keep:
         parts["best"] = best
     progress = RunState(learner.members, run.seed, parts, checkpoint, earlier, learner.stacked)
-    with progress.own_randomness():
+    with progress.own_randomness(), tf32_products(learner.device):
         progress.resume()
         learner.begin(progress.iteration)
         for iteration in range(progress.iteration, run.iterations + 1):

@@ -26,7 +26,9 @@ from nogs_bench.tasks import Task
 
 BLOCK = 8
 CENTRE_SAMPLES = 4096
-TRUNCATED_LAYERS = 8
+# How many layers are truncated: the first 8, as Karras et al. (2018, appendix B) and the official
+# code do, or all, as rosinality's code does.
+TRUNCATED = {"early": 8, "all": None}
 HOW = "give a public PyTorch checkpoint as stylegan:FILE (docs/generators.md says which)"
 
 
@@ -37,8 +39,8 @@ class StyleGan:
 
     - `path`: safetensors or torch checkpoint in a layout of `stylegan_layout.LAYOUTS`.
     - `task`: gives the images' channels and size.
-    - `truncation`: psi (Karras et al. 2018, appendix B): how far w may go from its mean, in the
-      first 8 layers; 1 leaves it alone, as the authors of the paper did.
+    - `truncation`: psi (Karras et al. 2018, appendix B): how far w may go from its mean; 1 leaves
+      it alone, as the authors of the paper did. `truncated`: in which layers, of `TRUNCATED`.
     - `size`: side of the images before they are resized, if less than the checkpoint's.
     """
 
@@ -49,10 +51,14 @@ class StyleGan:
         device: str,
         truncation: float = 1.0,
         size: int | None = None,
+        truncated: str = "early",
     ):
+        if truncated not in TRUNCATED:
+            raise NogsError(f"truncated must be one of {', '.join(TRUNCATED)}, got {truncated!r}")
         if not 0 <= truncation <= 1:
             raise NogsError(f"truncation must lie in 0..1, got {truncation}")
         self.task, self.device, self.truncation = task, torch.device(device), truncation
+        self.truncated = TRUNCATED[truncated]
         network, layout = read_stylegan(path, size)
         self.network = network.to(self.device)
         self.config: Mapping[str, Any] = {
@@ -61,6 +67,7 @@ class StyleGan:
             "layout": layout,
             "size": network.size,
             "truncation": truncation,
+            **({} if truncated == "early" else {"truncated": truncated}),
             "device": self.device.type,
         }
         z = normals((network.latent,), 0, "stylegan-centre", range(CENTRE_SAMPLES))
@@ -80,8 +87,8 @@ class StyleGan:
     def styles(self, z: Tensor) -> Tensor:
         """w (n, layers, latent) of z (n, latent), truncated."""
         w = self.network.map(z)[:, None].repeat(1, len(self.network.noise_sizes), 1)
-        early = w[:, :TRUNCATED_LAYERS]
-        w[:, :TRUNCATED_LAYERS] = self.centre.lerp(early, self.truncation)
+        taken = w[:, : self.truncated]
+        w[:, : self.truncated] = self.centre.lerp(taken, self.truncation)
         return w
 
     def _noise(self, seed: int, numbers: range) -> list[Tensor]:
@@ -96,7 +103,8 @@ class StyleGan:
 
 @GENERATORS.register("stylegan")
 def open_stylegan(argument: str, setting: Setting) -> Generator:
-    """`stylegan:FILE`, with options `truncation=` and `size=`."""
-    file, options = split_options(argument, {"truncation": float, "size": int}, "stylegan")
+    """`stylegan:FILE`, with options `truncation=`, `truncated=` and `size=`."""
+    known = {"truncation": float, "truncated": str, "size": int}
+    file, options = split_options(argument, known, "stylegan")
     path = required_file(file, f"stylegan:{argument}", HOW)
     return StyleGan(path, setting.task, setting.device, **options)

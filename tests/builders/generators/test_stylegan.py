@@ -224,6 +224,23 @@ def test_size_leaves_out_blocks_and_takes_their_own_output(tmp_path):
         read_stylegan(tmp_path / "g.safetensors", size=100)
 
 
+def test_blocks_that_were_never_trained_are_left_out(tmp_path, capsys):
+    """As a checkpoint at 32 pixels of code that makes all blocks at once: the rest has begun only,
+    random convolutions, but biases and gains of the noise at 0."""
+    weights = random_weights(rosinality_table(SMALL, 8))
+    for name, value in weights.items():
+        untouched = name.startswith(("generator.progression.4", "generator.progression.5"))
+        if untouched and ("noise" in name or ("conv" in name and name.endswith("bias"))):
+            weights[name] = torch.zeros_like(value)
+    save_file(weights, tmp_path / "g.safetensors")
+    read, _ = read_stylegan(tmp_path / "g.safetensors")
+    assert read.size == 32
+    expected = weights["generator.to_rgb.3.conv.weight_orig"] * sqrt(2 / SMALL[3])
+    torch.testing.assert_close(read.rgb.weight, expected)
+    assert "above 32 pixels were never trained" in capsys.readouterr().err
+    assert read_stylegan(tmp_path / "g.safetensors", size=128)[0].size == 128
+
+
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "g.safetensors"
@@ -248,6 +265,20 @@ def test_truncation_moves_early_styles_towards_their_mean(file):
     torch.testing.assert_close(full.styles(z), full.network.map(z)[:, None].expand(-1, 6, -1))
     torch.testing.assert_close(half.styles(z), (full.styles(z) + full.centre) / 2)
     torch.testing.assert_close(none.styles(z), full.centre.expand(3, 6, -1))
+
+
+def test_all_layers_are_truncated_if_asked(tmp_path):
+    path = tmp_path / "g.safetensors"
+    save_file(random_weights(lernapparat_table(SMALL, 8)), path)
+    early, every = (
+        StyleGan(path, corner_task(), "cpu", 0.0, truncated=where) for where in ("early", "all")
+    )
+    z = torch.randn(3, 8, generator=torch.Generator().manual_seed(6))
+    same = (early.styles(z) == early.centre).all(-1).all(0)
+    assert same.tolist() == [True] * 8 + [False] * 4
+    torch.testing.assert_close(every.styles(z), every.centre.expand(3, 12, -1))
+    with pytest.raises(NogsError, match="truncated must be one of early, all"):
+        StyleGan(path, corner_task(), "cpu", truncated="late")
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -89,10 +89,31 @@ def test_a_timm_backbone_embeds_with_random_or_local_weights(tmp_path):
     backbones = [make_embedder(spec, task, 5).eval().backbone for _ in range(2)]
     features = [backbone(patch.repeat(1, 1, 8, 8)) for backbone in backbones]
     assert torch.equal(*features)
-    with pytest.raises(NogsError, match="no backbone 'test_resnot'"):
+    held = {
+        f"body.{name}": value
+        for name, value in timm.create_model("test_resnet").state_dict().items()
+    }
+    save_file(held, tmp_path / "other.safetensors")
+    with pytest.raises(NogsError, match="do not fit timm's test_resnet: they have no"):
+        make_embedder(f"timm:test_resnet@{tmp_path}/other.safetensors", task, 5)
+    (tmp_path / "config.json").write_text('{"architecture": "test_resnet_of_another_kind"}')
+    with pytest.raises(NogsError, match="those of test_resnet_of_another_kind, not of test_resnet"):
+        make_embedder(spec, task, 5)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(NogsError, match="no model 'test_resnot'"):
         make_embedder("timm:test_resnot", task, 5)
     with pytest.raises(NogsError, match="unknown embedder 'conw': did you mean 'conv'"):
         make_embedder("conw", task, 5)
+
+
+def test_a_timm_backbone_is_given_colours_as_it_was_trained_on():
+    """What the backbone gets of a grey glimpse of its own mean is 0."""
+    embedder = make_embedder("timm:test_resnet", CORNER, 5).eval()
+    mean = sum(embedder.backbone.pretrained_cfg["mean"]) / 3
+    seen = []
+    embedder.backbone.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    embedder(torch.full((2, 1, 4, 4), mean))
+    assert seen[0].abs().max() < 1e-6
 
 
 def test_a_timm_backbone_is_given_glimpses_of_the_size_that_is_asked_for():

@@ -4,7 +4,7 @@
 
 `pretrained`: RAM and PS-NOGS for 7,500 iterations; compares PS-NOGS at 1,500 with RAM at 7,500.
 `scratch`: both for 8,000; compares them at 2,000. Prints the curves, means over seeds, each with
-its 95 % bootstrap interval, and last one line of JSON. Runs that are in `--out` are not repeated.
+its 95 % interval, and last one line of JSON. Runs that are in `--out` are not repeated.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 from pathlib import Path
 
 from nogs_bench import evaluate
+from nogs_bench.figures import estimate_text
 from nogs_bench.results import Estimate, RunResult, estimate, load_results
 
 CLAIMS = {"pretrained": (1_500, 7_500), "scratch": (2_000, 2_000)}
@@ -26,7 +27,7 @@ def accuracy(runs: list[RunResult], iteration: int) -> Estimate:
 
 
 def show(value: Estimate) -> str:
-    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+    return estimate_text(value, "{:.3f}".format)
 
 
 def main() -> None:
@@ -67,11 +68,7 @@ def main() -> None:
             "ram_at": ram_at,
             "ram": ram.mean,
             "lead": nogs.mean - ram.mean,
-            "speed_up": [
-                {"at_least": row.speed_up.at_least, "at_most": row.speed_up.at_most}
-                for row in scores.rows
-                if row.speed_up
-            ],
+            "speed_ups": [row["speed_ups"] for row in scores.as_json() if row["speed_ups"]],
             "test_accuracy": {row.method: row.test_accuracy.mean for row in scores.rows},
         }
     print(json.dumps(report))

@@ -21,23 +21,20 @@ from typing import Any
 import numpy as np
 
 from nogs_bench import evaluate
-from nogs_bench.figures import drawing
+from nogs_bench.figures import drawing, estimate_text, percent, spans_text
 from nogs_bench.results import (
     Estimate,
     RunResult,
     ScoreRow,
+    SpanEstimate,
     area_under_curve,
     estimate,
     load_results,
+    plain,
 )
 
 HEADS = ("iterations to target", "mean accuracy, %", "gain over the first", "test accuracy, %")
 WIDTH = 26
-
-
-def show(value: Estimate, scale: float = 1, digits: int = 0) -> str:
-    mean, low, high = (f"{scale * x:,.{digits}f}" for x in (value.mean, value.low, value.high))
-    return f"{mean} [{low}, {high}]"
 
 
 def areas(runs: list[RunResult]) -> np.ndarray:
@@ -60,15 +57,17 @@ def draw(axes: Any, label: str, runs: list[RunResult]) -> None:
     (line,) = axes.plot(at, [100 * p.mean for p in points], linewidth=1.5, label=label)
     axes.fill_between(
         at,
-        [100 * p.low for p in points],
-        [100 * p.high for p in points],
+        [100 * (p.mean if p.low is None else p.low) for p in points],
+        [100 * (p.mean if p.high is None else p.high) for p in points],
         color=line.get_color(),
         alpha=0.15,
         linewidth=0,
     )
 
 
-def measured(row: ScoreRow, runs: list[RunResult], first: list[RunResult]) -> dict[str, Estimate]:
+def measured(
+    row: ScoreRow, runs: list[RunResult], first: list[RunResult]
+) -> dict[str, Estimate | SpanEstimate]:
     """In the order of `HEADS`."""
     return {
         "time_to_target": row.time_to_target,
@@ -115,8 +114,10 @@ def main() -> None:
     print(f"\n{given.task}, {given.protocol}, {given.seeds} seeds, mean and 95 % interval")
     print(f"{'':12} " + " ".join(f"{head:{WIDTH}}" for head in HEADS))
     for name, values in found.items():
-        time, *shares = values.values()
-        cells = [show(time), *(show(share, 100, 1) for share in shares)]
+        cells = [
+            spans_text(value) if isinstance(value, SpanEstimate) else estimate_text(value, percent)
+            for value in values.values()
+        ]
         print(f"{name:12} " + " ".join(f"{cell:{WIDTH}}" for cell in cells))
     if given.figure:
         with drawing(given.figure, (5.6, 3.6)) as figure:
@@ -127,7 +128,7 @@ def main() -> None:
             axes.grid(axis="y", color="0.92", linewidth=0.8)
             axes.legend(frameon=False, fontsize=8, loc="lower right")
     sets = {
-        name: {key: asdict(value) for key, value in values.items()}
+        name: {key: plain(asdict(value)) for key, value in values.items()}
         for name, values in found.items()
     }
     report = {"task": given.task, "protocol": given.protocol, "seeds": given.seeds, "sets": sets}

@@ -10,7 +10,7 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.methods import METHODS
-from nogs_bench.results import RunResult
+from nogs_bench.results import UNRECORDED, RunResult, differing
 from nogs_bench.tasks import Task, get_task
 
 SEEDS = 5
@@ -41,7 +41,7 @@ def task_faults(file: str, run: RunResult) -> list[Fault]:
         task.protocol(run.protocol)
     except NogsError as error:
         return [Fault(file, "protocol", str(error))]
-    parts = (_settings, _sizes, _supervision, _curve, _chances, _locations)
+    parts = (_settings, _sizes, _supervision, _curve, _chances, _classes, _locations)
     return [Fault(file, *found) for part in parts for found in part(task, run)]
 
 
@@ -84,6 +84,9 @@ def _supervision(task: Task, run: RunResult) -> Found:
         yield "dataset", f"{method.name} is {what}"
     if method is not None and method.needs_pretraining and run.hyperparameters.pretraining is None:
         yield "method", f"{method.name} needs a protocol that pre-trains"
+    if method is not None and run.teaching not in (None, method.teaching):
+        said = ", ".join(run.teaching or ()) or "nothing"
+        yield "teaching", f"{said}, which is not {method.name}'s"
     if run.dataset is None:
         return
     if run.dataset.supervised > task.splits.train:
@@ -124,6 +127,33 @@ def _chances(task: Task, run: RunResult) -> Found:
         yield "test.averaged_cross_entropy", "more than that of single rollouts (Jensen)"
 
 
+def _classes(task: Task, run: RunResult) -> Found:
+    """Accuracy by class and after each glimpse must add up to the accuracies beside them."""
+    test, last = run.test, run.curve[-1]
+    measured = [
+        ("test", test.classes, test.accuracy, test.balanced_accuracy),
+        (f"curve.{len(run.curve) - 1}", last.classes, last.accuracy, last.balanced_accuracy),
+    ]
+    for path, classes, accuracy, balanced in measured:
+        if classes is None:
+            continue
+        known = [each for each in classes if each is not None]
+        images = sum(each.images for each in known)
+        if len(classes) != len(task.classes) or not images:
+            yield f"{path}.classes", f"must be those of {task.name}: {len(task.classes)}"
+            return
+        right = sum(each.images * each.accuracy for each in known) / images
+        if abs(right - accuracy) > 1e-6:
+            yield f"{path}.classes", f"make an accuracy of {right:.6f}, not {accuracy:.6f}"
+        mean = sum(each.accuracy for each in known) / len(known)
+        if balanced is None or abs(mean - balanced) > 1e-6:
+            yield f"{path}.balanced_accuracy", f"the classes' mean is {mean:.6f}"
+    if test.after is not None:
+        yield from _equal("test.after", len(test.after), task.T, "steps")
+        if test.after[-1].accuracy != test.accuracy:
+            yield "test.after", "the last is not the accuracy after all glimpses"
+
+
 def _locations(task: Task, run: RunResult) -> Found:
     if run.locations is None:
         return
@@ -138,9 +168,16 @@ def _equal(field: str, found: int, wanted: int, unit: str = "") -> Found:
         yield field, f"{found} {unit}, not {wanted}".replace(" ,", ",")
 
 
+def entry_key(run: RunResult) -> tuple[str, str, str, str, float]:
+    """What makes runs one entry: task, protocol, method, model and learning rate."""
+    rate = run.hyperparameters.learning_rate
+    return run.task, run.protocol, run.method, run.model.name, rate
+
+
 def joint_faults(runs: Mapping[str, RunResult], seeds: int = SEEDS) -> list[Fault]:
     """Where results, by file, contradict each other, repeat each other, or are too few."""
-    by_entry = _grouped(runs, lambda run: (run.task, run.protocol, run.method, run.model.name))
+    by_entry = _grouped(runs, entry_key)
+    by_task = _grouped(runs, lambda run: run.task)
     by_model = _grouped(runs, lambda run: (run.task, run.protocol, run.model.name))
     by_rows = _grouped(
         {file: run for file, run in runs.items() if run.dataset},
@@ -151,6 +188,8 @@ def joint_faults(runs: Mapping[str, RunResult], seeds: int = SEEDS) -> list[Faul
         found += _entry_faults(files, runs, seeds)
     for files in by_model.values():
         found += _differing(files, runs, "model")
+    for files in by_task.values():
+        found += _differing(files, runs, "images")
     for files in by_rows.values():
         found += _differing(files, runs, "dataset")
     return found + _copies(runs)
@@ -173,31 +212,27 @@ def _entry_faults(files: Sequence[str], runs: Mapping[str, RunResult], seeds: in
     if len(first) < seeds:
         message = f"an entry needs at least {seeds} seeds, this has {len(first)}"
         found.append(Fault(files[0], "seed", message))
-    for part in ("hyperparameters", "dataset", "build_cost"):
+    left_out = sorted(set(range(max(first) + 1)) - set(first))
+    if left_out:
+        message = f"{max(first)}, but {left_out[0]} is left out: seeds are 0, 1, 2, ... (rule 4)"
+        found.append(Fault(first[max(first)], "seed", message))
+    for part in ("hyperparameters", "dataset", "build_cost", "teaching"):
         found += _differing(files, runs, part)
     return found
 
 
 def _differing(files: Sequence[str], runs: Mapping[str, RunResult], part: str) -> list[Fault]:
     """Files whose `part` is not that of the first."""
-    reference = getattr(runs[files[0]], part)
-    found = []
+    found: list[Fault] = []
+    if part in UNRECORDED:  # older formats do not say
+        files = [file for file in files if getattr(runs[file], part) is not None]
     for file in files[1:]:
-        own = getattr(runs[file], part)
+        own, reference = (getattr(runs[each], part) for each in (file, files[0]))
         if own == reference:
             continue
-        field = _first_difference(part, reference, own)
+        field, _, _ = differing(part, own, reference)
         found.append(Fault(file, field, f"differs from {files[0]}, which it must equal"))
     return found
-
-
-def _first_difference(path: str, a: Any, b: Any) -> str:
-    if a is None or b is None or not hasattr(a, "model_fields_set"):
-        return path
-    for name in type(a).model_fields:
-        if getattr(a, name) != getattr(b, name):
-            return _first_difference(f"{path}.{name}", getattr(a, name), getattr(b, name))
-    return path
 
 
 def _copies(runs: Mapping[str, RunResult]) -> list[Fault]:

@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
 
+import numpy as np
+
+from nogs_bench.figures import NOT_LEARNED, estimate_text, percent, span_text, spans_text, times
 from nogs_bench.leaderboard.paper import TABLE_1, PaperFigure, paper_figures
-from nogs_bench.results import Estimate, ScoreRow, Scores, SpeedUp, estimate
+from nogs_bench.results import (
+    BASELINE,
+    ScoreRow,
+    Scores,
+    Span,
+    SpanEstimate,
+    estimate,
+    estimate_spans,
+    ratios,
+)
+from nogs_bench.tasks import get_task
 from nogs_bench.tasks.families.celeba_hq import ATTRIBUTES, task_name
 
 NOT_RUN = "not run"
@@ -19,12 +32,9 @@ class Comparison:
 
     - `what`: the quantity; `where`: task, protocol and model of ours, or the paper's data.
     - `paper`: its figure as text, "" where it has none for this.
-    - `ours`: mean, or None: not run, or not known; `low`, `high`: 95 % over seeds. `bound`: ">" or
-      "<" where a run ended before it got there, so that ours is only a bound.
-    - `note`: why there is none of ours.
-
-    The paper's speed-up is of convergence by its own criterion; beside time to a target it is the
-    same question under a stricter rule.
+    - `text`: ours, with its interval; why there is none.
+    - `ours`: where it lies, None where nothing is known of it; `over`: what its interval is over,
+      "5 seeds" or "40 tasks"; "" where it has none.
     """
 
     what: str
@@ -32,23 +42,9 @@ class Comparison:
     method: str
     paper: str
     source: str
-    ours: float | None
-    low: float | None = None
-    high: float | None = None
-    bound: str = ""
-    note: str = ""
-
-    @property
-    def ours_text(self) -> str:
-        """`> 6.1 [5.0, 7.2]`, or `not run`."""
-        if self.ours is None:
-            return self.note or NOT_RUN
-        form = _form(self.what)
-        text = f"{self.bound} {form(self.ours)}".strip()
-        if self.low is None and self.high is None:
-            return text
-        ends = ["" if end is None else form(end) for end in (self.low, self.high)]
-        return f"{text} [{ends[0]}, {ends[1] or 'no bound'}]"
+    text: str = NOT_RUN
+    ours: Span | None = None
+    over: str = ""
 
 
 def compare(scores: Scores) -> tuple[Comparison, ...]:
@@ -56,89 +52,243 @@ def compare(scores: Scores) -> tuple[Comparison, ...]:
     return (*_headline(scores), *_paper_tasks(scores))
 
 
+@dataclass(frozen=True)
+class _Claim:
+    """What the paper says of PS-NOGS against `baseline`: of the task's own data where it has it."""
+
+    baseline: str
+    speed_up: float
+    gain: float
+    source: str
+
+
+def _claim(task: str) -> _Claim:
+    """Of the task's own line in Table 1; for tasks that the paper has not, figure 5's."""
+    reference = get_task(task).reference
+    own = reference.get("ps-nogs", {})
+    for baseline in (BASELINE, "ram+"):
+        other = reference.get(baseline, {})
+        if {"iterations", "test_accuracy"} <= set(own) & set(other):
+            source = str(reference["source"]).removeprefix("Harvey et al., arXiv:1906.05462, ")
+            gain = own["test_accuracy"] - other["test_accuracy"]
+            return _Claim(baseline, other["iterations"] / own["iterations"], gain, source)
+    said = {figure.quantity: figure.value for figure in _figure_5()}
+    speed_up, gain = said["convergence speed-up over ram"], said["test accuracy gain over ram"]
+    return _Claim(BASELINE, float(speed_up or 0), float(gain or 0), "Figure 5, CelebA-HQ")
+
+
+def _figure_5() -> list[PaperFigure]:
+    return [figure for figure in paper_figures() if figure.source == "Figure 5"]
+
+
 def _headline(scores: Scores) -> Iterator[Comparison]:
-    """PS-NOGS, fading or not, over RAM: of every task, protocol and model that has both."""
-    speed, gain = (_said("ps-nogs", name) for name in ("convergence speed-up", "test accuracy"))
-    paper = f"{speed.value}"
-    for row in scores.rows:
-        if not row.method.startswith("ps-nogs") or row.test_gain is None:
+    """PS-NOGS, fading or not, against the paper's own baseline: of every setting that has both."""
+
+    def setting(row: ScoreRow) -> tuple[str, str, str]:
+        return row.task, row.protocol, row.model
+
+    for key, members in groupby(scores.rows, key=setting):
+        rows, claim = list(members), _claim(key[0])
+        baseline = next((row for row in rows if row.method == claim.baseline), None)
+        if baseline is None:
             continue
-        where = f"{row.task}, {row.protocol}, {row.model}"
-        for what, found in (
-            ("speed-up to convergence, of means", row.convergence_speed_up),
-            ("speed-up to the target, of means", row.speed_up_of_means),
-            ("speed-up to the target, paired", row.speed_up),
-        ):
-            ours = _of_speed_up(found)
-            yield Comparison(what, where, row.method, paper, speed.source, **ours)
-        paper_gain = f"{100 * float(gain.value or 0):+.1f}"
-        what, ours = "test accuracy over RAM's, points", _of(row.test_gain, 100)
-        yield Comparison(what, where, row.method, paper_gain, gain.source, **ours)
+        for row in rows:
+            if row.method.startswith("ps-nogs"):
+                yield from _against(row, baseline, claim, ", ".join(key))
 
 
-def _said(method: str, quantity: str) -> PaperFigure:
-    return next(
-        figure
-        for figure in paper_figures()
-        if figure.method == method
-        and figure.source.startswith("Figure 5")
-        and figure.quantity.startswith(quantity)
+def _against(row: ScoreRow, baseline: ScoreRow, claim: _Claim, where: str) -> Iterator[Comparison]:
+    about = (where, row.method)
+    over = f" over {claim.baseline}"
+    paper, source = times(claim.speed_up), claim.source
+    for what, found in (
+        (f"speed-up{over}, the paper's criterion", _sooner(row.convergence, baseline.convergence)),
+        (f"speed-up{over}, to the target", _sooner(row.time_to_target, baseline.time_to_target)),
+    ):
+        yield _of_spans(what, about, paper, source, found, times)
+    if claim.baseline == BASELINE:
+        what = "speed-up to as good as ram ever gets"
+        yield _of_spans(what, about, paper, source, row.headline, times)
+        literal = row.ratio_of_means.get("paper")
+        if literal is not None and literal.known:
+            what = f"speed-up{over}, the paper's criterion on runs of this length, of means"
+            yield Comparison(what, *about, paper, source, span_text(literal, times), literal)
+    gains = _paired(row, baseline)
+    if gains:
+        gain = estimate(gains)
+        yield Comparison(
+            what=f"test accuracy{over}, points",
+            where=where,
+            method=row.method,
+            paper=f"{100 * claim.gain:+.1f}",
+            source=source,
+            text=estimate_text(gain, lambda value: f"{100 * value:+.1f}"),
+            ours=Span(100 * gain.mean, 100 * gain.mean),
+            over=_seeds(len(gains)),
+        )
+    yield _variance(row, baseline, about)
+
+
+def _sooner(own: SpanEstimate, other: SpanEstimate) -> SpanEstimate | None:
+    """Times of the baseline over those of the method, over the seeds that both have."""
+    if own.unlearned or other.unlearned:
+        return None
+    theirs = dict(zip(other.seeds, other.values, strict=True))
+    pairs = [(s, v, theirs[s]) for s, v in zip(own.seeds, own.values, strict=True) if s in theirs]
+    found = ratios([ram for _, _, ram in pairs], [value for _, value, _ in pairs])
+    return estimate_spans(found, [seed for seed, _, _ in pairs])
+
+
+def _paired(row: ScoreRow, baseline: ScoreRow) -> list[float]:
+    theirs = dict(zip(baseline.seeds, baseline.test_accuracy.values, strict=True))
+    own = zip(row.seeds, row.test_accuracy.values, strict=True)
+    return [value - theirs[seed] for seed, value in own if seed in theirs]
+
+
+def _variance(row: ScoreRow, baseline: ScoreRow, about: tuple[str, str]) -> Comparison:
+    """The paper's "less than a fifth of the variance in training speed"."""
+    (said,) = [figure for figure in _figure_5() if figure.quantity.startswith("variance")]
+    what, paper = "variance of convergence over seeds, share of ram's", f"< {said.value:g}"
+    source = f"{said.source}, {said.data}"
+    both = (*row.convergence.values, *baseline.convergence.values)
+    if baseline.method != BASELINE:
+        return Comparison(what, *about, "", source, "the paper says it of ram alone")
+    if not all(value.reached for value in both) or len(row.seeds) < 2 or len(baseline.seeds) < 2:
+        return Comparison(what, *about, paper, source, "not known: a run has not converged")
+    own, other = (
+        float(np.var([value.high for value in each.convergence.values], ddof=1))
+        for each in (row, baseline)
     )
+    share = own / other if other else float("inf")
+    return Comparison(what, *about, paper, source, times(share), Span(share, share))
+
+
+def _of_spans(
+    what: str,
+    about: tuple[str, str],
+    paper: str,
+    source: str,
+    found: SpanEstimate | None,
+    form: Callable[[float], str],
+) -> Comparison:
+    if found is None:
+        return Comparison(what, *about, paper, source, "not known")
+    known = found.middle if found.middle.known else None
+    over = _seeds(len(found.seeds)) if found.interval is not None else ""
+    return Comparison(what, *about, paper, source, spans_text(found, form), known, over)
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seeds"
 
 
 def _paper_tasks(scores: Scores) -> Iterator[Comparison]:
     """Table 1, line by line, then what the text says of figures 4 and 6."""
     for figure in paper_figures():
-        if figure.source.startswith("Table 1"):
-            yield _table_1_line(figure, scores)
-        elif not figure.source.startswith("Figure 5"):
-            paper = figure.quote or "" if figure.value is None else f"{figure.value:g}"
+        if figure.source.startswith(("Table 1", "appendix")):
+            yield from _table_1_lines(figure, scores)
+        elif figure.source == "Figure 6":
+            yield _figure_6_line(figure, scores)
+        elif figure.source != "Figure 5":
+            paper = figure.quote or ""
+            text = "see where networks look, on each board"
             about = (figure.quantity, figure.data, figure.method, paper, figure.source)
-            yield Comparison(*about, ours=None)
+            yield Comparison(*about, text if _run(scores, _tasks(figure.data)) else NOT_RUN)
 
 
-def _table_1_line(figure: PaperFigure, scores: Scores) -> Comparison:
-    names = [TABLE_1[figure.data]]
-    if figure.data.startswith("CelebA-HQ"):
-        names = [task_name(attribute) for attribute in ATTRIBUTES]
-    own = [row for row in scores.rows if row.task in names and row.method == figure.method]
-    run = {row.task for row in own}
-    percent = "accuracy" in figure.quantity
-    what = "test accuracy, %" if percent else "iterations to convergence"
+def _tasks(data: str) -> list[str]:
+    """The names of the tasks that the paper calls `data`."""
+    if data.startswith("CelebA-HQ"):
+        return [task_name(attribute) for attribute in ATTRIBUTES]
+    return [TABLE_1[data]]
+
+
+def _run(scores: Scores, names: Sequence[str]) -> set[str]:
+    return {row.task for row in scores.rows} & set(names)
+
+
+def _table_1_lines(figure: PaperFigure, scores: Scores) -> Iterator[Comparison]:
+    """One for each model that was run by the paper's protocol for all its iterations."""
+    names = _tasks(figure.data)
+    own = [
+        row
+        for row in scores.rows
+        if row.task in names and row.method == figure.method and _by_the_book(row)
+    ]
+    share = "accuracy" in figure.quantity
+    what = "test accuracy, %" if share else "iterations to convergence"
     assert figure.value is not None
-    value = f"{100 * figure.value:.1f}" if percent else f"{figure.value:,}"
-    about = (what, figure.data, figure.method, value, figure.source)
-    if len(run) < len(names):
-        part = f" ({len(run)} of {len(names)} tasks)" if len(names) > 1 else ""
-        return Comparison(*about, ours=None, note=f"{NOT_RUN}{part}")
-    return Comparison(*about, **_of(_mean(own, percent), 100 if percent else 1))
+    value = percent(figure.value) if share else f"{figure.value:,}"
+    about = (figure.method, value, figure.source)
+    models = sorted({row.model for row in own})
+    if not models:
+        run = _run(scores, names)
+        text = f"{NOT_RUN} by the paper's protocol" if run else NOT_RUN
+        yield Comparison(what, figure.data, *about, _of_tasks(text, 0, len(names)))
+    for model in models:
+        rows = [row for row in own if row.model == model]
+        where = figure.data if model == "reference" else f"{figure.data}, {model}"
+        if len(rows) < len(names):
+            yield Comparison(what, where, *about, _of_tasks(NOT_RUN, len(rows), len(names)))
+        elif len(rows) == 1:
+            yield _one_task(what, where, about, rows[0], share)
+        else:
+            yield _many_tasks(what, where, about, rows, share)
 
 
-def _mean(rows: Sequence[ScoreRow], percent: bool) -> Estimate:
-    """Over the seeds of one task, or the tasks' means of several."""
-    found = [row.test_accuracy if percent else row.convergence for row in rows]
-    return found[0] if len(found) == 1 else estimate([each.mean for each in found])
+def _by_the_book(row: ScoreRow) -> bool:
+    """Whether a row is of its task's first protocol, and of all its iterations."""
+    plan = get_task(row.task).protocol()
+    return row.protocol == plan.name and row.iterations == plan.iterations
 
 
-def _of(found: Estimate, scale: float = 1.0) -> dict[str, Any]:
-    return {
-        "ours": scale * found.mean,
-        "low": scale * found.low,
-        "high": scale * found.high,
-        "bound": ">" if found.censored else "",
-    }
+def _of_tasks(text: str, count: int, of: int) -> str:
+    return f"{text} ({count} of {of} tasks)" if of > 1 else text
 
 
-def _of_speed_up(found: SpeedUp | None) -> dict[str, Any]:
-    if found is None or (found.at_least == 0 and found.at_most is None):
-        return {"ours": None, "note": "not known"}
-    if found.exact:
-        return {"ours": found.at_least, "low": found.low, "high": found.high}
-    if found.at_least > 0:
-        return {"ours": found.at_least, "low": found.low, "high": None, "bound": ">"}
-    return {"ours": found.at_most, "low": None, "high": found.high, "bound": "<"}
+def _one_task(
+    what: str, where: str, about: tuple[str, str, str], row: ScoreRow, share: bool
+) -> Comparison:
+    method, paper, source = about
+    if not share:
+        form = "{:,.0f}".format
+        return _of_spans(what, (where, method), paper, source, row.convergence, form)
+    found = row.test_accuracy
+    mean, text = 100 * found.mean, estimate_text(found, percent)
+    over = _seeds(len(row.seeds))
+    return Comparison(what, where, method, paper, source, text, Span(mean, mean), over)
 
 
-def _form(what: str) -> Callable[[float], str]:
-    forms = {"speed-up": "{:.1f}", "test accuracy over": "{:+.1f}", "test accuracy,": "{:.1f}"}
-    return next((form for key, form in forms.items() if what.startswith(key)), "{:,.0f}").format
+def _many_tasks(
+    what: str, where: str, about: tuple[str, str, str], rows: Sequence[ScoreRow], share: bool
+) -> Comparison:
+    """The mean of the tasks' means, and its interval over tasks, as the paper's is a mean of 40."""
+    over = f"{len(rows)} tasks"
+    if share:
+        found = estimate([row.test_accuracy.mean for row in rows])
+        text, mean = estimate_text(found, percent), 100 * found.mean
+        return Comparison(what, where, *about, text, Span(mean, mean), over)
+    if any(row.convergence.unlearned for row in rows):
+        count = sum(bool(row.convergence.unlearned) for row in rows)
+        text = f"not known: in {count} of {len(rows)} tasks a run has {NOT_LEARNED}"
+        return Comparison(what, where, *about, text)
+    low, high = ([getattr(row.convergence.middle, end) for row in rows] for end in ("low", "high"))
+    ours = Span(float(np.mean(low)), float(np.mean(high)))
+    return Comparison(what, where, *about, span_text(ours), ours)
+
+
+def _figure_6_line(figure: PaperFigure, scores: Scores) -> Comparison:
+    """Epochs to 54 % on CUB, from the time to target of a run by the paper's protocol."""
+    paper = figure.quote or "" if figure.value is None else f"{figure.value:g}"
+    about = (figure.quantity, figure.data, figure.method, paper, figure.source)
+    (name,) = _tasks(figure.data)
+    rows = [r for r in scores.rows if r.task == name and r.method == figure.method]
+    rows = [row for row in rows if _by_the_book(row)]
+    if not rows or "54 %" not in figure.quantity:
+        return Comparison(*about, "not computed: see the curves" if rows else NOT_RUN)
+    epoch = get_task(name).training.evaluation_period
+    found = [Span(v.low / epoch, v.high / epoch) for v in rows[0].time_to_target.values]
+    made = estimate_spans(found, rows[0].seeds)
+    assert made is not None
+    over = _seeds(len(made.seeds)) if made.interval is not None else ""
+    return Comparison(*about, spans_text(made, times), made.middle, over)

@@ -12,9 +12,22 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.errors import NogsError
+from nogs_bench.figures import (
+    NOT_LEARNED,
+    duration,
+    estimate_text,
+    percent,
+    rank_text,
+    rate_text,
+    span_text,
+    spans_text,
+    target,
+    times,
+    whole,
+)
 from nogs_bench.files import package_version, write_text
 from nogs_bench.leaderboard.charts import Series, curves, profile_chart
-from nogs_bench.leaderboard.checks import SEEDS
+from nogs_bench.leaderboard.checks import SEEDS, entry_key
 from nogs_bench.leaderboard.comparison import compare
 from nogs_bench.leaderboard.places import GlimpseSequence, StepMap, gallery, location_maps
 from nogs_bench.leaderboard.validation import validate
@@ -25,7 +38,9 @@ from nogs_bench.results import (
     RunResult,
     ScoreRow,
     Scores,
-    geometric_mean,
+    Span,
+    SpanEstimate,
+    combined,
     score_runs,
 )
 from nogs_bench.tasks import Task, get_task
@@ -70,6 +85,11 @@ class Board:
         return f"board-{self.number}"
 
     @property
+    def remarks(self) -> list[str]:
+        """What of its runs is of older rules."""
+        return list(dict.fromkeys(each for entry in self.entries for each in entry.row.remarks))
+
+    @property
     def mapped(self) -> list[Entry]:
         """The entries whose location maps stand side by side."""
         return [entry for entry in self.entries if entry.maps][:MAPPED]
@@ -77,12 +97,18 @@ class Board:
 
 @dataclass(frozen=True)
 class Overall:
-    """One method with one model, over all boards."""
+    """One method with one model, over all boards.
+
+    - `speed_up`: to as good as RAM ever gets, the geometric mean over the `compared` boards where
+      anything is known of it; None where it is known of none. An end is known only if it is on
+      each of these.
+    """
 
     method: str
     model: str
     profile: Profile
-    speed_up: float | None
+    speed_up: Span | None
+    compared: int
     boards: int
     style: int
     marks: dict[str, str]
@@ -171,17 +197,16 @@ def _boards(scores: Scores, runs: Sequence[RunResult]) -> list[Board]:
     def board_of(row: ScoreRow) -> tuple[str, str]:
         return row.task, row.protocol
 
-    by_entry: dict[tuple[str, str, str, str], list[RunResult]] = {}
+    by_entry: dict[tuple[str, str, str, str, float], list[RunResult]] = {}
     for run in sorted(runs, key=lambda run: run.seed):
-        key = run.task, run.protocol, run.method, run.model.name
-        by_entry.setdefault(key, []).append(run)
+        by_entry.setdefault(entry_key(run), []).append(run)
     boards: list[Board] = []
     number = 0
     for (name, protocol), own in groupby(sorted(scores.rows, key=board_of), key=board_of):
         task = get_task(name)
         entries, lines = [], []
         for row in sorted(own, key=_order):
-            members = by_entry[name, protocol, row.method, row.model]
+            members = by_entry[name, protocol, row.method, row.model, row.learning_rate]
             entry, line = _entry(number, row, members, task)
             entries.append(entry)
             lines.append(line)
@@ -197,7 +222,7 @@ def _boards(scores: Scores, runs: Sequence[RunResult]) -> list[Board]:
 
 
 def _order(row: ScoreRow) -> tuple[float, float]:
-    return row.time_to_target.mean, -row.test_accuracy.mean
+    return row.time_to_target.middle.low, -row.test_accuracy.mean
 
 
 def _entry(number: int, row: ScoreRow, runs: list[RunResult], task: Task) -> tuple[Entry, Series]:
@@ -226,7 +251,7 @@ def _overall(scores: Scores, boards: Sequence[Board]) -> list[Overall]:
     found = []
     for (method, model), profile in scores.profiles().items():
         rows = [row for row in scores.rows if (row.method, row.model) == (method, model)]
-        sped = [row.speed_up.at_least for row in rows if row.speed_up is not None]
+        sped = combined([row.headline.middle if row.headline else None for row in rows])
         costs = [
             entry.runs[0].model.multiply_adds
             for board in boards
@@ -238,8 +263,9 @@ def _overall(scores: Scores, boards: Sequence[Board]) -> list[Overall]:
                 method=method,
                 model=model,
                 profile=profile,
-                speed_up=float(geometric_mean(np.array(sped))) if sped else None,
-                boards=len(rows),
+                speed_up=sped and sped[0],
+                compared=sped[1] if sped else 0,
+                boards=len({(row.task, row.protocol) for row in rows}),
                 style=_style(method),
                 marks={"method": method, "model": model, "cost": str(max(costs))},
             )
@@ -254,17 +280,14 @@ def _profile(overall: Sequence[Overall]) -> str:
 
 
 def _rank(row: ScoreRow) -> str:
-    if row.rank is None:
-        return DASH
-    best, worst = row.rank
-    return str(best) if best == worst else f"{best}{DASH}{worst}"
+    return rank_text(row.rank) or DASH
 
 
-def _duration(seconds: float) -> str:
-    for unit, length in (("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} s"
+def _sortable(found: SpanEstimate | Span | None) -> float | str:
+    """What a column of spans is sorted by; "" where nothing is known."""
+    if isinstance(found, SpanEstimate):
+        found = None if found.unlearned == len(found.values) else found.middle
+    return found.low if found is not None and found.known else ""
 
 
 def _short(number: float) -> str:
@@ -275,11 +298,26 @@ def _short(number: float) -> str:
     return f"{number:.0f}"
 
 
+def _taught(run: RunResult) -> str:
+    if run.teaching is None:
+        return "not recorded"
+    return ", ".join(run.teaching) or "nothing more"
+
+
 _FORMATS = {
     "rank": _rank,
-    "duration": _duration,
+    "duration": duration,
     "short": _short,
-    "whole": "{:,.0f}".format,
-    "percent": lambda value: f"{100 * value:.1f}",
-    "times": "{:.1f}".format,
+    "whole": whole,
+    "percent": percent,
+    "points": lambda value: f"{100 * value:+.1f}",
+    "times": times,
+    "target": target,
+    "rate": rate_text,
+    "span": span_text,
+    "spans": spans_text,
+    "estimated": estimate_text,
+    "sortable": _sortable,
+    "taught": _taught,
+    "not_learned": NOT_LEARNED,
 }

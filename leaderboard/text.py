@@ -33,16 +33,17 @@ def verification_table(found: Verification) -> Table:
 def comparison_table(rows: Iterable[Comparison]) -> Table:
     """One row for each figure."""
     shown = empty_table(
-        "The paper's figures and ours, with 95 % intervals over seeds",
+        "The paper's figures and ours, with 95 % intervals",
         "where",
         "method",
         "what",
         "paper",
         "ours",
+        "interval over",
         "the paper's is from",
     )
     for row in rows:
-        cells = (row.where, row.method, row.what, row.paper, row.ours_text, row.source)
+        cells = (row.where, row.method, row.what, row.paper, row.text, row.over, row.source)
         shown.add_row(*(escape(cell) for cell in cells))
     return shown
 

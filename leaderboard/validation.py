@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import MalformedJson
-from nogs_bench.leaderboard.checks import SEEDS, Fault, joint_faults, task_faults
+from nogs_bench.leaderboard.checks import SEEDS, Fault, entry_key, joint_faults, task_faults
 from nogs_bench.results import MAX_BYTES, RunResult, Scores, faults, parse_result, score_runs
 
 
@@ -30,9 +30,8 @@ class Report:
 
     @property
     def entries(self) -> int:
-        """Different tasks, protocols, methods and models."""
-        keys = ((run.task, run.protocol, run.method, run.model.name) for run in self.runs.values())
-        return len(set(keys))
+        """Different tasks, protocols, methods, models and learning rates."""
+        return len({entry_key(run) for run in self.runs.values()})
 
 
 def validate(results: str | Path, seeds: int = SEEDS) -> Report:

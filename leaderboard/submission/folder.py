@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
-from nogs_bench.figures import estimate_text
+from nogs_bench.figures import (
+    duration,
+    estimate_text,
+    percent,
+    rate_text,
+    spans_text,
+    target,
+    times,
+)
 from nogs_bench.files import write_text
 from nogs_bench.leaderboard.checks import SEEDS
 from nogs_bench.leaderboard.submission.clones import add_to_clone, check_clone
 from nogs_bench.leaderboard.validation import validate
 from nogs_bench.results import (
     BuildCost,
-    Estimate,
     RunResult,
     ScoreRow,
     first_fault,
@@ -45,7 +52,8 @@ def submit(
       and none is declared yet.
     - `MESSAGE.md`: the pull request's text, scores included.
     - `.eval_results/nogs-bench.yaml`: the scores as the Hub reads them from a model's repository,
-      if `dataset_id` names the benchmark's dataset there (whose `eval.yaml` publishing writes).
+      if `dataset_id` names the benchmark's dataset there (whose `eval.yaml` publishing writes);
+      `{task}` in it stands for the task's name.
 
     **Arguments**
 
@@ -76,12 +84,18 @@ def submit(
         raise NogsError(
             f"not fit for the leaderboard ({len(faults)} faults): {faults[0]}; RULES.md says more"
         )
+    rows = score_runs(runs).rows
+    tasks = sorted({row.task for row in rows})
+    if dataset_id is not None and len(tasks) > 1 and "{task}" not in dataset_id:
+        raise NogsError(
+            f"--dataset-id {dataset_id} is one dataset, and the results are of {len(tasks)} tasks "
+            f"({', '.join(tasks)}): write {{task}} where the task's name stands in its dataset's"
+        )
     if clone is not None:
         check_clone(runs, Path(clone), seeds)
         add_to_clone(runs, Path(clone))
     for run in runs:
         save_result(run, out / "results")
-    rows = score_runs(runs).rows
     write_text(out / MESSAGE, message(rows, runs, author, url))
     if dataset_id is not None:
         write_text(out / HUB_FILE, hub_results(rows, dataset_id, url))
@@ -109,7 +123,7 @@ def _declared(run: RunResult, cost: BuildCost | None) -> RunResult:
 def message(rows: Sequence[ScoreRow], runs: Sequence[RunResult], author: str, url: str) -> str:
     """The pull request's text, Markdown."""
     costs = {
-        f"{run.dataset.name}: {run.build_cost.seconds / 3600:.1f} h on {run.build_cost.hardware}"
+        f"{run.dataset.name}: {duration(run.build_cost.seconds)} on {run.build_cost.hardware}"
         for run in runs
         if run.dataset is not None and run.build_cost is not None
     }
@@ -141,18 +155,14 @@ def score_lines(
         "method": [plain(row.method) for row in rows],
         "model": [plain(row.model) for row in rows],
         "seeds": [str(len(row.seeds)) for row in rows],
-        "iterations to target": [_text(row.time_to_target, "{:,.0f}".format) for row in rows],
-        "test accuracy, %": [
-            _text(row.test_accuracy, lambda value: f"{100 * value:.1f}") for row in rows
-        ],
+        "rate": [rate_text(row.learning_rate) for row in rows],
+        "times sooner as good as ram": [spans_text(row.headline, times) for row in rows],
+        "iterations to target": [spans_text(row.time_to_target) for row in rows],
+        "test accuracy, %": [estimate_text(row.test_accuracy, percent) for row in rows],
         **(more or {}),
     }
     lines = [columns, ["---"] * len(columns), *zip(*columns.values(), strict=True)]
     return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _text(estimate: Estimate, form: Callable[[float], str]) -> str:
-    return estimate_text(estimate, form).replace("\\", "")
 
 
 def plain(text: str) -> str:
@@ -169,14 +179,14 @@ def hub_results(rows: Sequence[ScoreRow], dataset_id: str, url: str) -> str:
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     entries = [
         EvalResultEntry(
-            dataset_id=dataset_id,
+            dataset_id=dataset_id.replace("{task}", row.task),
             task_id=row.protocol,
             value=round(100 * row.test_accuracy.mean, 2),
             date=today,
             source_url=url,
             source_name="nogs-bench",
             notes=f"{row.task}, {row.method}, {len(row.seeds)} seeds, single rollouts; iterations "
-            f"to {100 * row.target_accuracy:.0f} %: " + _text(row.time_to_target, "{:,.0f}".format),
+            f"to {target(row.target_accuracy)} %: {spans_text(row.time_to_target)}",
         )
         for row in rows
     ]

@@ -6,18 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nogs_bench.figures import rank_text
+from nogs_bench.figures import rank_text, rate_text
 from nogs_bench.leaderboard.submission.folder import plain, score_lines
 from nogs_bench.leaderboard.validation import load_board
 from nogs_bench.results import ScoreRow
 
-Key = tuple[str, str, str, str]
+Key = tuple[str, str, str, str, str]
 Rank = tuple[int, int] | None
 
 
 @dataclass(frozen=True)
 class Moves:
-    """What differs between two sets of results; an entry is a task, protocol, method and model.
+    """What differs between two sets of results; an entry is a task, protocol, method, model and
+    learning rate.
 
     - `added`, `removed`: entries that only the later, or only the earlier, results have.
     - `rescored`: entries, as they are later, that other results have made other scores of.
@@ -47,7 +48,7 @@ def moves(before: str | Path, after: str | Path) -> Moves:
 
 
 def _key(row: ScoreRow) -> Key:
-    return row.task, row.protocol, row.method, row.model
+    return row.task, row.protocol, row.method, row.model, rate_text(row.learning_rate)
 
 
 def _own(row: ScoreRow) -> tuple[object, ...]:
@@ -76,8 +77,8 @@ def _moved(rows: Sequence[tuple[ScoreRow, Rank]]) -> Iterator[str]:
     if not rows:
         return
     yield from ("### Ranks that move", "")
-    yield "| task | protocol | method | model | before | after |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| task | protocol | method | model | rate | before | after |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     for row, was in rows:
         ranks = [rank_text(each) or "not ranked" for each in (was, row.rank)]
         yield f"| {' | '.join(plain(cell) for cell in [*_key(row), *ranks])} |"

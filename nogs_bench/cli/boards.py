@@ -108,7 +108,9 @@ def compare(results: Results, as_json: Json = False) -> None:
 
     rows = run(load_board(results))
     if as_json:
-        print_json([asdict(row) for row in rows])
+        from nogs_bench.results import plain
+
+        print_json([plain(asdict(row)) for row in rows])
     else:
         from nogs_bench.figures import print_tables
         from nogs_bench.leaderboard.text import comparison_table

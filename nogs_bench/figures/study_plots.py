@@ -12,7 +12,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
 from nogs_bench.figures.plots import COLOURS
 from nogs_bench.methods import METHODS
-from nogs_bench.results import ScoreRow, load_results, score
+from nogs_bench.results import ScoreRow, SpanEstimate, load_results, score
 from nogs_bench.tasks import GlimpseGrid, Task, get_task
 
 # A row of maps: its grid, and counts of locations (T, cells).
@@ -22,8 +22,10 @@ Looks = tuple[GlimpseGrid, np.ndarray]
 def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:
     """Draw the iterations to convergence of every task and method (figure 5); returns `out`.
 
-    The criterion is the task's own (`ScoreRow.convergence`). Bars are means over seeds, with their
-    95 % bootstrap intervals; tasks are ordered by the first method's mean.
+    The criterion is the task's own (`ScoreRow.convergence`). A bar ends where the middle of the
+    seeds surely is, its thin line is the interval over seeds, and an arrow stands where nothing
+    bounds it. Where no run learned there is no bar, but a cross. Tasks are ordered by the first
+    method's.
 
     **Arguments**
 
@@ -41,23 +43,18 @@ def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = No
         groups.setdefault(", ".join(parts), {})[row.method] = row
     known = METHODS.names()
     methods = sorted({row.method for row in rows}, key=known.index)
-    order = sorted(groups, key=lambda name: next(iter(groups[name].values())).convergence.mean)
+    order = sorted(
+        groups, key=lambda name: next(iter(groups[name].values())).convergence.middle.low
+    )
     with drawing(Path(out), (max(3.2, 1.2 + 0.3 * len(order) * len(methods)), 3.6)) as figure:
         axes = figure.subplots()
         width = 0.8 / len(methods)
         for number, method in enumerate(methods):
             at = [i for i, name in enumerate(order) if method in groups[name]]
             found = [groups[order[i]][method].convergence for i in at]
-            means = np.array([estimate.mean for estimate in found])
-            spans = np.array([[e.mean - e.low for e in found], [e.high - e.mean for e in found]])
-            axes.bar(
-                np.array(at) + (number - (len(methods) - 1) / 2) * width,
-                means,
-                width,
-                yerr=np.maximum(spans, 0),
-                color=COLOURS[known.index(method) % len(COLOURS)],
-                error_kw={"linewidth": 0.9, "ecolor": "0.25"},
-                label=method,
+            place = np.array(at) + (number - (len(methods) - 1) / 2) * width
+            _draw_bars(
+                axes, place, width, found, COLOURS[known.index(method) % len(COLOURS)], method
             )
         axes.set_xticks(range(len(order)), order, rotation=90 if len(order) > 4 else 0, fontsize=8)
         axes.set(ylabel="iterations to convergence", ylim=(0, None))
@@ -65,6 +62,23 @@ def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = No
         axes.set_axisbelow(True)
         axes.legend(frameon=False, fontsize=8)
     return Path(out)
+
+
+def _draw_bars(
+    axes: Any, place: np.ndarray, width: float, found: list[SpanEstimate], colour: str, label: str
+) -> None:
+    """One bar for each of a method's times; what is unknown of them is drawn as unknown."""
+    none = np.array([each.unlearned == len(each.values) for each in found])
+    ends = [each.middle.high if each.middle.reached else each.middle.low for each in found]
+    heights = np.where(none, 0.0, ends)
+    axes.bar(place, heights, width, color=colour, label=label)
+    style: dict[str, Any] = {"color": "0.25", "linestyle": "none"}
+    axes.plot(place[none], heights[none], marker="x", markersize=4, **style)
+    open_ended = np.array([not each.middle.reached for each in found]) & ~none
+    axes.plot(place[open_ended], heights[open_ended], marker="^", markersize=4, **style)
+    for at, each in zip(place, found, strict=True):
+        if each.interval is not None and each.interval.bounded:
+            axes.vlines(at, each.interval.low, each.interval.high, color="0.25", linewidth=0.9)
 
 
 def plot_locations(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:

@@ -11,11 +11,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nogs_bench.figures.texts import (
+    estimate_text,
+    percent,
+    rank_text,
+    rate_text,
+    spans_text,
+    target,
+    times,
+)
 from nogs_bench.tasks import Task, get_task
 
 if TYPE_CHECKING:
     from nogs_bench.methods import Method
-    from nogs_bench.results import Estimate, ScoreRow, Scores, SpeedUp
+    from nogs_bench.results import ScoreRow, Scores, SpanEstimate
 
 WIDTH_OF_FILES = 160
 
@@ -84,10 +93,9 @@ def quality_table(record: Mapping[str, Any]) -> Table:
 
 
 def scores_tables(scores: Scores) -> list[Table]:
-    """One table for each task, protocol and model; one row for each method.
+    """One table for each task, protocol and model; one row for each method and learning rate.
 
-    A number stands before its 95 % bootstrap interval over seeds; `>` marks a lower bound, where
-    a run ended before it got there.
+    A figure stands before its interval over seeds, as `nogs_bench.figures.texts` writes them.
     """
 
     def setting(row: ScoreRow) -> tuple[str, str, str]:
@@ -99,78 +107,57 @@ def scores_tables(scores: Scores) -> list[Table]:
 def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]) -> Table:
     first, reference = rows[0], get_task(task).reference
     title = f"{task}, {protocol}, {model}: {first.iterations:,} iterations"
-    table = empty_table(
-        title,
-        "method",
-        "seeds",
-        "rank",
-        "iterations to convergence",
-        f"iterations to {100 * first.target_accuracy:.0f} %",
-        "speed-up over ram",
-        "test accuracy, %",
-        "best validation, %",
-    )
+    table = empty_table(title, *(head for head, _ in score_columns(rows)))
     published = any(row.method in reference for row in rows)
     if published:
         table.add_column(f"published: {escape(str(reference.get('source', 'the paper')))}")
     for row in rows:
         known = _published(reference.get(row.method, {}))
-        table.add_row(
-            row.method,
-            str(len(row.seeds)),
-            rank_text(row.rank),
-            estimate_text(row.convergence, _iterations),
-            estimate_text(row.time_to_target, _iterations),
-            speed_up_text(row.speed_up),
-            estimate_text(row.test_accuracy, _percent),
-            estimate_text(row.best_accuracy, _percent),
-            *([known] if published else []),
-        )
+        cells = [escape(write(row)) for _, write in score_columns(rows)]
+        table.add_row(*cells, *([known] if published else []))
+    remarks = dict.fromkeys(remark for row in rows for remark in row.remarks)
+    if remarks:
+        table.caption = escape("; ".join(remarks))
     return table
 
 
-def estimate_text(estimate: Estimate, form: Callable[[float], str]) -> str:
-    """`mean [low, high]`; the mean alone for one seed or no time; `>` before lower bounds."""
-    bound = ">" if estimate.censored else ""
-    if len(estimate.values) in (1, estimate.censored):
-        return f"{bound}{form(estimate.mean)}"
-    return escape(f"{bound}{form(estimate.mean)} [{form(estimate.low)}, {form(estimate.high)}]")
+Column = tuple[str, Callable[["ScoreRow"], str]]
 
 
-def rank_text(rank: tuple[int, int] | None) -> str:
-    """`2`, or `2 to 4` where seeds do not separate methods."""
-    if rank is None:
-        return ""
-    return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]} to {rank[1]}"
+def score_columns(rows: Sequence[ScoreRow]) -> list[Column]:
+    """What is shown of the rows of one task, protocol and model: each column's head and cells."""
+    first = rows[0]
+    columns: list[Column] = [
+        ("method", lambda row: row.method),
+        ("rate", lambda row: rate_text(row.learning_rate)),
+        ("seeds", lambda row: str(len(row.seeds))),
+        ("rank", lambda row: rank_text(row.rank)),
+        ("as good as ram ever gets", lambda row: spans_text(row.as_good)),
+        ("times sooner than ram", lambda row: spans_text(row.headline, times)),
+        (f"iterations to {target(first.target_accuracy)} %", _to_target),
+        ("times sooner", lambda row: spans_text(row.speed_ups.get("time_to_target"), times)),
+        ("converged, the paper's way", lambda row: spans_text(row.convergence)),
+        ("test accuracy, %", lambda row: estimate_text(row.test_accuracy, percent)),
+    ]
+    if any(row.with_pretraining for row in rows):
+        after = ("with pre-training", lambda row: spans_text(_counted(row), times))
+        columns.insert(6, after)
+    if all(row.test_balanced_accuracy is not None for row in rows):
+        write = lambda row: estimate_text(row.test_balanced_accuracy, percent)  # noqa: E731
+        columns.append(("balanced, %", write))
+    return columns
 
 
-def speed_up_text(speed_up: SpeedUp | None) -> str:
-    """`2.1 x [1.8, 2.4]`, `>2.1 x`, `<0.5 x`, or `1.2 to 3.4 x` where only bounds are known."""
-    if speed_up is None:
-        return ""
-    if speed_up.at_least == 0 and speed_up.at_most is None:
-        return "not known"
-    if speed_up.at_most is None:
-        return f">{speed_up.at_least:.1f} x"
-    if speed_up.at_least == 0:
-        return f"<{speed_up.at_most:.1f} x"
-    if not speed_up.exact:
-        return f"{speed_up.at_least:.1f} to {speed_up.at_most:.1f} x"
-    if len(speed_up.seeds) == 1 or speed_up.high is None:
-        return f"{speed_up.at_least:.1f} x"
-    return escape(f"{speed_up.at_least:.1f} x [{speed_up.low:.1f}, {speed_up.high:.1f}]")
+def _to_target(row: ScoreRow) -> str:
+    return spans_text(row.time_to_target)
+
+
+def _counted(row: ScoreRow) -> SpanEstimate | None:
+    return row.with_pretraining.get("as_good")
 
 
 def _published(quantities: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in quantities.items())
-
-
-def _iterations(value: float) -> str:
-    return f"{value:,.0f}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
 
 
 def empty_table(title: str, *columns: str) -> Table:

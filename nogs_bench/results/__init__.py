@@ -4,14 +4,8 @@ In come validation curves and test figures; out come result files of a numbered 
 those of many seeds times, speed-ups, intervals and ranks (`score`).
 """
 
-from nogs_bench.results.curves import area_under_curve, time_to_target
-from nogs_bench.results.intervals import (
-    LEVEL,
-    Estimate,
-    SpeedUp,
-    estimate,
-    geometric_mean,
-)
+from nogs_bench.results.alike import differing
+from nogs_bench.results.curves import area_under_curve, time_to_accuracy, time_to_cross_entropy
 from nogs_bench.results.machine import environment
 from nogs_bench.results.ranking import LONGEST, Profile
 from nogs_bench.results.result import (
@@ -47,6 +41,18 @@ from nogs_bench.results.scoring import (
     score,
     score_runs,
 )
+from nogs_bench.results.statistics import (
+    LEVEL,
+    Estimate,
+    Span,
+    SpanEstimate,
+    combined,
+    estimate,
+    estimate_spans,
+    plain,
+    prediction_interval,
+    ratios,
+)
 
 __all__ = [
     "BASELINE",
@@ -69,23 +75,30 @@ __all__ = [
     "RunResult",
     "ScoreRow",
     "Scores",
-    "SpeedUp",
+    "Span",
+    "SpanEstimate",
     "StepMetrics",
     "Strict",
     "Teaching",
     "TestMetrics",
     "area_under_curve",
+    "combined",
+    "differing",
     "environment",
     "estimate",
+    "estimate_spans",
     "faults",
     "first_fault",
-    "geometric_mean",
     "load_result",
     "load_results",
     "parse_result",
+    "plain",
+    "prediction_interval",
+    "ratios",
     "save_result",
     "score",
     "score_runs",
     "step_locations",
-    "time_to_target",
+    "time_to_accuracy",
+    "time_to_cross_entropy",
 ]

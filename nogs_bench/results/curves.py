@@ -1,55 +1,106 @@
 """What a validation curve says of one run: times and areas, each as `docs/scoring.md` defines it.
 
-Times are in training iterations and known to the evaluation period. A time that a run did not
-reach is censored: it is kept as "more than the run's length", never dropped.
+Times are in training iterations. They are spans: what happened between two validations is known to
+have happened between them, and what did not happen by the end has no upper bound.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nogs_bench.results.result import Point
+from nogs_bench.results.statistics import Span
 
 Curve = Sequence[Point]
 
+# A run whose best lies in this last part of it has perhaps not converged yet.
+END = 0.15
+
 
 @dataclass(frozen=True)
-class Time:
-    """An iteration count that is known to lie in `low .. high`.
+class Convergence:
+    """When a run settled, by one of the paper's criteria.
 
-    Reached at iteration i > 0: (i, i). Reached before training: (0, evaluation period), for what
-    it is compared with. Not reached: (length of the run, infinity).
+    `time` is unbounded where the run's best lies in its last `END`: a longer run might settle
+    later. `learned` is False where the best is no better than a constant answer, or than the start:
+    then there is nothing to settle on, and `time` says that it took more than the run's length.
     """
 
-    low: float
-    high: float
-
-    @property
-    def censored(self) -> bool:
-        return math.isinf(self.high)
+    time: Span
+    learned: bool
 
 
-def iterations_to_cross_entropy(curve: Curve, tolerance: float) -> int:
-    """First iteration with CE(i) <= min CE + `tolerance` nats (figure 5)."""
-    limit = min(point.cross_entropy for point in curve) + tolerance
-    return next(point.iteration for point in curve if point.cross_entropy <= limit)
+def first_passing(curve: Curve, passed: Callable[[Point], bool]) -> Span:
+    """Between which validations `passed` becomes true for the first time.
+
+    Before training: (0, first period), for what it is compared with. Never: (length, infinity).
+    """
+    for before, point in zip([curve[0], *curve], curve, strict=False):
+        if passed(point):
+            return Span(before.iteration, point.iteration or curve[1].iteration)
+    return Span(curve[-1].iteration, math.inf)
 
 
-def iterations_to_accuracy(curve: Curve, tolerance: float) -> int:
-    """First iteration with accuracy(i) >= max accuracy - `tolerance` (Table 1, CUB)."""
-    limit = max(point.accuracy for point in curve) - tolerance
-    return next(point.iteration for point in curve if point.accuracy >= limit)
+def time_to_accuracy(curve: Curve, target: float) -> Span:
+    """When accuracy(i) >= `target` for the first time."""
+    return first_passing(curve, lambda point: point.accuracy >= target)
 
 
-def time_to_target(curve: Curve, target: float) -> Time:
-    """First iteration with accuracy(i) >= `target`; censored if there is none."""
-    for point in curve:
-        if point.accuracy >= target:
-            return Time(point.iteration, point.iteration or curve[1].iteration)
-    return Time(curve[-1].iteration, math.inf)
+def time_to_cross_entropy(curve: Curve, level: float) -> Span:
+    """When CE(i) <= `level` nats for the first time."""
+    return first_passing(curve, lambda point: point.cross_entropy <= level)
+
+
+def settled_cross_entropy(curve: Curve, tolerance: float) -> Span:
+    """When CE(i) <= min CE + `tolerance` nats for the first time (figure 5)."""
+    return time_to_cross_entropy(curve, min(p.cross_entropy for p in curve) + tolerance)
+
+
+def settled_accuracy(curve: Curve, tolerance: float) -> Span:
+    """When accuracy(i) >= max accuracy - `tolerance` for the first time (Table 1, CUB)."""
+    return time_to_accuracy(curve, max(p.accuracy for p in curve) - tolerance)
+
+
+def convergence_of_cross_entropy(curve: Curve, tolerance: float, classes: int) -> Convergence:
+    """`settled_cross_entropy`, where the run has settled."""
+    best = min(curve, key=lambda point: point.cross_entropy)
+    return _settled(curve, best, settled_cross_entropy(curve, tolerance), classes)
+
+
+def convergence_of_accuracy(curve: Curve, tolerance: float, classes: int) -> Convergence:
+    """`settled_accuracy`, where the run has settled."""
+    best = max(curve, key=lambda point: point.accuracy)
+    return _settled(curve, best, settled_accuracy(curve, tolerance), classes)
+
+
+def _settled(curve: Curve, best: Point, time: Span, classes: int) -> Convergence:
+    last = curve[-1].iteration
+    if not learned(curve, classes) or best.iteration == 0:
+        return Convergence(Span(last, math.inf), learned=False)
+    if best.iteration > (1 - END) * last:
+        return Convergence(Span(time.low, math.inf), learned=True)
+    return Convergence(time, learned=True)
+
+
+def learned(curve: Curve, classes: int) -> bool:
+    """Whether the run ever knew more than `constant_cross_entropy`."""
+    return min(point.cross_entropy for point in curve) < constant_cross_entropy(curve, classes)
+
+
+def constant_cross_entropy(curve: Curve, classes: int) -> float:
+    """Cross-entropy of always giving the classes' own shares of the validation split, nats.
+
+    ln `classes`, which it cannot exceed, where the run does not record how many images of each
+    class there are (formats 1 and 2).
+    """
+    known = curve[-1].classes
+    if known is None:
+        return math.log(classes)
+    counts = [each.images for each in known if each is not None]
+    return -math.fsum(n / sum(counts) * math.log(n / sum(counts)) for n in counts)
 
 
 def area_under_curve(curve: Curve) -> float:

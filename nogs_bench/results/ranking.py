@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from nogs_bench.results.statistics import Span
+
 Entry = TypeVar("Entry", bound=Hashable)
 Workload = TypeVar("Workload", bound=Hashable)
 
@@ -19,27 +21,33 @@ ENUMERATED, DRAWN = 200_000, 20_000
 LONGEST = 10.0
 
 
-def rank_sum_p(first: Sequence[float], second: Sequence[float]) -> float:
+def rank_sum_p(first: Sequence[Span], second: Sequence[Span]) -> float:
     """Two-sided p-value of the rank-sum test: do the times of two entries differ?
 
-    Exact: the share of all ways to deal the pooled values into groups of these sizes whose rank
-    sum is as far from its mean as the observed one. Ties share their mean rank; a censored time
-    (infinity) is a tie at the end. From 200,000 ways on, 20,000 are drawn from a fixed seed.
+    Exact: the share of all ways to deal the pooled times into groups of these sizes whose rank sum
+    is as far from its mean as the observed one. A time ranks after those that it is certainly
+    greater than, and ties with those whose spans overlap its own: unreached ones tie at the end.
+    From 200,000 ways on, 20,000 are drawn from a fixed seed.
     """
-    pooled = np.array([*first, *second], dtype=np.float64)
     n = len(first)
-    ranks = _mid_ranks(pooled)
+    ranks = _ranks([*first, *second])
     middle = n * ranks.mean()
-    sums = ranks[_deals(len(pooled), n)].sum(-1)
+    sums = ranks[_deals(len(ranks), n)].sum(-1)
     extreme = np.abs(sums - middle) >= abs(ranks[:n].sum() - middle) - 1e-9
     # A drawn p-value counts the observed deal too, so that it is never 0.
     drawn = len(sums) == DRAWN
     return float((extreme.sum() + drawn) / (len(sums) + drawn))
 
 
-def _mid_ranks(values: np.ndarray) -> np.ndarray:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[place]
+def _ranks(times: Sequence[Span]) -> np.ndarray:
+    """How many others each time is certainly greater than, plus half of those it ties with."""
+    low, high = (np.array([getattr(time, end) for time in times]) for end in ("low", "high"))
+    greater = low[:, None] >= high[None, :]
+    # A point is no less than itself, and not greater for that.
+    equal = (low[:, None] == low[None, :]) & (high[:, None] == high[None, :])
+    greater &= ~equal
+    less = greater.T
+    return greater.sum(1) + (~greater & ~less).sum(1) / 2
 
 
 @cache
@@ -61,7 +69,7 @@ def false_discovery_adjusted(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def rank_ranges(times: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
+def rank_ranges(times: Sequence[Sequence[Span]]) -> list[tuple[int, int]]:
     """Best and worst rank of each entry that its runs' times (one list an entry) allow.
 
     Every two entries are compared by `rank_sum_p`, and told apart where the p-value, adjusted for
@@ -74,7 +82,7 @@ def rank_ranges(times: Sequence[Sequence[float]]) -> list[tuple[int, int]]:
     for (a, b), p in zip(pairs, p_values, strict=True):
         if p > LEVEL:
             continue
-        ranks = _mid_ranks(np.array([*times[a], *times[b]]))
+        ranks = _ranks([*times[a], *times[b]])
         first = len(times[a])
         faster, slower = (a, b) if ranks[:first].mean() < ranks[first:].mean() else (b, a)
         best[slower] += 1

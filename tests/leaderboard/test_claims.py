@@ -13,15 +13,16 @@ import yaml
 import nogs_bench
 from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
+from nogs_bench.leaderboard.checks import entry_key
 from nogs_bench.leaderboard.comparison import compare
 from nogs_bench.leaderboard.paper import paper_figures
 from nogs_bench.leaderboard.submission import HUB_FILE, MESSAGE, build_cost, submit
 from nogs_bench.leaderboard.validation import load_board, validate
-from nogs_bench.leaderboard.verification import prediction_interval, verify
+from nogs_bench.leaderboard.verification import verify
 from nogs_bench.results.result import BuildCost, load_results, save_result
 from nogs_bench.results.scoring import score_runs
 from nogs_bench.tasks.task import TASKS, Task, register_task
-from places import SHARED
+from places import ROOT, SHARED
 from small_dataset import write
 from tiny import corner_task
 
@@ -71,26 +72,81 @@ def test_ours_stand_beside_the_paper_s_and_what_was_not_run_is_said() -> None:
     lines = compare(
         score_runs(list(board_runs(("ram", "ps-nogs", "ps-hgs"), protocol="pretrained")))
     )
-    ours = [line for line in lines if line.ours is not None]
-    assert {line.method for line in ours} == {"ps-nogs"}
-    assert [line.paper for line in ours] == ["6.8", "6.8", "6.8", "+0.4"]
-    paired = next(line for line in ours if line.what == "speed-up to the target, paired")
-    assert paired.low < paired.ours < paired.high
-    assert 3 < paired.ours < 5  # made to be 4
+    ours = {line.what: line for line in lines if line.where.startswith("cluttered-digits")}
+    assert {line.method for line in ours.values()} == {"ps-nogs"}
+    assert {what: line.paper for what, line in ours.items()} == {
+        "speed-up over ram, the paper's criterion": "6.8",
+        "speed-up over ram, to the target": "6.8",
+        "speed-up to as good as ram ever gets": "6.8",
+        "speed-up over ram, the paper's criterion on runs of this length, of means": "6.8",
+        "test accuracy over ram, points": "+0.4",
+        "variance of convergence over seeds, share of ram's": "< 0.2",
+    }
+    paired = ours["speed-up over ram, to the target"]
+    assert 3 < paired.ours.low < paired.ours.high < 5  # made to be 4
+    assert paired.over == "5 seeds"
     celeba = [line for line in lines if line.where == "CelebA-HQ, mean of 40"]
-    assert [line.ours_text for line in celeba] == ["not run (0 of 40 tasks)"] * 4
+    assert [line.text for line in celeba] == ["not run (0 of 40 tasks)"] * 4
     assert [line.paper for line in celeba] == ["24,000", "86.7", "3,500", "87.1"]
-    assert all(line.ours_text.startswith("not run") for line in lines if line not in ours)
+    rest = [line for line in lines if line not in ours.values()]
+    assert all(line.text.startswith("not run") for line in rest)
 
 
-def test_a_paper_s_task_that_was_run_stands_beside_its_figure() -> None:
-    lines = compare(
-        score_runs(list(board_runs(("ps-nogs",), task="cub-200", protocol="pretrained")))
-    )
+def test_a_paper_s_task_that_was_run_stands_beside_its_own_figures() -> None:
+    runs = list(board_runs(("ps-nogs", "ram+", "ram"), task="cub-200", protocol="pretrained"))
+    lines = compare(score_runs(runs))
     found = {line.what: line for line in lines if line.where == "CUB" and line.method == "ps-nogs"}
     assert found["iterations to convergence"].paper == "640"
-    assert found["iterations to convergence"].ours > 0
-    assert found["test accuracy, %"].ours > 1
+    assert found["test accuracy, %"].ours.low > 1
+    assert found["test accuracy, %"].over == "5 seeds"
+    epochs = found["epochs to 54 % validation accuracy"]
+    assert epochs.paper == "5"
+    period = TASKS["cub-200"].training.evaluation_period
+    row = next(row for row in score_runs(runs).rows if row.method == "ps-nogs")
+    assert epochs.ours.high == pytest.approx(row.time_to_target.middle.high / period)
+    # Table 1 compares with RAM+, whatever plain RAM does: 18.1 times and -0.9 points.
+    about = [line for line in lines if line.where == "cub-200, pretrained, reference"]
+    assert {line.paper for line in about} == {"18.1", "-0.9", ""}
+    assert all("ram+" in line.what for line in about if line.paper)
+
+
+def test_models_and_lengths_are_not_pooled_in_table_1() -> None:
+    """Two CUB models, at 400 and 7,520 iterations, once gave "3,960 [400, 7,520]"."""
+    runs = []
+    for model in ("reference", "OtherNet"):
+        runs += board_runs(("ps-nogs",), task="cub-200", protocol="pretrained", model=model)
+    lines = [line for line in compare(score_runs(runs)) if line.what == "test accuracy, %"]
+    where = [line.where for line in lines if line.method == "ps-nogs" and "CUB" in line.where]
+    assert where == ["CUB, OtherNet", "CUB"]
+    short = [
+        run.model_copy(
+            update={
+                "curve": run.curve[:20],
+                "hyperparameters": run.hyperparameters.model_copy(
+                    update={"iterations": run.curve[19].iteration}
+                ),
+            }
+        )
+        for run in runs[:5]
+    ]
+    (line,) = (
+        line
+        for line in compare(score_runs(short))
+        if (line.what, line.where, line.method) == ("test accuracy, %", "CUB", "ps-nogs")
+    )
+    assert line.text == "not run by the paper's protocol"
+
+
+def test_an_interval_over_tasks_is_called_so() -> None:
+    from nogs_bench.tasks.families.celeba_hq import ATTRIBUTES, task_name
+
+    runs = []
+    for attribute in ATTRIBUTES:
+        runs += board_runs(("ram",), seeds=1, task=task_name(attribute))
+    lines = compare(score_runs(runs))
+    (line,) = (line for line in lines if line.method == "ram" and line.paper == "86.7")
+    assert line.over == "40 tasks"
+    assert "[" in line.text
 
 
 def test_bounds_are_shown_as_bounds() -> None:
@@ -99,11 +155,9 @@ def test_bounds_are_shown_as_bounds() -> None:
         low = tuple(point.model_copy(update={"accuracy": 0.2}) for point in run.curve)
         runs.append(run.model_copy(update={"curve": low}))
     lines = {line.what: line for line in compare(score_runs(runs))}
-    paired = lines["speed-up to the target, paired"]
-    assert paired.bound == ">"
-    assert re.match(
-        r"> \d\.\d \[\d\.\d, no bound\]", lines["speed-up to the target, paired"].ours_text
-    )
+    found = lines["speed-up over ram, to the target"]
+    assert not found.ours.reached
+    assert re.fullmatch(r"> \d\.\d+ \[> \d\.\d+\]", found.text)
 
 
 def test_a_submission_is_checked_declared_and_complete(tmp_path: Path) -> None:
@@ -118,8 +172,8 @@ def test_a_submission_is_checked_declared_and_complete(tmp_path: Path) -> None:
     assert {r.build_cost for r in load_results(out / "results")} == {None, cost}
     text = (out / MESSAGE).read_text()
     assert "<b>" not in text.replace("\\<b\\>", "")
-    assert "| cluttered-digits | scratch | ps-nogs | reference | 5 |" in text
-    assert "0.2 h on two cores" in text
+    assert "| cluttered-digits | scratch | ps-nogs | reference | 5 | 3e-3 |" in text
+    assert "9.2 min on two cores" in text
     entries = yaml.safe_load((out / HUB_FILE).read_text())
     assert [entry["dataset"] for entry in entries] == [
         {"id": "nogs/digits", "task_id": "scratch"}
@@ -147,12 +201,33 @@ def test_the_board_is_loaded_with_few_seeds_but_not_with_faults(tmp_path: Path) 
         load_board(tmp_path)
 
 
-def test_prediction_intervals_by_hand() -> None:
-    # Of 1, 2, 3: t(2) at 97.5 % is 4.3027, s = 1, sqrt(4/3) = 1.1547.
-    low, high = prediction_interval([1.0, 2.0, 3.0], 2.0)
-    assert (low, high) == (pytest.approx(2 - 4.9683, abs=1e-3), pytest.approx(6.9683, abs=1e-3))
-    assert prediction_interval([5.0], 5.0) == (5.0, 5.0)
-    assert prediction_interval([1.0, 1.0], 2.0) == (1.0, 2.0)
+def test_each_task_s_entries_name_their_own_dataset(tmp_path: Path) -> None:
+    for task in ("cluttered-digits", "fashion-mnist"):
+        write_board(tmp_path / "mine", board_runs(("ram", "ps-nogs"), task=task))
+    place = (tmp_path / "mine", tmp_path / "out", "me", "https://example.org", None)
+    with pytest.raises(NogsError, match=r"--dataset-id nogs/all is one dataset, .* 2 tasks"):
+        submit(*place, "nogs/all")
+    out = submit(*place, "nogs/{task}")
+    entries = yaml.safe_load((out / HUB_FILE).read_text())
+    named = [(entry["dataset"]["id"], entry["notes"].split(",")[0]) for entry in entries]
+    assert (
+        named
+        == [("nogs/cluttered-digits", "cluttered-digits")] * 2
+        + [("nogs/fashion-mnist", "fashion-mnist")] * 2
+    )
+
+
+def test_honest_reruns_are_seldom_refused() -> None:
+    """Each committed result is left out in turn and judged by its entry's other seeds: at a joint
+    level of 95 %, where three tests at 95 % each refused 27 of 170."""
+    from nogs_bench.leaderboard.verification import outcome_checks
+
+    runs = list(validate(ROOT / "leaderboard" / "results").runs.values())
+    refused = 0
+    for run in runs:
+        rest = [r for r in runs if entry_key(r) == entry_key(run) and r.seed != run.seed]
+        refused += not all(check.holds for check in outcome_checks(rest[0], rest, run))
+    assert refused <= 0.08 * len(runs)
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +281,11 @@ def test_a_false_claim_does_not_hold(trained: tuple[Task, Path], tmp_path: Path)
         for point in content["curve"]:
             point |= {"accuracy": 1.0, "cross_entropy": 0.0}
         content["test"] |= {"accuracy": 1.0, "averaged_accuracy": 1.0}
+        for part in (content["test"], content["curve"][-1]):
+            part["balanced_accuracy"] = 1.0
+            for each in part["classes"]:
+                each["accuracy"] = 1.0
+        content["test"]["after"][-1]["accuracy"] = 1.0
         content["model"]["parameters"] += 1
         (tmp_path / path.name).write_text(json.dumps(content))
     file = tmp_path / "corner-claims.scratch.ram.reference.seed1.json"

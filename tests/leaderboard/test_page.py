@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.charts import VIRIDIS, heat_png
 from nogs_bench.leaderboard.page import build, render
 from nogs_bench.leaderboard.places import gallery, location_counts, location_maps, spread
-from nogs_bench.results.result import Environment, step_locations
+from nogs_bench.results.result import Environment, Point, RunResult, step_locations
 from nogs_bench.sequences.loading import SHIPPED
 from nogs_bench.tasks.geometry import GlimpseGrid
 
@@ -133,6 +133,51 @@ def test_bounds_ranges_and_declared_costs_are_shown() -> None:
     assert "not run (0 of 40 tasks)" in html
 
 
+def test_the_page_shows_no_figure_that_is_not_known() -> None:
+    """Boards with every kind of gap: a method that was not run on one, seeds that never got there,
+    others that were there at once, RAM that never learned, entries that tie, no RAM at all."""
+    runs = list(board_runs(("ram", "ps-nogs", "ps-h1"), protocol="pretrained"))
+    ram = [run for run in runs if run.method == "ram"]
+
+    def changed(method: str, task: str, at: Callable[[Point], Point]) -> list[RunResult]:
+        made = board_runs((method,), task=task)
+        return [r.model_copy(update={"curve": tuple(map(at, r.curve))}) for r in made]
+
+    def nothing(point: Point) -> Point:
+        return point.model_copy(update={"cross_entropy": 2.5, "accuracy": 0.1})
+
+    def at_once(point: Point) -> Point:
+        return point.model_copy(update={"cross_entropy": 0.1, "accuracy": 0.9})
+
+    runs += changed("ram", "fashion-mnist", nothing)  # never learned
+    runs += changed("ps-nogs", "fashion-mnist", at_once)
+    runs += changed("ps-h1", "fashion-mnist", nothing)
+    runs += changed("ram", "cluttered-fashion", at_once)  # ties with the next
+    runs += changed("ps-nogs", "cluttered-fashion", at_once)
+    runs += board_runs(("ps-hgs",))  # no RAM beside it
+    html = render(runs)
+    assert len(ram) == 5
+    text = re.sub(r"<style>.*?</style>|<script>.*?</script>|<svg.*?</svg>", "", html, flags=re.S)
+    text = re.sub(r"<[^>]*>", " ", text)
+    assert not re.search(r"(?<=\s)(0\.00? \u00d7|inf|nan|undefined)(?=\s|$)", text)
+    section = html[html.index('id="overall"') : html.index('class="wrap board"')]
+    rows = {}
+    for method in ("ram", "ps-nogs", "ps-hgs", "ps-h1"):
+        (row,) = re.findall(rf'<tr data-method="{method}".*?</tr>', section, re.S)
+        cells = re.findall(r"<t[dh].*?</t[dh]>", row, re.S)
+        rows[method] = [re.sub(r"<[^>]*>", "", cell).strip() for cell in cells]
+    # Method, model, score, speed-up, the boards that it is known on, targets reached.
+    assert rows["ram"][3:5] == ["\N{EN DASH}", "\N{EN DASH}"]
+    assert rows["ps-hgs"][3:5] == ["\N{EN DASH}", "0 of 1"]
+    # Where RAM never learned, and where both were there at once, nothing is known.
+    assert rows["ps-nogs"][4] == "1 of 3"
+    assert float(rows["ps-nogs"][3].split("\N{EN DASH}")[0].strip("> ")) > 2
+    assert "not learned" in text
+    assert "not known" in text
+    # A tie at the top is a range, and the entry that was there at once has no number of iterations.
+    assert "&lt; 100" in text
+
+
 def test_faulty_results_make_no_page(tmp_path: Path) -> None:
     write_board(tmp_path / "results", board_runs(("ram",), seeds=4))
     with pytest.raises(NogsError, match="an entry needs at least 5 seeds"):
@@ -210,17 +255,17 @@ def test_it_sorts_by_keyboard(page: Path, opened: Browser) -> None:
     opened.open(page)
     entries = column(opened, 1, 0)
     assert sorted(entries) == sorted(["ram", "ps-nogs", "ps-nogs-anneal", "ram", "their-way"])
-    assert press_header(opened, 3) == "ascending"
-    means = [int(re.match(r"[\d,]+", text)[0].replace(",", "")) for text in column(opened, 1, 3)]
-    assert means == sorted(means)
-    assert press_header(opened, 3) == "descending"
+    assert press_header(opened, 6) == "ascending"
+    lows = [int(re.match(r"[\d,]+", text)[0].replace(",", "")) for text in column(opened, 1, 6)]
+    assert lows == sorted(lows)
+    assert press_header(opened, 6) == "descending"
     assert [
-        int(re.match(r"[\d,]+", text)[0].replace(",", "")) for text in column(opened, 1, 3)
-    ] == sorted(means, reverse=True)
+        int(re.match(r"[\d,]+", text)[0].replace(",", "")) for text in column(opened, 1, 6)
+    ] == sorted(lows, reverse=True)
     # RAM has no speed-up over itself: at the end, either way.
     for _ in range(2):
-        press_header(opened, 4)
-        assert sum(text.startswith("\N{EN DASH}") for text in column(opened, 1, 4)[-2:]) == 2
+        press_header(opened, 7)
+        assert sum(text.startswith("\N{EN DASH}") for text in column(opened, 1, 7)[-2:]) == 2
     assert press_header(opened, 0) == "ascending"
     assert column(opened, 1, 0) == sorted(entries)
     assert opened.problems == []

@@ -13,16 +13,32 @@ from nogs_bench.results.ranking import (
     rank_ranges,
     rank_sum_p,
 )
+from nogs_bench.results.statistics import Span
+
+
+def at(*times: float) -> list[Span]:
+    """Times that are known exactly; infinity: more than 1000."""
+    return [Span(1000, math.inf) if math.isinf(each) else Span(each, each) for each in times]
 
 
 def test_rank_sum_p_by_hand() -> None:
     # Of the 20 ways to deal 3 of 6 ranks, 123 and 456 are as far out as the observed one.
-    assert rank_sum_p([1, 2, 3], [7, 8, 9]) == pytest.approx(2 / 20)
+    assert rank_sum_p(at(1, 2, 3), at(7, 8, 9)) == pytest.approx(2 / 20)
     # 5 seeds each: 2 of 252. Two of a kind: certain.
-    assert rank_sum_p([1, 2, 3, 4, 5], [6, 7, 8, 9, 10]) == pytest.approx(2 / 252)
-    assert rank_sum_p([1, 2], [1, 2]) == 1.0
+    assert rank_sum_p(at(1, 2, 3, 4, 5), at(6, 7, 8, 9, 10)) == pytest.approx(2 / 252)
+    assert rank_sum_p(at(1, 2), at(1, 2)) == 1.0
     # Censored times tie: all of the second group share rank 4.5, so 2 of the 15 deals of two.
-    assert rank_sum_p([5, 6], [math.inf] * 4) == pytest.approx(1 / 15)
+    assert rank_sum_p(at(5, 6), at(*[math.inf] * 4)) == pytest.approx(1 / 15)
+
+
+def test_times_that_may_be_either_way_round_tie() -> None:
+    # (0, 100] and (50, 150] overlap; (100, 150] comes after (0, 100].
+    early, between, late = Span(0, 100), Span(50, 150), Span(100, 150)
+    assert rank_sum_p([early] * 3, [between] * 3) == 1.0
+    assert rank_sum_p([early] * 3, [late] * 3) == pytest.approx(2 / 20)
+    # A run that ended at 80 without getting there says nothing beside one that got there by 100.
+    assert rank_sum_p([Span(80, math.inf)] * 5, [early] * 5) == 1.0
+    assert rank_sum_p([Span(100, math.inf)] * 5, [early] * 5) == pytest.approx(2 / 252)
 
 
 def test_rank_sum_p_agrees_with_scipy() -> None:
@@ -32,9 +48,9 @@ def test_rank_sum_p_agrees_with_scipy() -> None:
     for shift in (0, 1, 2):
         first, second = rng.normal(size=6), rng.normal(size=5) + shift
         expected = mannwhitneyu(first, second, method="exact").pvalue
-        assert rank_sum_p(first.tolist(), second.tolist()) == pytest.approx(expected)
+        assert rank_sum_p(at(*first), at(*second)) == pytest.approx(expected)
     many = rng.normal(size=15), rng.normal(size=15) + 0.7
-    drawn = rank_sum_p(many[0].tolist(), many[1].tolist())
+    drawn = rank_sum_p(at(*many[0]), at(*many[1]))
     assert drawn == pytest.approx(mannwhitneyu(*many, method="exact").pvalue, abs=0.01)
 
 
@@ -47,9 +63,9 @@ def test_false_discovery_by_hand() -> None:
 
 
 def test_ranks_are_ranges_where_seeds_do_not_separate() -> None:
-    fast, slow = [100.0, 110, 120, 130, 140], [300.0, 310, 320, 330, 340]
-    between = [105.0, 115, 125, 135, 145]
-    never = [math.inf] * 5
+    fast, slow = at(100, 110, 120, 130, 140), at(300, 310, 320, 330, 340)
+    between = at(105, 115, 125, 135, 145)
+    never = at(*[math.inf] * 5)
     assert rank_ranges([fast, slow]) == [(1, 1), (2, 2)]
     assert rank_ranges([slow, fast, between, never]) == [(3, 3), (1, 2), (1, 2), (4, 4)]
     assert rank_ranges([never, never]) == [(1, 2), (1, 2)]
@@ -59,13 +75,14 @@ def test_ranks_are_ranges_where_seeds_do_not_separate() -> None:
 
 
 def test_seven_methods_of_five_seeds_can_be_told_apart() -> None:
-    times = [[1000.0 * i + j for j in range(5)] for i in range(7)]
+    times = [at(*(100.0 * i + j for j in range(5))) for i in range(7)]
     assert rank_ranges(times) == [(i, i) for i in range(1, 8)]
 
 
 def test_equal_methods_are_seldom_told_apart() -> None:
     rng = np.random.default_rng(0)
-    boards = [rank_ranges(rng.normal(1000, 100, size=(4, 5)).tolist()) for _ in range(200)]
+    drawn = rng.normal(500, 100, size=(200, 4, 5))
+    boards = [rank_ranges([at(*times) for times in board]) for board in drawn]
     told = [any(rank != (1, 4) for rank in board) for board in boards]
     assert np.mean(told) <= 0.08
 

@@ -2,29 +2,22 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 
 from nogs_bench.errors import NogsError
 from nogs_bench.results.curves import (
-    Time,
     area_under_curve,
-    iterations_to_accuracy,
-    iterations_to_cross_entropy,
-    time_to_target,
+    convergence_of_accuracy,
+    convergence_of_cross_entropy,
+    learned,
+    settled_accuracy,
+    settled_cross_entropy,
+    time_to_accuracy,
 )
-from nogs_bench.results.intervals import (
-    bootstrap,
-    estimate,
-    geometric_mean,
-    mean,
-    resamples,
-    speed_up,
-    speed_up_of_means,
-    tail,
-)
-from nogs_bench.results.result import Point, save_result
+from nogs_bench.results.result import ClassAccuracy, DatasetInfo, Point, RunResult, save_result
 from nogs_bench.results.scoring import score, score_runs
+from nogs_bench.results.statistics import Span
+from nogs_bench.tasks.task import get_task
 from results import run_result
 
 
@@ -38,67 +31,53 @@ CURVE = _curve(
 
 
 def test_the_papers_criteria_by_hand():
-    assert iterations_to_cross_entropy(CURVE, 0.01) == 200  # 0.505 <= 0.50 + 0.01 < 0.52
-    assert iterations_to_cross_entropy(CURVE, 0.1) == 100
-    assert iterations_to_cross_entropy(CURVE, 0.0) == 300
-    assert iterations_to_accuracy(CURVE, 0.0105) == 100  # 0.70 >= 0.71 - 0.0105
-    assert iterations_to_accuracy(CURVE, 0.005) == 300
+    # 0.505 <= 0.50 + 0.01 < 0.52, between the validations at 100 and 200.
+    assert settled_cross_entropy(CURVE, 0.01) == Span(100, 200)
+    assert settled_cross_entropy(CURVE, 0.1) == Span(0, 100)
+    assert settled_cross_entropy(CURVE, 0.0) == Span(200, 300)
+    assert settled_accuracy(CURVE, 0.0105) == Span(0, 100)  # 0.70 >= 0.71 - 0.0105
+    assert settled_accuracy(CURVE, 0.005) == Span(200, 300)
 
 
-def test_time_to_target_and_its_bounds():
-    assert time_to_target(CURVE, 0.7) == Time(100, 100)
-    assert time_to_target(CURVE, 0.705) == Time(300, 300)
-    assert time_to_target(CURVE, 0.05) == Time(0, 100)
-    never = time_to_target(CURVE, 0.8)
-    assert never == Time(400, math.inf)
-    assert never.censored
+def test_a_time_lies_between_two_validations():
+    assert time_to_accuracy(CURVE, 0.7) == Span(0, 100)
+    assert time_to_accuracy(CURVE, 0.705) == Span(200, 300)
+    assert time_to_accuracy(CURVE, 0.05) == Span(0, 100)
+    never = time_to_accuracy(CURVE, 0.8)
+    assert never == Span(400, math.inf)
+    assert not never.reached
 
 
-def test_speed_up_by_hand():
-    exact = speed_up([Time(400, 400), Time(900, 900)], [Time(100, 100)] * 2, [0, 1])
-    assert exact.exact
-    assert exact.at_least == pytest.approx(6.0)  # sqrt(4 * 9)
-    assert (exact.low, exact.high) == (pytest.approx(4.0), pytest.approx(9.0))
-
-    slow_baseline = speed_up([Time(800, math.inf)], [Time(100, 100)], [0])
-    assert slow_baseline.at_least == pytest.approx(8.0)
-    assert slow_baseline.at_most is None
-    assert slow_baseline.high is None
-
-    slow_method = speed_up([Time(200, 200)], [Time(800, math.inf)], [0])
-    assert (slow_method.at_least, slow_method.at_most) == (0.0, pytest.approx(0.25))
-
-    at_once = speed_up([Time(400, 400)], [Time(0, 100)], [0])
-    assert (at_once.at_least, at_once.at_most) == (pytest.approx(4.0), None)
-    assert speed_up([], [], []) is None
+def test_a_run_that_is_still_getting_better_has_not_converged():
+    """Its length is what the criterion would measure: half the run, half the time."""
+    falling = [(100 * i, 2.0 - 0.01 * i, 0.1 + 0.005 * i) for i in range(101)]
+    for length in (25, 50, 100):
+        curve = _curve(*falling[: length + 1])
+        found = convergence_of_cross_entropy(curve, 0.01, classes=10)
+        assert found.learned
+        assert not found.time.reached  # and not 2,400, 4,900 or 9,900
+        assert found.time.low == 100 * (length - 2)
+    flat = _curve(*falling[:51], *((100 * i, 1.5, 0.35) for i in range(51, 101)))
+    assert convergence_of_cross_entropy(flat, 0.01, classes=10).time == Span(4_800, 4_900)
 
 
-def test_the_bootstrap_of_two_values_by_enumeration():
-    # Resamples of (0, 1) have means 0, 1/2, 1/2, 1 with equal probability: 0 and 1 are well within
-    # the outer 2.5 %.
-    assert bootstrap(np.array([0.0, 1.0]), mean) == (0.0, 1.0)
-    assert bootstrap(np.array([3.0]), mean) == (3.0, 3.0)
-
-
-def test_few_seeds_are_resampled_in_every_way():
-    every = {tuple(row) for row in resamples(3).tolist()}
-    assert len(every) == len(resamples(3)) == 27
-    # Student's t at 97.5 % with 4 degrees of freedom is 2.776445; times sqrt(5/4) it is 3.10416,
-    # and the normal distribution has 0.000954 beyond that.
-    assert tail(5) == pytest.approx(0.000954, abs=1e-6)
-    assert tail(10_000) == pytest.approx(0.025, abs=1e-4)
-
-
-def test_intervals_cover_as_often_as_they_say():
-    """95 % intervals of 5 normal seeds; plain percentiles would cover 83 %."""
-    draws = np.random.default_rng(0).normal(size=(400, 5))
-    covered = [low <= 0 <= high for low, high in (bootstrap(draw, mean) for draw in draws)]
-    assert 0.9 <= np.mean(covered) <= 0.99
-
-
-def test_geometric_means_of_extremes():
-    rows = np.array([[2.0, 8.0], [0.0, 8.0], [2.0, math.inf], [0.0, math.inf]])
-    assert geometric_mean(rows).tolist() == [pytest.approx(4.0), 0.0, math.inf, math.inf]
+def test_a_run_that_never_learns_has_not_converged_at_0():
+    # RAM on photographs of faces: two classes, never better than ln 2 = .693.
+    curve = _curve((0, 0.694, 0.5), (1000, 0.697, 0.5), (2000, 0.70, 0.51))
+    for found in (
+        convergence_of_cross_entropy(curve, 0.01, 2),
+        convergence_of_accuracy(curve, 0.01, 2),
+    ):
+        assert not found.learned
+        assert found.time == Span(2000, math.inf)
+    # With 9 of 10 images of one class, a constant answer has .325 nats, which .4 does not beat.
+    counts = (ClassAccuracy(images=90, accuracy=1.0), ClassAccuracy(images=10, accuracy=0.0))
+    last = Point(
+        iteration=2000, cross_entropy=0.4, accuracy=0.9, balanced_accuracy=0.5, classes=counts
+    )
+    unbalanced = [*_curve((0, 0.69, 0.5), (1000, 0.5, 0.9)), last]
+    assert not learned(unbalanced, 2)
+    assert learned([*unbalanced[:2], last.model_copy(update={"cross_entropy": 0.32})], 2)
 
 
 def test_the_area_under_a_curve_by_hand():
@@ -107,36 +86,13 @@ def test_the_area_under_a_curve_by_hand():
     assert area_under_curve(curve) == pytest.approx(0.5)
 
 
-def test_the_speed_up_of_means_by_hand():
-    means = speed_up_of_means([Time(400, 400), Time(900, 900)], [Time(100, 100)] * 2, [0, 1])
-    assert (means.at_least, means.at_most) == (pytest.approx(6.5), pytest.approx(6.5))
-    assert (means.low, means.high) == (pytest.approx(4.0), pytest.approx(9.0))
-    censored = speed_up_of_means(
-        [Time(800, math.inf), Time(400, 400)], [Time(100, 100), Time(200, 200)], [0, 1]
-    )
-    assert (censored.at_least, censored.at_most) == (pytest.approx(4.0), None)
-    assert (censored.low, censored.high) == (pytest.approx(2.0), None)
-    slow = speed_up_of_means([Time(300, 300)], [Time(600, math.inf)], [0])
-    assert (slow.at_least, slow.at_most) == (0.0, pytest.approx(0.5))
-
-
-def test_the_bootstrap_of_many_values_is_the_normal_interval():
-    values = np.random.default_rng(1).normal(size=400)
-    low, high = bootstrap(values, mean)
-    error = values.std() / 20
-    assert low == pytest.approx(values.mean() - 1.96 * error, abs=0.2 * error)
-    assert high == pytest.approx(values.mean() + 1.96 * error, abs=0.2 * error)
-
-
-def test_an_estimate_keeps_its_values():
-    made = estimate([1, 2, 6], censored=1)
-    assert (made.mean, made.values, made.censored) == (3.0, (1.0, 2.0, 6.0), 1)
+def _with(run: RunResult, **settings: object) -> RunResult:
+    changed = run.hyperparameters.model_copy(update=settings)
+    return run.model_copy(update={"hyperparameters": changed})
 
 
 def test_scores_of_a_folder(tmp_path):
     # Target of cluttered-digits from scratch; accuracies around it by construction.
-    from nogs_bench.tasks.task import get_task
-
     target = get_task("cluttered-digits").protocol("scratch").target_accuracy
     high, low = min(1.0, target + 0.1), target - 0.05
     runs = [
@@ -150,22 +106,65 @@ def test_scores_of_a_folder(tmp_path):
         save_result(run, tmp_path)
     ram, nogs = score(tmp_path).rows
     assert (ram.method, nogs.method) == ("ram", "ps-nogs")
-    assert ram.time_to_target.values == (750, 750)
-    assert ram.time_to_target.censored == 1
-    assert ram.speed_up is None
-    assert nogs.time_to_target.values == (250, 500, 750)
-    assert nogs.time_to_target.mean == 500
-    assert nogs.speed_up.seeds == (0, 1)
-    assert nogs.speed_up.at_least == pytest.approx(math.sqrt(3 * 1.5))
-    assert nogs.speed_up.at_most is None
-    assert nogs.time_bounds == ((250, 250), (500, 500), (750, 750))
-    assert ram.times == [750, math.inf]
-    # RAM: (750, more than 750); PS-NOGS of the same seeds: (250, 500).
-    assert nogs.speed_up_of_means.at_least == pytest.approx(1500 / 750)
+    assert ram.time_to_target.values == (Span(500, 750), Span(750, math.inf))
+    assert ram.time_to_target.missed == 1
+    assert ram.speed_ups == {}
+    assert nogs.time_to_target.values == (Span(0, 250), Span(250, 500), Span(500, 750))
+    speed_up = nogs.speed_ups["time_to_target"]
+    assert speed_up.seeds == (0, 1)
+    # 500 .. 750 over 0 .. 250, and 750 .. infinity over 250 .. 500.
+    assert speed_up.values == (Span(2, math.inf), Span(1.5, math.inf))
+    assert (speed_up.middle.low, speed_up.middle.high) == (1.75, math.inf)
+    assert speed_up.interval is None
+    assert nogs.ratio_of_means["time_to_target"] == Span(1250 / 750, math.inf)
     assert nogs.test_gain.values == pytest.approx((0.0, high - low))
     assert (ram.rank, nogs.rank) == ((1, 2), (1, 2))
     assert nogs.test_accuracy.mean == pytest.approx(high)
-    assert score(tmp_path).as_json()[1]["method"] == "ps-nogs"
+    plain = score(tmp_path).as_json()
+    assert plain[1]["method"] == "ps-nogs"
+    assert plain[0]["time_to_target"]["values"][1] == {"low": 750, "high": None}
+
+
+def test_as_good_as_ram_ever_gets_by_hand():
+    # Cross-entropies are 2 - 2 accuracy. RAM's least: 2 - 1.4 = .6 and 2 - 1.2 = .8, mean .7.
+    runs = [
+        run_result("ram", 0, (0.1, 0.2, 0.3, 0.7)),
+        run_result("ram", 1, (0.1, 0.2, 0.6, 0.6)),
+        run_result("ps-nogs", 0, (0.1, 0.655, 0.7, 0.6)),
+        run_result("ps-nogs", 1, (0.1, 0.2, 0.3, 0.8)),
+    ]
+    ram, nogs = score_runs(runs).rows
+    assert ram.level == pytest.approx(0.71)
+    assert ram.level_accuracy == pytest.approx(0.64)
+    assert ram.as_good.values == (Span(500, 750), Span(750, math.inf))
+    # 2 - 1.31 = .69 is within, by the first validation.
+    assert nogs.as_good.values == (Span(0, 250), Span(500, 750))
+    assert nogs.headline.values == (Span(2, math.inf), Span(1, math.inf))
+
+
+def test_nothing_is_as_good_as_ram_where_ram_never_learned():
+    runs = [run_result("ram", 0, (0.0, 0.0, 0.0, 0.0)), run_result("ps-nogs", 0)]
+    worse = tuple(p.model_copy(update={"cross_entropy": 2.4}) for p in runs[0].curve)
+    ram, nogs = score_runs([runs[0].model_copy(update={"curve": worse}), runs[1]]).rows
+    assert ram.convergence.unlearned == 1
+    assert nogs.as_good is None
+    assert nogs.headline is None
+
+
+def test_pre_training_counts_on_both_sides():
+    from board import board_runs
+
+    ram, nogs = score_runs(list(board_runs(protocol="pretrained"))).rows
+    before = get_task("cluttered-digits").protocol("pretrained").pretraining.iterations
+    for name in ("time_to_target", "as_good"):
+        for seed, found in enumerate(nogs.with_pretraining[name].values):
+            slow, fast = (
+                {"time_to_target": row.time_to_target, "as_good": row.as_good}[name].values[seed]
+                for row in (ram, nogs)
+            )
+            assert found.low == (slow.low + before) / (fast.high + before)
+            assert found.high == (slow.high + before) / (fast.low + before)
+    assert score_runs(list(board_runs())).rows[1].with_pretraining == {}
 
 
 def test_results_that_cannot_be_compared_are_refused():
@@ -173,5 +172,66 @@ def test_results_that_cannot_be_compared_are_refused():
     with pytest.raises(NogsError, match="version 99"):
         score_runs([ram.model_copy(update={"task_version": 99})])
     longer = run_result("ps-nogs", 0, (0.1, 0.2, 0.3, 0.4, 0.5))
-    with pytest.raises(NogsError, match=r"ram.*ran 750 iterations, .*1000"):
+    with pytest.raises(NogsError, match=r"ps-nogs.*iterations 1000, .*ram.* 750"):
         score_runs([ram, longer])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda run: _with(run, batch_size=32), "hyperparameters.batch_size 32, .* 64"),
+        (lambda run: _with(run, evaluation_period=50), "evaluation_period 50, .* 250"),
+        (lambda run: _with(run, supervised_share=0.5), "supervised_share 0.5, .* 0.0"),
+        (
+            lambda run: run.model_copy(
+                update={"dataset": DatasetInfo(name="d", digest="2" * 64, supervised=600)}
+            ),
+            "dataset.digest 222.*, .* 111",
+        ),
+        (
+            lambda run: run.model_copy(
+                update={"model": run.model.model_copy(update={"source_digest": "f" * 64})}
+            ),
+            "model.source_digest fff.*, .* 000",
+        ),
+        (lambda run: run.model_copy(update={"images": "a" * 64}), "images aaa.*, .* bbb"),
+    ],
+)
+def test_seeds_that_were_made_differently_are_not_merged(change, field):
+    runs = [
+        run_result("ps-nogs", seed).model_copy(update={"images": "b" * 64}) for seed in range(3)
+    ]
+    assert len(score_runs(runs).rows) == 1
+    with pytest.raises(NogsError, match=rf"seed2 has .*{field}"):
+        score_runs([*runs[:2], change(runs[2])])
+
+
+def test_ram_validated_more_seldom_is_no_reference():
+    """Validated every 1,000 and every 50 iterations, 6.4 times became 9.0."""
+    ram = [_with(run_result("ram", seed), evaluation_period=1000) for seed in range(2)]
+    with pytest.raises(NogsError, match="evaluation_period"):
+        score_runs([*ram, run_result("ps-nogs", 0)])
+
+
+def test_another_learning_rate_is_another_entry():
+    runs = [run_result(method, seed) for method in ("ram", "ps-nogs") for seed in range(2)]
+    faster = [_with(run, learning_rate=3e-3) for run in runs]
+    rows = score_runs([*runs, *faster]).rows
+    assert [(row.method, row.learning_rate) for row in rows] == [
+        ("ram", 3e-4),
+        ("ram", 3e-3),
+        ("ps-nogs", 3e-4),
+        ("ps-nogs", 3e-3),
+    ]
+    # The protocol's rate is 3e-3; the other entry stands beside RAM at its own rate too.
+    assert [row.reference_rate for row in rows] == [3e-3] * 4
+    assert rows[2].same_rate["time_to_target"].seeds == (0, 1)
+    assert rows[3].same_rate == {}
+    (alone,) = (row for row in score_runs([*faster, runs[2]]).rows if row.learning_rate == 3e-4)
+    assert alone.same_rate == {}
+    assert alone.speed_ups["time_to_target"].seeds == (0,)
+
+
+def test_a_seed_that_is_there_twice_is_refused():
+    with pytest.raises(NogsError, match="seed 0 is there twice"):
+        score_runs([run_result("ram"), run_result("ram", accuracy=(0.1, 0.2, 0.3, 0.4))])

@@ -1,0 +1,77 @@
+"""Which results may be taken together: the seeds of an entry, and the entries of a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.results.result import UNRECORDED, RunResult
+from nogs_bench.tasks import get_task
+
+# What all entries of a task, protocol and model share, so that iterations are worth the same.
+SHARED = (
+    "model",
+    "images",
+    "hyperparameters.iterations",
+    "hyperparameters.evaluation_period",
+    "hyperparameters.batch_size",
+    "hyperparameters.rollouts",
+)
+# What the seeds of an entry share beside that.
+OF_AN_ENTRY = ("hyperparameters", "dataset", "teaching")
+
+
+def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]]) -> None:
+    """Raise `NogsError` if `runs` cannot be compared, or those of one of the `entries` merged.
+
+    Both are of one task, protocol and model; names the runs, the field, and both values.
+    """
+    for run in runs:
+        task = get_task(run.task)
+        if run.task_version != task.version:
+            raise NogsError(
+                f"{run.name} is of version {run.task_version} of the task, this package has "
+                f"{task.version}; score it with the package it was made with"
+            )
+    _same(runs, SHARED)
+    for own in entries:
+        _same(own, OF_AN_ENTRY)
+        seeds = [run.seed for run in own]
+        twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+        if twice is not None:
+            raise NogsError(f"{own[0].name}: seed {twice} is there twice; keep one of them")
+
+
+def _same(runs: Sequence[RunResult], fields: Sequence[str]) -> None:
+    for field in fields:
+        first = None
+        for run in runs:
+            value = _value(run, field)
+            if value is None and field in UNRECORDED:
+                continue
+            if first is None:
+                first = run
+            elif value != _value(first, field):
+                where, own, other = differing(field, value, _value(first, field))
+                raise NogsError(
+                    f"{run.name} has {where} {own}, {first.name} {other}; keep results that were "
+                    "made alike in one folder, others in another"
+                )
+
+
+def _value(run: RunResult, field: str) -> Any:
+    found: Any = run
+    for name in field.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def differing(path: str, own: Any, other: Any) -> tuple[str, Any, Any]:
+    """The first field that differs within two unequal parts: its path and both values."""
+    if own is None or other is None or not hasattr(own, "model_fields_set"):
+        return path, own, other
+    for name in type(own).model_fields:
+        if getattr(own, name) != getattr(other, name):
+            return differing(f"{path}.{name}", getattr(own, name), getattr(other, name))
+    return path, own, other

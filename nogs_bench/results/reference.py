@@ -1,0 +1,68 @@
+"""What other methods are measured against: RAM, with the same model, at its own rate."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nogs_bench.results.curves import (
+    Curve,
+    learned,
+    time_to_accuracy,
+    time_to_cross_entropy,
+)
+from nogs_bench.results.result import RunResult
+from nogs_bench.results.statistics import Span
+from nogs_bench.tasks import Task, TrainingProtocol
+
+
+@dataclass(frozen=True)
+class Reference:
+    """RAM's runs at one rate, and how good RAM ever gets.
+
+    - `cross_entropy`: the mean over its runs of the least of each, plus the task's tolerance; nats.
+    - `accuracy`: the mean of the highest of each, less the tolerance.
+    - `learned`: whether any of its runs became better than a constant answer.
+    """
+
+    runs: list[RunResult]
+    rate: float
+    cross_entropy: float
+    accuracy: float
+    learned: bool
+
+    def as_good(self, curve: Curve) -> Span:
+        """When a run is as good as RAM ever gets, by cross-entropy."""
+        return time_to_cross_entropy(curve, self.cross_entropy)
+
+    def as_accurate(self, curve: Curve) -> Span:
+        """Likewise by accuracy."""
+        return time_to_accuracy(curve, self.accuracy)
+
+
+def reference_of(
+    task: Task, plan: TrainingProtocol, entries: Sequence[list[RunResult]]
+) -> Reference | None:
+    """The reference among RAM's `entries`, one for each rate; None if there is none.
+
+    It is the one at the protocol's rate, which RULES.md says how to choose; where that was not run,
+    the one of the least mean cross-entropy.
+    """
+    usual = (plan.training or task.training).learning_rate
+    found = [_reference(task, runs) for runs in entries]
+    at_rate = [each for each in found if each.rate == usual]
+    return min(at_rate or found, key=lambda each: each.cross_entropy, default=None)
+
+
+def _reference(task: Task, runs: list[RunResult]) -> Reference:
+    criteria = task.convergence
+    least = statistics.fmean(min(p.cross_entropy for p in run.curve) for run in runs)
+    highest = statistics.fmean(max(p.accuracy for p in run.curve) for run in runs)
+    return Reference(
+        runs=runs,
+        rate=runs[0].hyperparameters.learning_rate,
+        cross_entropy=least + criteria.cross_entropy_tolerance,
+        accuracy=highest - criteria.accuracy_tolerance,
+        learned=any(learned(run.curve, len(task.classes)) for run in runs),
+    )

@@ -216,7 +216,7 @@ def _entry_faults(files: Sequence[str], runs: Mapping[str, RunResult], seeds: in
     if left_out:
         message = f"{max(first)}, but {left_out[0]} is left out: seeds are 0, 1, 2, ... (rule 4)"
         found.append(Fault(first[max(first)], "seed", message))
-    for part in ("hyperparameters", "dataset", "build_cost", "teaching"):
+    for part in ("hyperparameters", "dataset", "build_cost", "teaching", "method_info"):
         found += _differing(files, runs, part)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import types
 import typing
 from collections.abc import Iterator
@@ -120,6 +121,8 @@ def _arrow(kind: Any) -> Any:
         return simple[kind]
     if typing.get_origin(kind) is typing.Literal:
         return pa.string()
+    if typing.get_origin(kind) is dict:
+        return pa.string()  # as JSON: `datasets` has no type for it
     if typing.get_origin(kind) is tuple:
         return pa.list_(_arrow(typing.get_args(kind)[0]))
     return pa.struct([(name, _arrow(each.annotation)) for name, each in kind.model_fields.items()])
@@ -133,5 +136,5 @@ def _values(run: RunConfig, fields: dict[str, Any]) -> dict[str, Any]:
         value: Any = content
         for part in path.split("."):
             value = None if value is None else value[part]
-        found[path] = value
+        found[path] = json.dumps(value) if isinstance(value, dict) else value
     return found

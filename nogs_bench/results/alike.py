@@ -19,7 +19,7 @@ SHARED = (
     "hyperparameters.rollouts",
 )
 # What the seeds of an entry share beside that.
-OF_AN_ENTRY = ("hyperparameters", "dataset", "teaching")
+OF_AN_ENTRY = ("hyperparameters", "dataset", "teaching", "method_info")
 
 
 def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]]) -> None:

@@ -1,3 +1,4 @@
+from .builders.dataset import load_posterior as load_posterior
 from .builders.dataset import publish as publish
 from .builders.dataset import publish_all as publish_all
 from .builders.pipeline import build as build

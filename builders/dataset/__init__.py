@@ -9,16 +9,26 @@ from nogs_bench.builders.dataset.location_figure import draw_locations, plot_loc
 from nogs_bench.builders.dataset.maps import sharded_maps
 from nogs_bench.builders.dataset.own_images import prepared_copies, with_images
 from nogs_bench.builders.dataset.parquet import Annotations, LabelsOnly, Rows
+from nogs_bench.builders.dataset.posterior import (
+    DatasetPosterior,
+    Networks,
+    beliefs_along,
+    load_posterior,
+)
 from nogs_bench.builders.dataset.publishing import Published, publish, publish_all
 from nogs_bench.builders.dataset.vacancy import require_vacant
 
 __all__ = [
     "Annotations",
+    "DatasetPosterior",
     "LabelsOnly",
+    "Networks",
     "Published",
     "Rows",
+    "beliefs_along",
     "dataset_files",
     "draw_locations",
+    "load_posterior",
     "plot_locations",
     "prepared_copies",
     "publish",

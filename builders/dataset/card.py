@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.builders.dataset.card_fields import UNKNOWN, card_fields, pretty_name
+from nogs_bench.builders.dataset.parquet import posterior_files
 from nogs_bench.tasks import Task
 
 PAPER = "Near-Optimal Glimpse Sequences for Improved Hard Attention Neural Network Training"
@@ -74,6 +75,7 @@ def dataset_card(
         + "\n```\n\n</details>",
         f"Content digest (sha256): `{record['digest']}`",
         _files(record["files"]),
+        *_posterior(record, where),
         "## Quality",
         *_quality(record["quality"], record["calibration"]),
         *_epe(epe),
@@ -104,6 +106,11 @@ def _columns(task: Task, configs: Mapping[str, Any]) -> str:
             f"float32 ({task.T})",
             "expected posterior entropy (or its bound, see the criterion below) after each "
             "glimpse, estimated before it was taken, nats; -1 where not known",
+        ),
+        "posterior": (
+            f"float16 ({task.T}, {len(task.classes)})",
+            "probability of each class after each glimpse of the sequence, by the posterior that "
+            "made it; -1 where not annotated",
         ),
         "epe_map": (
             f"float16 ({task.T}, {grid})",
@@ -150,6 +157,24 @@ def _cost(record: Mapping[str, Any]) -> list[str]:
 
 def _files(files: Mapping[str, str]) -> str:
     return _table(("file", "sha256"), [(f"`{n}`", f"`{d}`") for n, d in files.items()])
+
+
+def _posterior(record: Mapping[str, Any], where: str) -> list[str]:
+    """How the network that made the sequences is asked, where it goes with them."""
+    files = posterior_files(record)
+    if not files:
+        return []
+    text = (
+        f"The posterior network (`{record['posterior']['network']}`) that chose the sequences goes "
+        "with them. It saw whole training images and their labels while it was trained; asked, it "
+        "is shown the pixels of the glimpses alone."
+    )
+    code = (
+        "```python\nfrom nogs_bench import load_posterior\n\n"
+        f'posterior = load_posterior("{where}")\n'
+        "log_p = posterior.log_posterior(images, cells)  # uint8 (n, c, h, w), int64 (n, t)\n```"
+    )
+    return ["## Posterior", text, code, _files(files)]
 
 
 def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] | None) -> list[str]:

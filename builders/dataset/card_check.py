@@ -12,6 +12,7 @@ from nogs_bench.builders.dataset.card_fields import (
     pretty_name,
     size_category,
 )
+from nogs_bench.builders.dataset.parquet import has_column, posterior_files
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks import Task
 
@@ -56,7 +57,7 @@ def _fields(
     yield "configs", sorted(files) == sorted(record["files"])
     yield "configs", [config.get("default", False) for config in configs].count(True) == 1
     yield "configs", len({config["version"] for config in configs}) == 1
-    yield "dataset_info", _features(fields) == _expected(task, configs)
+    yield "dataset_info", _features(fields) == _expected(task, configs, has_column(record))
 
 
 def _body(
@@ -67,7 +68,8 @@ def _body(
     for features in _features(fields).values():
         for column in features:
             yield f"column {column!r}", f"\n| `{column}` |" in text
-    for digest in (record["digest"], *record["files"].values()):
+    digests = (record["digest"], *record["files"].values(), *posterior_files(record).values())
+    for digest in digests:
         yield f"digest {digest}", digest in text
     yield "origin", record["origin"] in text
     yield "citation", "arXiv:1906.05462" in text
@@ -82,12 +84,12 @@ def _features(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: info.features for name, info in infos.items()}
 
 
-def _expected(task: Task, configs: Any) -> dict[str, Any]:
+def _expected(task: Task, configs: Any, beliefs: bool) -> dict[str, Any]:
     from nogs_bench.builders.dataset.parquet import features, map_features
 
     types = {
-        "default": features(task, images=True),
-        "annotations": features(task, images=False),
+        "default": features(task, images=True, beliefs=beliefs),
+        "annotations": features(task, images=False, beliefs=beliefs),
         "maps": map_features(task),
     }
     return {config["config_name"]: types[config["config_name"]] for config in configs}

@@ -24,6 +24,7 @@ from nogs_bench.builders.dataset.parquet import (
     split_columns,
     write_parquet,
 )
+from nogs_bench.builders.dataset.posterior import Networks, write_posterior
 from nogs_bench.files import (
     PROVENANCE,
     digest_file,
@@ -38,7 +39,7 @@ from nogs_bench.sequences import identity_record
 from nogs_bench.tasks import Task
 
 CARD = "README.md"
-PIECES = ("data", "annotations", "maps", PROVENANCE)
+PIECES = ("data", "annotations", "maps", "posterior", PROVENANCE)
 
 
 def write_dataset(
@@ -53,6 +54,7 @@ def write_dataset(
     quality: Mapping[str, Any] | None = None,
     calibration: Mapping[str, Any] | None = None,
     origin: str,
+    posterior: Networks | None = None,
 ) -> Path:
     """Write the dataset folder of `task` to `out`, whole or not at all; returns `out`.
 
@@ -72,6 +74,7 @@ def write_dataset(
       the built and along random sequences.
     - `calibration`: of the AVP, as `builders.posterior.calibration_record` makes it.
     - `origin`: where the sequences come from, a phrase without a full stop.
+    - `posterior`: the networks that made the sequences, if they are to go with them.
 
     Raises `NogsError` if annotations are off the grid, repeated or of the wrong shape.
     """
@@ -81,6 +84,7 @@ def write_dataset(
     with_images = all(isinstance(rows, LabelledImages) for rows in splits.values())
     with _moved_into(out) as folder:
         configs = _write_configs(folder, task, splits, with_images, annotations, digest)
+        packed = {} if posterior is None else write_posterior(folder, task, posterior)
         record = {
             "task": task.name,
             "task_version": task.version,
@@ -98,6 +102,7 @@ def write_dataset(
             },
             "quality": quality,
             "calibration": calibration,
+            "posterior": packed | {"column": annotations.beliefs is not None},
             "publishable": task.images_may_ship or not with_images,
             "made_by": dict(provenance),
         }
@@ -122,14 +127,15 @@ def _write_configs(
     digest: str,
 ) -> dict[str, dict[str, Any]]:
     """Write all parquet; returns, for each config, its `features` and YAML `metadata`."""
-    plain = features(task, images=False)
-    types = {"default": features(task, images=True)} if with_images else {}
+    beliefs = annotations.beliefs is not None
+    plain = features(task, images=False, beliefs=beliefs)
+    types = {"default": features(task, images=True, beliefs=beliefs)} if with_images else {}
     types["annotations"] = plain
     files: dict[str, dict[str, str]] = {name: {} for name in types}
     for split, rows in splits.items():
         if not len(rows):  # `datasets` cannot read parquet without rows
             continue
-        columns = split_columns(task, rows, annotations if split == "train" else None)
+        columns = split_columns(task, rows, annotations if split == "train" else None, beliefs)
         for config, kind in types.items():
             images = (
                 rows.images if config == "default" and isinstance(rows, LabelledImages) else None
@@ -185,6 +191,8 @@ def _content_digest(task: Task, splits: Mapping[str, Rows], annotations: Annotat
     for name, kind in {"index": "<i8", "glimpses": "<i2", "epe": "<f4", "maps": "<f2"}.items():
         array = getattr(annotations, name)
         content[name] = None if array is None else _digest(array, kind)
+    if annotations.beliefs is not None:
+        content["posterior"] = _digest(annotations.beliefs, "<f2")
     return digest_json(content)
 
 

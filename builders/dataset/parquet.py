@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Annotations:
       glimpse, nats, at least 0; None where it is not known.
     - `maps`: float16 (n, T, grid rows, grid columns), the EPE of every location; None where it
       was not kept. NaN marks a location that the search did not evaluate. They may stay on disk.
+    - `beliefs`: float16 (n, T, classes), probabilities that the posterior gives the classes after
+      each glimpse; None where they are not known.
     - `images`: uint8 (n, channels, size, size), the annotated images, of which digests are kept;
       None where they are those of the train split, or not at hand.
     """
@@ -54,6 +56,7 @@ class Annotations:
     epe: np.ndarray | None = None
     maps: np.ndarray | ShardedMaps | None = None
     images: np.ndarray | None = None
+    beliefs: np.ndarray | None = None
 
     def checked(self, task: Task, rows: int) -> Annotations:
         """Sorted by index. Raises `NogsError` if anything does not fit `task` or `rows` images."""
@@ -62,6 +65,7 @@ class Annotations:
             "glimpses": (self.glimpses, (n, task.T, 2)),
             "epe": (self.epe, (n, task.T)),
             "maps": (self.maps, (n, task.T, *task.grid.shape)),
+            "beliefs": (self.beliefs, (n, task.T, len(task.classes))),
         }
         for field, (array, shape) in shapes.items():
             if array is not None and array.shape != shape:
@@ -77,14 +81,20 @@ class Annotations:
         epe = None if self.epe is None else self.epe[order]
         maps = None if self.maps is None else self.maps[order]
         images = None if self.images is None else self.images[order]
-        return Annotations(self.index[order], self.glimpses[order], epe, maps, images)
+        beliefs = None if self.beliefs is None else self.beliefs[order]
+        return Annotations(self.index[order], self.glimpses[order], epe, maps, images, beliefs)
 
 
-def features(task: Task, images: bool) -> Any:
-    """Column types of the configs `default` (with images) and `annotations` (without)."""
+def features(task: Task, images: bool, beliefs: bool) -> Any:
+    """Column types of the configs `default` (with images) and `annotations` (without).
+
+    `beliefs`: whether there is a column `posterior`.
+    """
     from datasets import Array2D, ClassLabel, Features, Image, List, Value
 
     columns = {"image": Image()} if images else {}
+    shape = task.T, len(task.classes)
+    believed = {"posterior": Array2D(shape, "float16")} if beliefs else {}
     return Features(
         columns
         | {
@@ -94,7 +104,18 @@ def features(task: Task, images: bool) -> Any:
             "glimpses": Array2D((task.T, 2), "int16"),
             "epe": List(Value("float32"), length=task.T),
         }
+        | believed
     )
+
+
+def has_column(record: Mapping[str, Any]) -> bool:
+    """Whether a dataset's rows have a column `posterior`, from its provenance."""
+    return bool((record.get("posterior") or {}).get("column"))
+
+
+def posterior_files(record: Mapping[str, Any]) -> dict[str, str]:
+    """sha256 of each file of a dataset's posterior network, from its provenance."""
+    return dict((record.get("posterior") or {}).get("files") or {})
 
 
 def map_features(task: Task) -> Any:
@@ -106,7 +127,9 @@ def map_features(task: Task) -> Any:
     )
 
 
-def split_columns(task: Task, rows: Rows, annotations: Annotations | None) -> dict[str, Any]:
+def split_columns(
+    task: Task, rows: Rows, annotations: Annotations | None, beliefs: bool
+) -> dict[str, Any]:
     """The columns of one split but for the image; sentinels of -1 where nothing is known."""
     n = len(rows)
     columns = {
@@ -121,6 +144,11 @@ def split_columns(task: Task, rows: Rows, annotations: Annotations | None) -> di
         columns["glimpses"][annotations.index] = annotations.glimpses
         if annotations.epe is not None:
             columns["epe"][annotations.index] = annotations.epe
+    if beliefs:
+        shape = n, task.T, len(task.classes)
+        columns["posterior"] = np.full(shape, NOT_ANNOTATED, np.float16)
+        if annotations is not None and annotations.beliefs is not None:
+            columns["posterior"][annotations.index] = annotations.beliefs
     return columns
 
 

@@ -16,7 +16,7 @@ from nogs_bench.builders.dataset.card_check import check_card
 from nogs_bench.builders.dataset.card_fields import UNKNOWN
 from nogs_bench.builders.dataset.folder import CARD, describe_configs
 from nogs_bench.builders.dataset.location_figure import draw_locations
-from nogs_bench.builders.dataset.parquet import features, map_features
+from nogs_bench.builders.dataset.parquet import features, has_column, map_features, posterior_files
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import recorded_grid
 from nogs_bench.files import PROVENANCE, digest_file, digest_json, read_provenance
@@ -97,9 +97,10 @@ def make_publication(
         "licence": record.get("licence", record["made_by"].get("licence", task.licence)),
         "publishable": True,
     }
+    beliefs = has_column(record)
     types = {
-        "default": features(task, images=True),
-        "annotations": features(task, images=False),
+        "default": features(task, images=True, beliefs=beliefs),
+        "annotations": features(task, images=False, beliefs=beliefs),
         "maps": map_features(task),
     }
     configs = describe_configs({config: types[config] for config in names}, names, record["digest"])
@@ -107,13 +108,16 @@ def make_publication(
     card = dataset_card(task, record, configs, epe, repo, FIGURE).encode()
     check_card(card.decode(), task, record)
     files: dict[str, Path | bytes] = {name: folder / name for name in sent}
+    for name, digest in posterior_files(record).items():
+        _require_digest(folder / name, digest)
+        files[name] = folder / name
     files |= {
         PROVENANCE: (json.dumps(record, indent=1, sort_keys=True) + "\n").encode(),
         EVALUATION: evaluation(task).encode(),
         FIGURE: _figure(folder, glimpses),
         CARD: card,
     }
-    tag = f"v{record['task_version']}-{digest_json(record['files'])[:8]}"
+    tag = f"v{record['task_version']}-{digest_json(record['files'] | posterior_files(record))[:8]}"
     return Publication(repo, folder, files, record["licence"], tag)
 
 
@@ -156,12 +160,16 @@ def _file_names(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, 
             if name not in record["files"]:
                 continue
             path = folder / name
-            if not path.is_file() or digest_file(path) != record["files"][name]:
-                raise NogsError(
-                    f"{path} is not the file that {PROVENANCE} records; build the dataset again"
-                )
+            _require_digest(path, record["files"][name])
             names.setdefault(config, {})[split] = name
     return names
+
+
+def _require_digest(path: Path, digest: str) -> None:
+    if not path.is_file() or digest_file(path) != digest:
+        raise NogsError(
+            f"{path} is not the file that {PROVENANCE} records; build the dataset again"
+        )
 
 
 def _require_images(folder: Path, task: Task, names: Mapping[str, Any]) -> None:

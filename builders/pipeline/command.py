@@ -123,6 +123,7 @@ def build(
                 provenance=outcome.provenance(number, device),
                 quality=outcome.quality(number),
                 calibration=outcome.calibration(number),
+                posterior=outcome.networks(),
                 origin=f"built by nogs-bench with the {posterior} posterior",
             )
             plan.mirror.push(*dataset_files(plan.folder(one)))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nogs_bench.builders.bank import Roles
-from nogs_bench.builders.dataset import Annotations, sharded_maps
+from nogs_bench.builders.dataset import Annotations, Networks, beliefs_along, sharded_maps
 from nogs_bench.builders.pipeline.stages import Stages
 from nogs_bench.builders.posterior import (
     Reliability,
@@ -31,6 +31,7 @@ Quality = dict[str, dict[str, list[float]]]
 class FoldOutcome:
     """What one fold gave: its stages, and for each task how good the posterior is.
 
+    - `beliefs`: for each task float16 (n, T, classes), what the posterior believes along them.
     - `arrays`: the fields of `builders.search.annotate.Sequences` but the maps, of the images
       `roles.numbers`; the maps stay in `shards`.
     """
@@ -41,17 +42,21 @@ class FoldOutcome:
     arrays: dict[str, np.ndarray]
     quality: list[Quality]
     curves: list[list[Reliability]]
+    beliefs: list[np.ndarray]
 
 
 def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcome:
     """Gather what was annotated, and measure the posterior."""
     plan = stages.plan
     arrays = gathered(shards, [name for name in FIELDS if name != "maps"])
-    quality, curves = [], []
+    quality, curves, beliefs = [], [], []
     for place, task in enumerate(plan.tasks):
         quality.append(_quality(task, stages, roles, arrays["cells"][:, place]))
         curves.append(_curves(task, stages, roles))
-    return FoldOutcome(stages, roles, shards, arrays, quality, curves)
+        cells = arrays["cells"][:, place]
+        posterior = stages.posterior(task)
+        beliefs.append(beliefs_along(posterior, roles.annotated.images, cells, plan.device))
+    return FoldOutcome(stages, roles, shards, arrays, quality, curves, beliefs)
 
 
 def _quality(task: Task, stages: Stages, roles: Roles, cells: np.ndarray) -> Quality:
@@ -99,7 +104,14 @@ class Outcome:
             epe=arrays["epe"].astype(np.float32),
             maps=sharded_maps(shards, place, (task.T, *task.grid.shape)),
             images=np.concatenate([fold.roles.annotated.images for fold in self.folds]),
+            beliefs=np.concatenate([fold.beliefs[place] for fold in self.folds]),
         )
+
+    def networks(self) -> Networks | None:
+        """The folds' posteriors, where they are networks."""
+        each = [fold.stages.network() for fold in self.folds]
+        held = [weights for weights in each if weights is not None]
+        return Networks(held) if len(held) == len(each) else None
 
     def provenance(self, place: int, device: str) -> dict[str, Any]:
         """What made one task's sequences; of each fold, where there are several."""

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
 from nogs_bench.builders.bank import Roles
 from nogs_bench.builders.pipeline.chosen import choose, load_chosen
@@ -74,7 +75,10 @@ class Step:
 
 
 class PosteriorKind(Protocol):
-    """A way to come by a posterior: made once as a file, then loaded by every worker."""
+    """A way to come by a posterior: made once as a file, then loaded by every worker.
+
+    One that is a network of `Avp` may have `weights(path)`, its state dict, to go with datasets.
+    """
 
     def config(self, task: Task, threads: int, device: str) -> Mapping[str, Any]:
         """Every setting that the file depends on, as plain JSON values."""
@@ -168,6 +172,11 @@ class TrainedAvp:
         The stage removes it when the file is in its place.
         """
         return path.with_name(f".{path.name.split('.')[1]}.checkpoint.safetensors")
+
+    def weights(self, path: Path) -> Mapping[str, Tensor]:
+        """The network's state dict, which goes into the dataset."""
+        weights: Mapping[str, Tensor] = load_checkpoint(path)["weights"]
+        return weights
 
     def load(self, path: Path, task: Task, device: str) -> Avp:
         avp = Avp(task)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
+from torch import Tensor
 
 from nogs_bench.builders.bank import Roles, bring_bank, open_bank
 from nogs_bench.builders.completion import COMPLETIONS, PIECE_PIXELS, Fitting, Here, Passes, Spread
@@ -72,6 +73,12 @@ class Stages:
         plan = self.plan
         kind = POSTERIORS[plan.posterior]
         return kind.load(file or self.files["posterior"], task or plan.task, plan.device)
+
+    def network(self) -> Mapping[str, Tensor] | None:
+        """The weights of the family's posterior, if it is a network."""
+        kind: Any = POSTERIORS[self.plan.posterior]
+        weights: Any = getattr(kind, "weights", None)
+        return None if weights is None else weights(self.files["posterior"])
 
     def annotator(self, posterior: Path | None = None) -> Annotator:
         """What annotates, with the build's posterior or that of another file."""

@@ -14,7 +14,7 @@ from nogs_bench.sequences.annotations import (
 from nogs_bench.sequences.hub import hub_errors, is_offline, require_hub
 from nogs_bench.sequences.identity import identity_record
 from nogs_bench.sequences.joining import picture
-from nogs_bench.sequences.loading import SHIPPED, load, require_digest
+from nogs_bench.sequences.loading import SHIPPED, load, posterior_folder, require_digest
 
 __all__ = [
     "SHIPPED",
@@ -26,6 +26,7 @@ __all__ = [
     "load_annotations",
     "own_sequences",
     "picture",
+    "posterior_folder",
     "require_digest",
     "require_hub",
     "write_annotations",

@@ -91,6 +91,23 @@ def dataset_folder(name: str | Path, config: str | None = None) -> Path:
     return _fetched(_find(name), config, None, streaming=False)
 
 
+def posterior_folder(name: str | Path) -> Path:
+    """The folder that holds a dataset's provenance and its posterior network, if it has one."""
+    where = _find(name)
+    if isinstance(where, Path):
+        return _local(where, None)
+    folder = _download(where, None, None, streaming=True)
+    from huggingface_hub import snapshot_download
+
+    with hub_errors(f"the posterior of {where} cannot be loaded"):
+        wanted = [CARD, PROVENANCE, "posterior/*"]
+        return Path(
+            snapshot_download(
+                where, repo_type="dataset", revision=folder.name, allow_patterns=wanted
+            )
+        )
+
+
 def require_digest(folder: Path, file: Path, content: bytes) -> None:
     """Raise `NogsError` unless `content`, read from `file` of a dataset folder, is what the
     folder's provenance records, if it does."""

@@ -14,9 +14,12 @@ from typing import Literal
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from hub_double import TOKEN, Cut, Hub, running
+from nogs_bench.builders.dataset.posterior import Networks
 from nogs_bench.builders.dataset.publishing import publish
+from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import read_provenance, write_json
 from nogs_bench.sequences.loading import SHIPPED
@@ -42,7 +45,8 @@ def hub() -> Iterator[Hub]:
 
 
 def test_three_configs_make_the_round_trip(hub: Hub, tmp_path: Path) -> None:
-    folder = write(tmp_path / "d")
+    torch.manual_seed(0)
+    folder = write(tmp_path / "d", posterior=Networks([Avp(TASK).state_dict()]))
     pushed = python(PUSH, client(hub.url, tmp_path / "home"), tmp_path, folder, "images")
     assert pushed.stdout == "True\n", pushed.stderr
     load = """
@@ -53,11 +57,13 @@ for config in ("default", "annotations", "maps"):
         rows.to_parquet(f"{sys.argv[1]}/{config}-{split}.parquet")
 streamed = list(load_dataset("me/corner", split="train", streaming=True))
 print(streamed[0]["image"].size, streamed[0]["index"], len(streamed))
+from nogs_bench import load_posterior
+print(load_posterior("me/corner", "cpu").classes[0])
 """
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     loaded = python(load, client(hub.url, tmp_path / "other", None), elsewhere, elsewhere)
-    assert loaded.stdout == "(12, 12) 0 400\n", loaded.stderr
+    assert loaded.stdout == f"(12, 12) 0 400\n{TASK.classes[0]}\n", loaded.stderr
     sent = {"default": "data", "annotations": "annotations", "maps": "maps"}
     for config, part in sent.items():
         for path in (folder / part).glob("*.parquet"):

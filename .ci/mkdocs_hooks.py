@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from pathlib import Path
 
@@ -32,3 +33,11 @@ def on_page_content(content: str, page, config, files) -> str:
     """Browsers draw MathML themselves: no script, nothing to fetch."""
     content = INLINE.sub(lambda m: convert(html.unescape(m[1])), content)
     return BLOCK.sub(lambda m: convert(html.unescape(m[1]).strip(), display="block"), content)
+
+
+def on_post_build(config) -> None:
+    """With NOGS_BENCH_BOARD the leaderboard's page is made too, as `board/index.html`."""
+    if os.environ.get("NOGS_BENCH_BOARD"):
+        from nogs_bench.leaderboard.page import build
+
+        build(ROOT / "leaderboard" / "results", Path(config.site_dir) / "board")

@@ -1,4 +1,4 @@
-"""How long `import nogs_bench`, `nogs-bench --help` and a load without network take.
+"""How long `import nogs_bench`, `nogs-bench --help`, completion and a load without network take.
 
 Each is timed in fresh processes, in turn with a Python that does nothing, whose median is also
 given. The load asks a port of 127.0.0.1 that accepts connections and never answers.
@@ -18,12 +18,20 @@ import sys
 import time
 from statistics import median
 
-TARGETS = {"import nogs_bench": 0.2, "nogs-bench --help": 0.5, "load without a network": 2.0}
+TARGETS = {
+    "import nogs_bench": 0.2,
+    "nogs-bench --help": 0.5,
+    "a press of the tab key": 0.3,
+    "load without a network": 2.0,
+}
+PRESS = {"_NOGS_BENCH_COMPLETE": "complete_bash", "COMP_WORDS": "nogs-bench build f"}
 CODE = {
     "python alone": "pass",
     "import nogs_bench": "import nogs_bench",
     "nogs-bench --help": "import sys; sys.argv = ['nogs-bench', '--help']; "
     "from nogs_bench.cli import main; main()",
+    "a press of the tab key": f"import os, sys; os.environ |= {PRESS | {'COMP_CWORD': '2'}}; "
+    "sys.argv = ['nogs-bench']; from nogs_bench.cli import main; main()",
     "load without a network": "import nogs_bench; nogs_bench.load('nobody/nothing')",
 }
 

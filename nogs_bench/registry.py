@@ -33,7 +33,8 @@ class Registry(Generic[T]):
 
     def __init__(self, kind: str, group: str | None = None):
         self.kind = kind
-        self._group = group
+        self.group = group
+        self._asked = False
         self._entries: dict[str, T] = {}
 
     def add(self, name: str, entry: T) -> T:
@@ -56,22 +57,28 @@ class Registry(Generic[T]):
         if name not in self._entries:
             self._load_entry_points()
         if name not in self._entries:
-            near = difflib.get_close_matches(name, self._entries, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             names = list(self._entries)
             more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
             known = ", ".join(names[:LISTED]) + more
-            raise NogsError(f"unknown {self.kind} {name!r}: {hint}known are {known}")
+            raise NogsError(
+                f"unknown {self.kind} {name!r}: {nearest(name, names)}known are {known}"
+            )
         return self._entries[name]
 
     def __iter__(self) -> Iterator[T]:
         return iter([self._entries[name] for name in self.names()])
 
     def _load_entry_points(self) -> None:
-        group, self._group = self._group, None
-        for point in entry_points(group=group) if group else ():
+        asked, self._asked = self._asked, True
+        for point in entry_points(group=self.group) if self.group and not asked else ():
             entry = point.load()
             self.add(point.name, entry() if callable(entry) else entry)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`did you mean 'x'? `, of the name in `known` that is like `name`; nothing if none is."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {near[0]!r}? " if near else ""
 
 
 def load_object(spec: str, kind: str) -> Any:

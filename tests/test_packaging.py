@@ -3,37 +3,73 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.parser import Parser
+from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
+import click
 import pytest
+import typer.main
 
+from nogs_bench.cli import app
 from places import ROOT
 
-PARTS = ("nogs_bench", "builders", "leaderboard")
-pytestmark = pytest.mark.slow
+ELSEWHERE = "elsewhere"
+# Where the wheel has what the repository has at its top.
+INSIDE = {"nogs_bench": "nogs_bench", **{f: f"nogs_bench/{f}" for f in ("builders", "leaderboard")}}
+APART = ("leaderboard/results/", ".github/")  # of the repository alone
+WRITTEN = {"PKG-INFO", "setup.cfg"}  # by setuptools, into the sdist
+EXTRAS = ("bo", "diffusers", "hmc", "ray", "s3", "docs")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository"),
+]
 Run = Callable[..., str]
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and the wheel that was made from it."""
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    skip = shutil.ignore_patterns(
-        "__pycache__", "*.egg-info", ".*", "build", "dist", "nogs", "results"
+def tracked() -> set[str]:
+    """What git knows of, and is there."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    shutil.copytree(ROOT, source, ignore=skip)
-    out = source.parent / "dist"
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    return {name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()}
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout, with what lies about in one that was worked in."""
+    folder = tmp_path_factory.mktemp("source") / "checkout"
+    for name in tracked():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+        (folder / name).chmod(0o755 if os.access(ROOT / name, os.X_OK) else 0o644)
+    for junk in ("builders/__pycache__/a.cpython-311.pyc", "nogs/x.parquet", ".venv/lib/a.py"):
+        (folder / junk).parent.mkdir(parents=True, exist_ok=True)
+        (folder / junk).write_bytes(b"")
+    return folder
+
+
+def build(source: Path, out: Path, *kinds: str) -> Path:
+    """What `.ci/distribution` does, but for the checks, with this environment's setuptools."""
+    command = [sys.executable, "-m", "build", "--no-isolation", *kinds, "--outdir", str(out)]
+    env = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+    done = subprocess.run([*command, str(source)], capture_output=True, text=True, env=env)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    assert "SetuptoolsDeprecationWarning" not in done.stderr + done.stdout
     return out
+
+
+@pytest.fixture(scope="module")
+def built(source: Path) -> Path:
+    """A folder with the sdist, and the wheel that was made from it."""
+    return build(source, source.parent / "dist")
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +81,7 @@ def wheel(built: Path) -> Path:
 @pytest.fixture(scope="module")
 def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Run a program of a fresh environment that holds the wheel and sees this one's libraries."""
-    home = tmp_path_factory.mktemp("elsewhere")
+    home = tmp_path_factory.mktemp(ELSEWHERE)
     subprocess.run([sys.executable, "-m", "venv", str(home / "venv")], check=True)
     programs = home / "venv/bin"
     install = [str(programs / "pip"), "install", "-q", "--no-deps", "--no-index", str(wheel)]
@@ -66,33 +102,52 @@ def run(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return call
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(built: Path, wheel: Path) -> None:
+def test_the_sdist_holds_what_is_tracked(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {m.name.partition("/")[2] for m in archive.getmembers() if m.isfile()}
+    shipped = {name for name in names - WRITTEN if not name.startswith("nogs_bench.egg-info/")}
+    assert shipped == {name for name in tracked() if not name.startswith(APART)}
+    assert sdist.stat().st_size < 5e6
+
+
+def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (metadata,) = (n for n in names if n.endswith(".dist-info/METADATA"))
         about = Parser().parsestr(archive.read(metadata).decode())
     info = metadata.partition("/")[0]
-    assert {name.partition("/")[0] for name in names} == {"nogs_bench", info}
-    assert "nogs_bench/py.typed" in names
-    for part in PARTS:
-        inside = "nogs_bench" if part == "nogs_bench" else f"nogs_bench/{part}"
-        modules = {p.relative_to(ROOT / part).as_posix() for p in (ROOT / part).rglob("*.py")}
-        assert {f"{inside}/{module}" for module in modules} <= names
-    assert not [name for name in names if "test" in Path(name).name and name.endswith(".py")]
+    wanted = set()
+    for name in tracked():
+        top, _, rest = name.partition("/")
+        if top in INSIDE and not name.startswith(APART):
+            wanted.add(f"{INSIDE[top]}/{rest}")
+    assert {name for name in names if not name.startswith(f"{info}/")} == wanted
     assert about["License-Expression"] == "Apache-2.0"
     assert about["Requires-Python"] == ">=3.11"
-    extras = about.get_all("Provides-Extra")
-    assert extras is not None
-    assert {"diffusers", "docs", "hmc"} <= set(extras)
-    (sdist,) = built.glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        assert any(name.endswith("/README.md") for name in archive.getnames())
+    assert {*EXTRAS, "dev"} == set(about.get_all("Provides-Extra") or ())
     assert wheel.stat().st_size < 5e6
+
+
+def test_a_wheel_is_the_same_again_and_from_the_sdist(wheel: Path, source: Path) -> None:
+    for path in source.rglob("*.py"):
+        os.utime(path, (1.6e9, 1.6e9))  # another checkout, another day
+    again = build(source, source.parent / "again", "--wheel")
+    assert (again / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_the_index_s_checks_pass(built: Path, wheel: Path) -> None:
+    files = [str(path) for path in built.iterdir()]
+    for check in (["twine", "check", "--strict", *files], ["check_wheel_contents", str(wheel)]):
+        done = subprocess.run(
+            [sys.executable, "-m", *check], capture_output=True, text=True, cwd=built
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_installed_wheel_is_what_runs(run: Run) -> None:
     where = run("python", "-c", "import nogs_bench; print(nogs_bench.__file__)").strip()
-    assert "/elsewhere" in where
+    assert f"/{ELSEWHERE}" in where
     assert str(ROOT) not in where
     assert run("nogs-bench", "--version").startswith("nogs-bench ")
     everything = (
@@ -127,3 +182,78 @@ def test_the_readme_s_lines_work_elsewhere(run: Run) -> None:
     assert "Would be published" in run(
         "nogs-bench", "publish", folder, "--repo", "me/digits", "--dry-run"
     )
+
+
+BLOCK = """\
+import sys
+
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {names}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+
+sys.meta_path.insert(0, Missing())
+"""
+
+
+@pytest.fixture(scope="module")
+def plain(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[int, str]]:
+    """Run the program where no extra is installed: exit status, and what it said."""
+    needed: dict[str, set[str]] = {}
+    for line in requires("nogs-bench") or ():
+        extra = re.search(r"extra == .(\w+).", line)
+        needed.setdefault(extra[1] if extra else "", set()).add(re.split(r"[^\w.-]", line)[0])
+    only = set().union(*(needed[extra] for extra in EXTRAS)) - needed[""]
+    modules = {name for name, of in packages_distributions().items() if only & set(of)}
+    assert {"botorch", "pyro", "ray", "s3fs"} <= modules
+    blocks = tmp_path_factory.mktemp("blocks")
+    (blocks / "sitecustomize.py").write_text(BLOCK.format(names=sorted(modules)))
+    program = run("python", "-c", "import sys; print(sys.executable)").strip()
+    env = {**os.environ, "PYTHONPATH": str(blocks)}
+
+    def call(*arguments: object) -> tuple[int, str]:
+        command = [program, "-c", "from nogs_bench.cli import main; main()", *map(str, arguments)]
+        done = subprocess.run(command, cwd=blocks, env=env, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    return call
+
+
+def test_without_extras_every_command_answers(plain: Callable[..., tuple[int, str]]) -> None:
+    def leaves(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
+        if isinstance(command, click.Group):
+            for name, inner in command.commands.items():
+                yield from leaves(inner, *path, name)
+        else:
+            yield path
+
+    commands = list(leaves(typer.main.get_command(app)))
+    assert ("leaderboard", "validate") in commands
+    for path in commands:
+        status, said = plain(*path, "--help")
+        assert (status, "Usage" in said) == (0, True), (path, said)
+    assert "cluttered-digits" in plain("tasks")[1]
+    assert plain("leaderboard", "validate", ROOT / "leaderboard" / "results")[0] == 0
+    assert plain("build", "cluttered-digits", "--plan")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("extra", "arguments"),
+    [
+        ("ray", ("evaluate", "--executor", "ray", "--iterations", "2", "--out", "r")),
+        ("bo", ("build", "cluttered-digits", "--search", "bayesian", "--images", "2")),
+        ("hmc", ("build", "cluttered-digits", "--completion", "hmc", "--images", "2")),
+        ("s3", ("evaluate", "--iterations", "2", "--out", "r", "--store", "s3://bucket/folder")),
+    ],
+)
+def test_a_missing_extra_is_one_line(
+    plain: Callable[..., tuple[int, str]], extra: str, arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    more = ("--out", tmp_path / "built", "--posterior", "bank") if arguments[0] == "build" else ()
+    status, said = plain(*arguments, *more)
+    last = said.strip().splitlines()[-1]
+    assert (status, last.startswith("error: ")) == (1, True), said
+    assert f"pip install 'nogs-bench[{extra}]'" in last
+    assert "Traceback" not in said

@@ -10,12 +10,12 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context
-from os import cpu_count
 from pathlib import Path
 
 import numpy as np
 
 from nogs_bench.builders.prepare.raw import Chunk
+from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json, replacing, write_json
 from nogs_bench.images import open_array, quietly
@@ -41,7 +41,7 @@ def decode_images(
     ]
     with progress_bars() as bars:
         bar = bars.add_task("images", total=count, note="")
-        for done in _run(jobs, workers or cpu_count() or 1):
+        for done in _run(jobs, workers or cores()):
             bars.advance(bar, done)
     return images
 

@@ -8,26 +8,39 @@ from typing import Annotated, Any
 
 import typer
 
+from nogs_bench.cli.shell import one
 from nogs_bench.exits import Commands
 
 app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     help="Near-optimal glimpse sequences: a dataset and a benchmark for hard visual attention.",
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        help="auto, cpu, cuda or cuda:N.",
+        autocompletion=one("device"),
+    ),
+]
 
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Replace a setting of the task; repeatable."),
 ]
 
-Executor = Annotated[str, typer.Option(help="Who does the work: local or ray.")]
+Executor = Annotated[
+    str,
+    typer.Option(
+        help="Who does the work: local or ray.",
+        autocompletion=one("executor"),
+    ),
+]
 RayAddress = Annotated[
     str | None,
     typer.Option(help="Of a Ray cluster [default: RAY_ADDRESS, or one that is started]."),

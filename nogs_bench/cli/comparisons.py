@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nogs_bench.cli.app import Data, Device, Json, Set, app, print_json, settings
+from nogs_bench.cli.shell import one
 
 compare = typer.Typer(no_args_is_help=True, help="Compare parts that can stand in for each other.")
 app.add_typer(compare, name="compare")
@@ -16,7 +17,13 @@ app.add_typer(compare, name="compare")
 
 @compare.command("completions")
 def compare_completions(
-    task: Annotated[str, typer.Argument(help="A task's name, or FILE.py:NAME.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="A task's name, or FILE.py:NAME.",
+            autocompletion=one("task"),
+        ),
+    ],
     names: Annotated[
         str | None, typer.Option(help="Comma-separated: retrieval, hmc, ... [default: all]")
     ] = None,
@@ -58,7 +65,13 @@ def compare_completions(
 
 @compare.command("avp")
 def compare_avp(
-    task: Annotated[str, typer.Argument(help="A task's name, or FILE.py:NAME.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="A task's name, or FILE.py:NAME.",
+            autocompletion=one("task"),
+        ),
+    ],
     networks: Annotated[
         str | None,
         typer.Option(help="Comma-separated: conv, timm:NAME, ... [default: conv,local]"),

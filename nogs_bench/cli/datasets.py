@@ -21,6 +21,7 @@ from nogs_bench.cli.app import (
     print_json,
     settings,
 )
+from nogs_bench.cli.shell import one
 from nogs_bench.exits import keeping
 
 Replace = Annotated[
@@ -69,7 +70,12 @@ def prepare(
 
 @app.command()
 def build(
-    task: Annotated[str, typer.Argument(help="A task's name, FILE.py:NAME, or 'celeba-hq-*'.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="A task's name, FILE.py:NAME, or 'celeba-hq-*'.", autocompletion=one("task")
+        ),
+    ],
     out: Annotated[Path | None, typer.Option(help="The dataset folder to write.")] = None,
     images: Annotated[int | None, typer.Option(min=1, help="How many to annotate.")] = None,
     data: Data = None,
@@ -77,9 +83,27 @@ def build(
     posterior: Annotated[
         str, typer.Option(help="avp trains a network; bank computes it from labelled images.")
     ] = "avp",
-    criterion: Annotated[str | None, typer.Option(help="entropy or cross-entropy.")] = None,
-    search: Annotated[str | None, typer.Option(help="How the grid is searched.")] = None,
-    completion: Annotated[str | None, typer.Option(help="retrieval, conditional-gan, hmc.")] = None,
+    criterion: Annotated[
+        str | None,
+        typer.Option(
+            help="entropy or cross-entropy.",
+            autocompletion=one("criterion"),
+        ),
+    ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            help="How the grid is searched.",
+            autocompletion=one("search"),
+        ),
+    ] = None,
+    completion: Annotated[
+        str | None,
+        typer.Option(
+            help="retrieval, conditional-gan, hmc.",
+            autocompletion=one("completion"),
+        ),
+    ] = None,
     bank: Annotated[
         str | None, typer.Option(help="Generator of the bank's images, docs/generators.md.")
     ] = None,
@@ -97,7 +121,13 @@ def build(
     observed: Annotated[
         str | None, typer.Option(help="At earlier glimpses: sample's or pasted pixels.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="float32 or bfloat16.")] = "float32",
+    precision: Annotated[
+        str,
+        typer.Option(
+            help="float32 or bfloat16.",
+            autocompletion=one("precision"),
+        ),
+    ] = "float32",
     folds: Annotated[
         int, typer.Option(min=1, help="2 or more: cross-fit, to annotate all images.")
     ] = 1,

@@ -1,6 +1,8 @@
-"""What there is: `tasks` and `methods`."""
+"""What there is: `tasks`, `methods`, and with `doctor` this machine."""
 
 from __future__ import annotations
+
+import typer
 
 from nogs_bench.cli.app import Json, app, print_json
 
@@ -30,3 +32,15 @@ def methods(as_json: Json = False) -> None:
         from nogs_bench.figures import methods_table, print_tables
 
         print_tables(methods_table(list(METHODS)))
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Show versions, device, threads, folders and space, to paste; then what will hurt."""
+    from nogs_bench.diagnosis import doctor as run
+
+    found = run()
+    if as_json:
+        print_json(found.as_json())
+    else:
+        typer.echo(str(found))

@@ -19,17 +19,32 @@ from nogs_bench.cli.app import (
     print_json,
     settings,
 )
+from nogs_bench.cli.shell import one, several
 from nogs_bench.exits import keeping
 
 
 @app.command()
 def evaluate(
     model: Annotated[
-        str, typer.Argument(help="A model's name, or FILE.py:NAME of one or of a method.")
+        str,
+        typer.Argument(
+            help="A model's name, or FILE.py:NAME of one or of a method.",
+            autocompletion=one("model"),
+        ),
     ] = "reference",
-    task: Annotated[str, typer.Option(help="A task's name, or FILE.py:NAME.")] = "cluttered-digits",
+    task: Annotated[
+        str,
+        typer.Option(
+            help="A task's name, or FILE.py:NAME.",
+            autocompletion=one("task"),
+        ),
+    ] = "cluttered-digits",
     tasks: Annotated[
-        str | None, typer.Option(help="Several tasks instead, such as 'celeba-hq-*,cub-200'.")
+        str | None,
+        typer.Option(
+            help="Several tasks instead, such as 'celeba-hq-*,cub-200'.",
+            autocompletion=several("task"),
+        ),
     ] = None,
     sequences: Annotated[
         str | None,
@@ -38,10 +53,20 @@ def evaluate(
         ),
     ] = None,
     methods: Annotated[
-        str, typer.Option(help="Comma-separated; FILE.py:NAME; NAME:SETTING=NUMBER.")
+        str,
+        typer.Option(
+            help="Comma-separated; FILE.py:NAME; NAME:SETTING=NUMBER.",
+            autocompletion=several("method"),
+        ),
     ] = "ram,ps-nogs",
     seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
-    protocol: Annotated[str | None, typer.Option(help="scratch or pretrained.")] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="scratch or pretrained.",
+            autocompletion=one("protocol"),
+        ),
+    ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Of each run.")] = None,
     supervised: Annotated[int | None, typer.Option(min=1, help="Sequences to use.")] = None,
     keypoints: Annotated[

@@ -4,8 +4,8 @@ In come a device's name, and steps that do not wait for it; out comes a name tha
 and steps that a GPU does in one launch.
 """
 
-from nogs_bench.device.choice import choose_device, gpus_of
+from nogs_bench.device.choice import choose_device, cores, gpus_of
 from nogs_bench.device.products import tf32_products
 from nogs_bench.device.replay import Repeated
 
-__all__ = ["Repeated", "choose_device", "gpus_of", "tf32_products"]
+__all__ = ["Repeated", "choose_device", "cores", "gpus_of", "tf32_products"]

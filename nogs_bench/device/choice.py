@@ -41,3 +41,10 @@ def gpus_of(device: str) -> tuple[str, ...]:
         return ()
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     return tuple(seen.split(",") if seen else map(str, range(torch.cuda.device_count())))
+
+
+def cores() -> int:
+    """How many cores this process may run on, as far as the system says."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from nogs_bench.device import choose_device, gpus_of
+from nogs_bench.device import choose_device, cores, gpus_of
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import difference
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
@@ -280,6 +279,4 @@ def _workers(workers: int | None, device: str, tasks: Sequence[str | Task]) -> i
     if any(isinstance(task, Task) for task in tasks):
         # Another process could not find a task that only this one registered.
         return 1
-    return workers or (
-        len(os.sched_getaffinity(0)) if device == "cpu" else len(gpus_of(device)) or 1
-    )
+    return workers or (cores() if device == "cpu" else len(gpus_of(device)) or 1)

@@ -10,6 +10,7 @@ from nogs_bench.executors import (  # noqa: F401  (they register)
 )
 from nogs_bench.executors.deaths import Deaths
 from nogs_bench.executors.executor import (
+    EXECUTORS,
     Crew,
     Executor,
     open_executor,
@@ -20,6 +21,7 @@ from nogs_bench.executors.local import LocalExecutor
 from nogs_bench.executors.where import Where
 
 __all__ = [
+    "EXECUTORS",
     "Crew",
     "Deaths",
     "Executor",

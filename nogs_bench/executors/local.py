@@ -17,7 +17,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from nogs_bench.device import gpus_of
+from nogs_bench.device import cores, gpus_of
 from nogs_bench.executors.executor import EXECUTORS, Crew, Load, Watch, telling
 from nogs_bench.executors.scheduling import (
     Done,
@@ -63,7 +63,7 @@ class LocalExecutor:
 @EXECUTORS.register("local")
 def _local(crew: Crew) -> LocalExecutor:
     if crew.device == "cpu":
-        return LocalExecutor(crew.workers or len(os.sched_getaffinity(0)))
+        return LocalExecutor(crew.workers or cores())
     gpus = gpus_of(crew.device)
     return LocalExecutor(crew.workers or max(1, len(gpus)), gpus)
 

@@ -28,6 +28,7 @@ from nogs_bench.files.npy import read_array
 from nogs_bench.files.repairs import repaired, sweep
 from nogs_bench.files.store import (
     Mirror,
+    cache_folder,
     check_store,
     fetched,
     is_url,
@@ -40,6 +41,7 @@ __all__ = [
     "MalformedJson",
     "Mirror",
     "Provenance",
+    "cache_folder",
     "check_store",
     "digest_file",
     "digest_json",

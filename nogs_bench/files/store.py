@@ -93,13 +93,17 @@ def check_store(url: str) -> None:
         fs.rm_file(name)
 
 
+def cache_folder() -> Path:
+    """Where copies of what is elsewhere are kept between calls."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nogs-bench")
+
+
 def fetched(url: str) -> Path:
     """A folder of a store, copied to this machine's cache; what is there unchanged is not copied.
 
     Raises `NogsError` if there is none, or a name in it leads out of the folder.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nogs-bench")
-    folder = cache / hashlib.sha256(url.encode()).hexdigest()[:32]
+    folder = cache_folder() / hashlib.sha256(url.encode()).hexdigest()[:32]
     index = folder / INDEX
     known = json.loads(index.read_text()) if index.is_file() else {}
     with _using(url) as (fs, root):

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json, locked, read_array, replacing, write_json
 from nogs_bench.images.decoder import quietly
@@ -218,7 +219,7 @@ def _each(
         image = pixels[row] = items[row].read()
         return row, picture_digest(image)
 
-    count = threads or os.cpu_count() or 1
+    count = threads or cores()
     waiting: deque[Future[tuple[int, str]]] = deque()
     with quietly(), progress_bars() as bars, ThreadPoolExecutor(count) as pool:
         bar = bars.add_task("Images", total=len(todo), note="")

@@ -10,7 +10,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.images import ImageSource
 from nogs_bench.images import Label as Label
 from nogs_bench.images import Splits as Splits
-from nogs_bench.registry import Registry, load_object
+from nogs_bench.registry import Registry, load_object, nearest
 from nogs_bench.tasks.build_settings import Annotation as Annotation
 from nogs_bench.tasks.build_settings import AvpTraining as AvpTraining
 from nogs_bench.tasks.geometry import GlimpseGrid
@@ -184,8 +184,11 @@ class Task:
         for protocol in self.protocols:
             if name in (None, protocol.name):
                 return protocol
-        known = ", ".join(protocol.name for protocol in self.protocols)
-        raise NogsError(f"task {self.name} has no protocol {name!r}: it has {known}")
+        names = [protocol.name for protocol in self.protocols]
+        hint = nearest(str(name), names)
+        raise NogsError(
+            f"task {self.name} has no protocol {name!r}: {hint}it has {', '.join(names)}"
+        )
 
     def summary(self) -> dict[str, Any]:
         """What `nogs-bench tasks --json` prints for the task."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from nogs_bench.builders.bank.images import GeneratedBank
 from nogs_bench.errors import NogsError
-from nogs_bench.images import LabelledImages, Sampler
+from nogs_bench.images import LabelledImages, Sampler, picked
 from nogs_bench.tasks import Task, load_split, sample_images
 
 
@@ -133,7 +133,7 @@ def _from_training_images(
             f"{task.name}'s {len(train)} training images for the AVP; annotate in folds "
             "(--folds 2), annotate fewer, or generate the bank (--bank)"
         )
-    avp_images = train[avp]
+    avp_images = picked(train, avp)
     return Roles(
         annotated=train[numbers],
         numbers=numbers,

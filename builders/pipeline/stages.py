@@ -20,7 +20,7 @@ from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.search import Annotator, Found, Work
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Executor
-from nogs_bench.files import Provenance
+from nogs_bench.files import Provenance, map_arrays
 from nogs_bench.images import LabelledImages
 from nogs_bench.tasks import Task
 
@@ -41,7 +41,7 @@ class Stages:
     def load(self) -> Work:
         """What annotates: the annotator, the images to annotate, the shared first step."""
         self._bring()
-        first, bank = load_file(self.files["first-step"]), load_file(self.files["bank"])
+        first, bank = load_file(self.files["first-step"]), map_arrays(self.files["bank"])
         found = [Found(int(c), e) for c, e in zip(first["cell"], first["epe"], strict=True)]
         return Work(self.annotator(), bank["annotated_images"], bank["annotated_numbers"], found)
 
@@ -99,7 +99,7 @@ class Stages:
     def _images(self, role: str) -> LabelledImages:
         if f"generated-{role}" in self.files:
             return open_bank(self.files[f"generated-{role}"])
-        stored = load_file(self.files["bank"])
+        stored = map_arrays(self.files["bank"])
         return LabelledImages(stored[f"{role}_images"], stored[f"{role}_labels"])
 
 

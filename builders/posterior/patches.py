@@ -19,7 +19,8 @@ from nogs_bench.builders.posterior.windows import all_windows
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks import GlimpseGrid
 
-PAIRS_AT_ONCE = 4096
+PAIRS_AT_ONCE = {"cpu": 4096}
+PAIRS_ON_ACCELERATOR = 65_536
 CHANNELS, LEAST_SIDE = (32, 64, 128), 2
 DROPOUT, HEADS = 0.1, 4
 _SHAPE = re.compile(r"(\d{1,4})x(\d{1,2})")
@@ -116,10 +117,9 @@ class PatchAttention(GlimpsePatches):
 class PreparedPatches:
     """Completions whose prefixes are embedded once; implements `PreparedLogits`."""
 
-    pairs_at_once = PAIRS_AT_ONCE
-
     def __init__(self, network: GlimpsePatches, images: Tensor, prefix: Tensor):
         self.network, self.images, self.prefix = network, images, prefix
+        self.pairs_at_once = PAIRS_AT_ONCE.get(images.device.type, PAIRS_ON_ACCELERATOR)
         n, steps = prefix.shape
         rows = torch.arange(n, device=prefix.device).repeat_interleave(steps)
         self.seen = network.embed(images, rows, prefix.flatten()).unflatten(0, (n, steps))

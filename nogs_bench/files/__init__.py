@@ -7,6 +7,7 @@ too (`store`), and that are read without trust (`strictjson`, `npy`).
 
 from nogs_bench.files.arrays import (
     Arrays,
+    map_arrays,
     read_arrays,
     sound_arrays,
     write_arrays,
@@ -49,6 +50,7 @@ __all__ = [
     "is_url",
     "load_checkpoint",
     "locked",
+    "map_arrays",
     "package_version",
     "parse_json",
     "read_array",

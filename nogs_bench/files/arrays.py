@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import replacing
 
 Arrays = Mapping[str, np.ndarray]
+DTYPES = {"U8": "u1", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8"}
 
 
 def write_arrays(path: Path, arrays: Arrays) -> None:
@@ -30,6 +33,28 @@ def read_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.
             return {name: file.get_tensor(name) for name in names or file.keys()}
     except (OSError, SafetensorError) as error:
         raise NogsError(f"{path} changed while it was read; run the build again") from error
+
+
+def map_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a safetensors file, memory-mapped: only what is used is read, and written to
+    only in the process's own copy. Raises `NogsError` if the file is absent or damaged."""
+    try:
+        with safe_open(path, framework="np") as file:
+            names = list(file.keys())
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(length))
+        arrays = {}
+        for name in names:
+            begin, shape = header[name]["data_offsets"][0], tuple(header[name]["shape"])
+            dtype = DTYPES[header[name]["dtype"]]
+            arrays[name] = np.empty(shape, dtype)
+            if arrays[name].size:
+                mapped = np.memmap(path, dtype, "c", 8 + length + begin, shape)
+                arrays[name] = np.asarray(mapped)
+        return arrays
+    except (OSError, SafetensorError, KeyError) as error:
+        raise NogsError(f"{path} is missing or damaged; run the build again") from error
 
 
 def sound_arrays(path: Path) -> bool:

@@ -46,6 +46,7 @@ from nogs_bench.images.prepared import (
 from nogs_bench.images.store import (
     mapping_of,
     open_split,
+    picked,
     shared_images,
     sweep_store,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "open_array",
     "open_split",
     "paint",
+    "picked",
     "picture_digest",
     "quietly",
     "read_idx",

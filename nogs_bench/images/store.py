@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -69,6 +70,38 @@ def open_split(folder: Path, split: str) -> LabelledImages:
     else:
         images = read_array(folder / f"{split}.images.npy", "c")
     return LabelledImages(images, labels)
+
+
+def picked(images: LabelledImages, rows: np.ndarray) -> LabelledImages:
+    """The images `rows`, int64 (n,). Those of a memory-mapped file stay there: see `Picked`."""
+    if mapping_of(images.images) is None:
+        return images[rows]
+    return LabelledImages(cast(np.ndarray, Picked(images.images, rows)), images.labels[rows])
+
+
+class Picked:
+    """Some images of a memory-mapped file, in any order, read when they are asked for.
+
+    Indexed along the first dimension, by a number, a slice or an integer array, it gives an array
+    in memory, as the array does that it stands for. `np.asarray` reads all.
+    """
+
+    dtype = np.dtype(np.uint8)
+    ndim = 4
+
+    def __init__(self, images: np.ndarray, rows: np.ndarray):
+        self._images, self._rows = images, rows
+        self.shape = (len(rows), *images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
+        found: np.ndarray = self._images[self._rows[index]]
+        return found
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
 
 
 def mapping_of(images: np.ndarray) -> mmap.mmap | None:

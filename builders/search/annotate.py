@@ -22,7 +22,7 @@ GROUP = 20
 FIRST_AT_ONCE = 2000
 # At most, of completions that no bank holds.
 FIRST_GENERATED = 1000
-GROUP_BYTES = 2**30
+GROUP_BYTES = 2**28
 
 
 @dataclass(frozen=True)

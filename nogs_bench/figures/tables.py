@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from nogs_bench.figures.families import family_table, of_families
 from nogs_bench.figures.texts import (
     estimate_text,
     percent,
@@ -95,13 +96,27 @@ def quality_table(record: Mapping[str, Any]) -> Table:
 def scores_tables(scores: Scores) -> list[Table]:
     """One table for each task, protocol and model; one row for each method and learning rate.
 
-    A figure stands before its interval over seeds, as `nogs_bench.figures.texts` writes them.
+    A figure stands before its interval over seeds, as `nogs_bench.figures.texts` writes them. Many
+    tasks of one family share a table (`families`): the means over them, then one row for each.
     """
+    large, rest = of_families(scores.rows)
 
     def setting(row: ScoreRow) -> tuple[str, str, str]:
         return row.task, row.protocol, row.model
 
-    return [_scores_table(*key, list(rows)) for key, rows in groupby(scores.rows, key=setting)]
+    each = [_scores_table(*key, list(rows)) for key, rows in groupby(rest, key=setting)]
+    return [*(_family_table(family, rows) for family, rows in large), *each]
+
+
+def _family_table(family: str, rows: Sequence[ScoreRow]) -> Table:
+    found = family_table(family, rows)
+    table = empty_table(escape(found.title), *map(escape, found.heads))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    table.add_row(*map(escape, found.means), end_section=True)
+    for cells in found.tasks:
+        table.add_row(*map(escape, cells))
+    return table
 
 
 def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]) -> Table:

@@ -13,7 +13,7 @@ from nogs_bench.files import map_arrays, read_arrays, write_arrays
 
 def test_mapped_arrays_are_the_files_own(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "images": rng.integers(256, size=(5, 3, 4, 4), dtype=np.uint8),
         "odd": rng.integers(256, size=3, dtype=np.uint8),
         "labels": rng.integers(-9, 9, size=(5, 2)),

@@ -1,0 +1,140 @@
+"""One table of many tasks of a family: the means over tasks, then the tasks, one a row."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from nogs_bench.figures.texts import estimate_text, percent, rate_text, span_text, times, whole
+from nogs_bench.tasks import get_task
+
+if TYPE_CHECKING:
+    from nogs_bench.results import Estimate, ScoreRow, Span
+
+# Fewer tasks have a table each.
+LEAST = 5
+Entry = tuple[str, float]
+
+
+def of_families(
+    rows: Sequence[ScoreRow],
+) -> tuple[list[tuple[str, list[ScoreRow]]], list[ScoreRow]]:
+    """Rows of families of which at least `LEAST` tasks were run alike (protocol, model, length),
+    each such group with its family's name; and the other rows, in their order."""
+
+    def setting(row: ScoreRow) -> tuple[str, str, str, int]:
+        return get_task(row.task).family, row.protocol, row.model, row.iterations
+
+    ordered = sorted(rows, key=setting)
+    groups = [(key[0], list(own)) for key, own in groupby(ordered, key=setting)]
+    large = [(family, own) for family, own in groups if len({row.task for row in own}) >= LEAST]
+    taken = {id(row) for _, own in large for row in own}
+    return large, [row for row in rows if id(row) not in taken]
+
+
+@dataclass(frozen=True)
+class FamilyTable:
+    """A table's title, its heads, the row of means, and one row for each task."""
+
+    title: str
+    heads: tuple[str, ...]
+    means: tuple[str, ...]
+    tasks: tuple[tuple[str, ...], ...]
+
+
+def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
+    """The means over tasks, with intervals over seeds, and then each task's own figures.
+
+    Test accuracies are means; times to be as good as RAM ever gets are medians over seeds, their
+    mean over tasks is that of the medians, and "times sooner" over tasks is a geometric mean.
+    """
+    first = rows[0]
+    entries = list(dict.fromkeys((row.method, row.learning_rate) for row in rows))
+    by_task: dict[str, dict[Entry, ScoreRow]] = {}
+    for row in rows:
+        by_task.setdefault(row.task, {})[row.method, row.learning_rate] = row
+    balanced = all(row.test_balanced_accuracy is not None for row in rows)
+    counts = sorted({len(row.seeds) for row in rows})
+    seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    alone = len({method for method, _ in entries}) == len(entries)
+    heads, means = ["task"], [f"mean of {len(by_task)}"]
+    for entry in entries:
+        name = entry[0] if alone else f"{entry[0]} at {rate_text(entry[1])}"
+        heads += [f"{name}: {head}" for head in _heads(entry[0], balanced)]
+        own = [found[entry] for found in by_task.values() if entry in found]
+        means += _of_means(own, balanced)
+    tasks = []
+    for task, found in by_task.items():
+        cells = [task]
+        for entry in entries:
+            blank = [""] * len(_heads(entry[0], balanced))
+            cells += _of_row(found[entry], balanced) if entry in found else blank
+        tasks.append(tuple(cells))
+    title = (
+        f"{family}, {first.protocol}, {first.model}: {len(by_task)} tasks, "
+        f"{first.iterations:,} iterations, {seeds} seeds"
+    )
+    return FamilyTable(title, tuple(heads), tuple(means), tuple(tasks))
+
+
+def _heads(method: str, balanced: bool) -> list[str]:
+    heads = ["test, %", *(["balanced, %"] if balanced else []), "as good as ram ever gets"]
+    return heads if method == "ram" else [*heads, "times sooner"]
+
+
+def _of_row(row: ScoreRow, balanced: bool) -> list[str]:
+    cells = [percent(row.test_accuracy.mean)]
+    if balanced and row.test_balanced_accuracy is not None:
+        cells.append(percent(row.test_balanced_accuracy.mean))
+    cells.append(span_text(row.as_good.middle) if row.as_good else "")
+    if row.method != "ram":
+        cells.append(span_text(row.headline.middle, times) if row.headline else "")
+    return cells
+
+
+def _of_means(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
+    """The same of the mean over tasks."""
+    cells = [estimate_text(over_tasks([row.test_accuracy for row in rows]), percent)]
+    if balanced:
+        known = [row.test_balanced_accuracy for row in rows]
+        cells.append(estimate_text(over_tasks([e for e in known if e is not None]), percent))
+    good = [row.as_good.middle for row in rows if row.as_good]
+    cells.append(span_text(mean_span(good), whole) if len(good) == len(rows) else "")
+    if rows[0].method != "ram":
+        sooner = [row.headline.middle for row in rows if row.headline]
+        known_all = len(sooner) == len(rows)
+        cells.append(span_text(geometric_span(sooner), times) if known_all else "")
+    return cells
+
+
+def over_tasks(each: Sequence[Estimate]) -> Estimate:
+    """Of the mean over tasks, seed by seed; of the seeds' means where tasks have other seeds."""
+    from nogs_bench.results import estimate
+
+    if len({len(one.values) for one in each}) > 1:
+        return estimate([statistics.fmean(one.mean for one in each)])
+    by_seed = zip(*(one.values for one in each), strict=True)
+    return estimate([statistics.fmean(values) for values in by_seed])
+
+
+def mean_span(spans: Sequence[Span]) -> Span:
+    """Where the mean lies: unbounded if one of them is."""
+    from nogs_bench.results import Span
+
+    return Span(
+        statistics.fmean(span.low for span in spans), statistics.fmean(s.high for s in spans)
+    )
+
+
+def geometric_span(spans: Sequence[Span]) -> Span:
+    """Where the geometric mean lies."""
+    from nogs_bench.results import Span
+
+    lows, highs = [span.low for span in spans], [span.high for span in spans]
+    low = 0.0 if min(lows) == 0 else statistics.geometric_mean(lows)
+    high = math.inf if max(highs) == math.inf else statistics.geometric_mean(highs)
+    return Span(low, high)

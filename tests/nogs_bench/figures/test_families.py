@@ -1,0 +1,60 @@
+"""Many tasks of one family in one table."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from nogs_bench.figures import scores_tables
+from nogs_bench.figures.families import LEAST, family_table, geometric_span, mean_span, of_families
+from nogs_bench.results import Scores, Span, score_runs
+from nogs_bench.tasks.families.celeba_hq import CELEBA_HQ
+from results import run_result
+
+NAMES = [task.name for task in CELEBA_HQ[:LEAST]]
+SLOW, QUICK = (0.5, 0.6, 0.7, 0.8), (0.5, 0.9, 0.9, 0.9)
+
+
+def scores_of(names: list[str]) -> Scores:
+    runs = []
+    for number, name in enumerate(names):
+        for seed in range(2):
+            gain = 0.01 * number + 0.002 * seed
+            slow = [a + gain for a in SLOW]
+            runs.append(run_result("ram", seed, slow, name))
+            runs.append(run_result("ps-nogs", seed, QUICK, name))
+    return score_runs(runs)
+
+
+def test_the_means_come_first_and_then_the_tasks() -> None:
+    scores = scores_of(NAMES)
+    (large,), rest = of_families(scores.rows)
+    assert not rest
+    table = family_table(*large)
+    assert table.title.startswith(f"celeba-hq, scratch, reference: {LEAST} tasks, 750 iterations")
+    assert [row[0] for row in table.tasks] == NAMES
+    ram, nogs = table.heads.index("ram: test, %"), table.heads.index("ps-nogs: test, %")
+    # Test accuracies of RAM: 80 % and .2, one more a task, over seeds 0 and 1.
+    assert [row[ram] for row in table.tasks] == ["80.1", "81.1", "82.1", "83.1", "84.1"]
+    assert table.means[ram].startswith("82.1 [")
+    assert {row[nogs] for row in table.tasks} == {"90.0"}
+    assert table.means[0] == f"mean of {LEAST}"
+    (printed,) = scores_tables(scores)
+    assert printed.row_count == LEAST + 1
+
+
+def test_few_tasks_have_a_table_each() -> None:
+    scores = scores_of(NAMES[:-1])
+    large, rest = of_families(scores.rows)
+    assert not large
+    assert len(rest) == 2 * (LEAST - 1)
+    assert len(scores_tables(scores)) == LEAST - 1
+
+
+def test_spans_of_means_are_unbounded_where_one_is() -> None:
+    assert mean_span([Span(1, 3), Span(3, 5)]) == Span(2, 4)
+    assert mean_span([Span(1, 3), Span(3, math.inf)]) == Span(2, math.inf)
+    found = geometric_span([Span(2, 8), Span(8, 8)])
+    assert (found.low, found.high) == pytest.approx((4, 8))
+    assert geometric_span([Span(0, 8), Span(8, math.inf)]) == Span(0, math.inf)

@@ -4,6 +4,7 @@ from .builders.dataset import publish_all as publish_all
 from .builders.pipeline import build as build
 from .builders.prepare import prepare as prepare
 from .builders.report import report as report
+from .deprecation import NogsDeprecationWarning as NogsDeprecationWarning
 from .diagnosis import doctor as doctor
 from .errors import NogsError as NogsError
 from .evaluation import evaluate as evaluate

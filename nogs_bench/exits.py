@@ -6,6 +6,7 @@ import errno
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from nogs_bench.deprecation import NogsDeprecationWarning
 from nogs_bench.errors import NogsError
 
 FAILED, INTERRUPTED, TERMINATED = 1, 130, 143
@@ -63,12 +65,31 @@ def keeping(kept: str) -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
+@contextmanager
+def one_line_deprecations() -> Iterator[None]:
+    """Within the block, what goes is said in one line, without the place in the package."""
+    shown = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, NogsDeprecationWarning):
+            print(f"warning: {message}", file=sys.stderr)
+        else:
+            shown(message, category, *place, **more)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = shown
+
+
 class Commands(TyperGroup):
     """A group of commands whose expected failures are one line long."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with one_line_deprecations():
+                return super().invoke(ctx)
         except NogsError as error:
             raise _exit(f"error: {error}", FAILED) from error
         except Interrupted as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import socket
 import sys
@@ -13,6 +12,11 @@ from pathlib import Path
 
 from nogs_bench.errors import NogsError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 CANNOT = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
@@ -21,10 +25,15 @@ def locked(path: Path, busy: str, shared: bool = False, wait: bool = False) -> I
     """Hold a lock while the block runs; its file holds the holder's name, and goes at the end.
 
     Raises `NogsError`, `busy` and who holds it, if another process does; with `wait` waits for it.
-    With `shared` others may share it. Where the file system has no locks, a line says so.
+    With `shared` others may share it. Where the file system, or Windows, has no locks, a line says
+    so.
     """
     absent = [folder for folder in path.parents if not folder.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        _said(path)
+        yield
+        return
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     handle = _open(path, kind if wait else kind | fcntl.LOCK_NB, busy)
     try:
@@ -55,6 +64,10 @@ def _open(path: Path, kind: int, busy: str) -> int:
             if error.errno not in CANNOT:
                 os.close(handle)
                 raise
-            print(f"{path.parent} cannot be locked: let one call at a time use it", file=sys.stderr)
+            _said(path)
             return handle
         os.close(handle)
+
+
+def _said(path: Path) -> None:
+    print(f"{path.parent} cannot be locked: let one call at a time use it", file=sys.stderr)

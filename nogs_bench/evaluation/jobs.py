@@ -6,6 +6,7 @@ is one file for each of its runs.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,7 @@ class Job:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Job:
         runs = [
-            RunPlan(**run | {"config": RunConfig.model_validate(run["config"])})
+            RunPlan(**run | {"config": RunConfig.model_validate_json(json.dumps(run["config"]))})
             for run in value["runs"]
         ]
         place = Place(**value["place"])

@@ -51,10 +51,7 @@ def _do(line: str, send: Callable[..., None]) -> None:
     from nogs_bench.evaluation.jobs import Job
     from nogs_bench.evaluation.work import do
 
-    job = Job.from_json(json.loads(line))
-    if job.place.device == "cpu":
-        torch.set_num_threads(1)
-    last = 0.0
+    last, what = 0.0, "a job"
 
     def report(done: int, note: str) -> None:
         nonlocal last
@@ -63,12 +60,16 @@ def _do(line: str, send: Callable[..., None]) -> None:
             send("progress", done=done, note=note)
 
     try:
+        job = Job.from_json(json.loads(line))
+        what = job.label
+        if job.place.device == "cpu":
+            torch.set_num_threads(1)
         do(job, report)
     except NogsError as error:
         send("failed", message=str(error))
     except Exception as error:
         traceback.print_exc()
-        send("failed", message=f"{job.label} failed: {error!r}", log=True)
+        send("failed", message=f"{what} failed: {error!r}", log=True)
     else:
         send("done")
 

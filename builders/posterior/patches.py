@@ -17,11 +17,11 @@ from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS, Pre
 from nogs_bench.builders.posterior.tokens import counts
 from nogs_bench.builders.posterior.windows import all_windows
 from nogs_bench.errors import NogsError
+from nogs_bench.network import glimpse_convolutions
 from nogs_bench.tasks import GlimpseGrid
 
 PAIRS_AT_ONCE = {"cpu": 4096}
 PAIRS_ON_ACCELERATOR = 65_536
-CHANNELS, LEAST_SIDE = (32, 64, 128), 2
 DROPOUT, HEADS = 0.1, 4
 _SHAPE = re.compile(r"(\d{1,4})x(\d{1,2})")
 
@@ -38,7 +38,7 @@ class GlimpsePatches(nn.Module):
     def __init__(self, grid: GlimpseGrid, channels: int, width: int):
         super().__init__()
         self.grid = grid
-        self.look = _convolutions(channels, grid.glimpse_size, width)
+        self.look = glimpse_convolutions(channels, grid.glimpse_size, width)
         rows, cols = grid.shape
         self.row, self.col, self.cell = (
             nn.Embedding(count, width) for count in (rows, cols, grid.cells)
@@ -148,18 +148,6 @@ class _Residual(nn.Module):
 
 def _head(width: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.LayerNorm(width), nn.Dropout(DROPOUT), nn.Linear(width, outputs))
-
-
-def _convolutions(channels: int, side: int, width: int) -> nn.Module:
-    """Of a glimpse to `width` numbers: each halves its side, but for the first of small ones."""
-    layers: list[nn.Module] = []
-    inputs = channels
-    for number, outputs in enumerate(CHANNELS):
-        halves = side >= 2 * LEAST_SIDE and (number > 0 or side > 8)
-        kernel, stride = (4, 2) if halves else (3, 1)
-        layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1), nn.ReLU()]
-        side, inputs = (side + 2 - kernel) // stride + 1, outputs
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * side * side, width))
 
 
 def _shape(name: str, argument: str) -> tuple[int, int]:

@@ -77,7 +77,7 @@ def evaluate(
     ] = None,
     embedder: Annotated[
         str | None,
-        typer.Option(help="conv, timm:NAME, timm:NAME/16, vgg16-12:FILE.safetensors, ..."),
+        typer.Option(help="conv, timm:NAME, avp:FOLDER, vgg16-12:FILE.safetensors, ..."),
     ] = None,
     set_: Set = None,
     out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),

@@ -8,7 +8,7 @@ from nogs_bench.network import reference_stack  # noqa: F401  (registers)
 from nogs_bench.network.attention import plain_attention
 from nogs_bench.network.backbones import normalisation, timm_backbone
 from nogs_bench.network.conversion import convert_weights
-from nogs_bench.network.embedders import EMBEDDERS, make_embedder
+from nogs_bench.network.embedders import EMBEDDERS, glimpse_convolutions, make_embedder
 from nogs_bench.network.fovea import (
     Fovea,
     ImageTensors,
@@ -46,6 +46,7 @@ __all__ = [
     "convert_weights",
     "follow",
     "fovea_of",
+    "glimpse_convolutions",
     "joint",
     "load_model",
     "load_weights",

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_file, read_provenance
 from nogs_bench.network.backbones import normalisation, timm_backbone
+from nogs_bench.network.weights import check_shapes, load_weights
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import Task
 
@@ -106,6 +108,63 @@ def _check_size(backbone: nn.Module, patch: Tensor, name: str) -> None:
             f"{error}"
         ) from error
     backbone.train()
+
+
+# Of `glimpse_convolutions`; the least side that a convolution may leave, pixels.
+GLIMPSE_CHANNELS, LEAST_SIDE = (32, 64, 128), 2
+
+
+def glimpse_convolutions(channels: int, side: int, units: int) -> nn.Module:
+    """From glimpses float (n, channels, side, side), -2 .. 2, to (n, units): three convolutions and
+    a linear layer, by which the light AVPs (`patch-sum`, `patch-attention`) look.
+
+    Each convolution halves the side, but for the first one of glimpses of up to 8 pixels.
+    """
+    layers: list[nn.Module] = []
+    inputs = channels
+    for number, outputs in enumerate(GLIMPSE_CHANNELS):
+        halves = side >= 2 * LEAST_SIDE and (number > 0 or side > 8)
+        kernel, stride = (4, 2) if halves else (3, 1)
+        layers += [nn.Conv2d(inputs, outputs, kernel, stride, 1), nn.ReLU()]
+        side, inputs = (side + 2 - kernel) // stride + 1, outputs
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * side * side, units))
+
+
+@EMBEDDERS.register("avp")
+class AvpEmbedder(nn.Module):
+    """How a dataset's AVP looks at a glimpse, then a linear layer: `avp:FOLDER`.
+
+    `FOLDER` is a dataset folder whose posterior is a `patch-sum` or `patch-attention`; the weights
+    of its convolutions are where training starts. Raises `NogsError` if there are none, they are
+    not the recorded ones, or are of glimpses of another size.
+    """
+
+    def __init__(self, task: Task, units: int, argument: str):
+        super().__init__()
+        path = Path(argument, "posterior", "weights-0.safetensors")
+        files = (read_provenance(Path(argument)).get("posterior") or {}).get("files", {})
+        recorded = files.get("posterior/weights-0.safetensors")
+        if recorded is None:
+            raise NogsError(f"{argument} holds no posterior network; build it anew for avp:FOLDER")
+        if not path.is_file() or digest_file(path) != recorded:
+            raise NogsError(f"{path} is not the file that the dataset records; build it again")
+        prefix = "network.look."
+        found = {
+            name.removeprefix(prefix): value
+            for name, value in load_weights(path).items()
+            if name.startswith(prefix)
+        }
+        if not found:
+            raise NogsError(f"the AVP of {argument} does not look at glimpses: it is no patch-sum")
+        width = len(list(found.values())[-1])
+        self.look = glimpse_convolutions(task.channels, task.glimpse_size, width)
+        shapes = {name: tuple(value.shape) for name, value in self.look.state_dict().items()}
+        check_shapes(found, shapes, path, f"glimpses of {task.glimpse_size} pixels")
+        self.look.load_state_dict(found)
+        self.linear = nn.Linear(width, units)
+
+    def forward(self, patch: Tensor) -> Tensor:
+        return self.linear(self.look(4 * patch - 2).relu())
 
 
 # Output channels of VGG-16's first 12 convolutions, all but its last; "M" is a 2 x 2 max pool.

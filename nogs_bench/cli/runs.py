@@ -90,6 +90,9 @@ def evaluate(
     together: Annotated[
         int | None, typer.Option(min=1, help="Most runs that a process trains at once.")
     ] = None,
+    log: Annotated[
+        str | None, typer.Option(help="Log training: csv, tensorboard, trackio or wandb.")
+    ] = None,
     weights: Annotated[
         bool, typer.Option(help="Leave each run's network beside its result.")
     ] = True,
@@ -125,6 +128,7 @@ def evaluate(
             store=store,
             together=together,
             weights=weights,
+            log=log,
             again=again,
         )
     _show_scores(scores, as_json)

@@ -14,6 +14,7 @@ from nogs_bench.device import choose_device, cores, gpus_of
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import difference
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.evaluation.logs import check_log
 from nogs_bench.evaluation.packing import discard_finished, pack
 from nogs_bench.evaluation.pool import Watch, do_all, do_all_by
 from nogs_bench.evaluation.study import Study, Wanted, in_place, study_of, task_names
@@ -47,6 +48,7 @@ def evaluate(
     maps: str | Path | None = None,
     together: int | None = None,
     weights: bool = True,
+    log: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     again: bool = False,
     where: Where = HERE,
@@ -87,6 +89,8 @@ def evaluate(
     - `together`: most runs that a process trains at once; None as many as pay, 1 one by one. Runs
       of a model that cannot be stacked are trained one by one, and a line on standard error says
       why.
+    - `log`: `"csv"` (`OUT/logs/`), `"tensorboard"`, `"trackio"` or `"wandb"`: write each run's
+      curve, gradient norms and now and then a picture there while it trains.
     - `weights`: whether each run leaves its network beside its result (`RUN.safetensors`), as
       `load_network` reads it.
     - `where`: who trains, on which device, and where results and pre-trained weights are kept too.
@@ -120,9 +124,12 @@ def evaluate(
         device=choose_device(where.device),
         store=where.store,
         weights=weights,
+        log=log,
     )
     if where.store is not None:
         check_store(where.store)
+    if log is not None:
+        check_log(log)
     names = [task] if tasks is None else task_names(tasks)
     images: dict[str, Any] = {}
     studies = [study_of(name, wanted, images) for name in names]

@@ -22,6 +22,7 @@ class Place:
     - `images`: folder of `nogs_bench.images.store`.
     - `out`: the results folder.
     - `store`: where results and weights are kept too, if anywhere.
+    - `log`: the kind of log that each run writes, if any.
     - `weights`: whether each run leaves its network's weights beside its result.
     """
 
@@ -31,6 +32,7 @@ class Place:
     device: str
     store: str | None = None
     weights: bool = True
+    log: str | None = None
 
     @property
     def mirror(self) -> Mirror:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.evaluation.logs import logging
 from nogs_bench.images import LabelledImages, mapping_of, open_split
 from nogs_bench.methods import find_method
 from nogs_bench.network import ImageTensors, fovea_of, load_model
@@ -103,9 +104,11 @@ def do_run(job: Job, report: Report) -> None:
             )
         )
     earlier = Path(job.earlier) if job.earlier else None
-    curves, seconds = train_together(
-        trainees, job.checkpoint, report, earlier, job.stacked, place.weights
-    )
+    configs = [run.config for run in job.runs]
+    with logging(place.log, configs, Path(place.out)) as watch:
+        curves, seconds = train_together(
+            trainees, job.checkpoint, report, earlier, job.stacked, place.weights, watch
+        )
     report(job.steps, "testing")
     tests = [_images(place, "test", trainee.run.task, device) for trainee in trainees]
     network, held = network_of([t.model for t in trainees], device, job.stacked)

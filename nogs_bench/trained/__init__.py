@@ -5,9 +5,11 @@ itself, what it sees and believes of any image, test figures, pictures and pages
 Hub and for small devices.
 """
 
+from nogs_bench.trained.cases import LookCase, cases_of
 from nogs_bench.trained.judging import Judgement, Policy, plot_judgement, test_network
 from nogs_bench.trained.loading import HUB_FILE, TrainedNetwork, load_network
 from nogs_bench.trained.looking import Looks, look_at
+from nogs_bench.trained.picture import draw_look
 from nogs_bench.trained.predicting import predict
 from nogs_bench.trained.showing import look
 from nogs_bench.trained.weights import (
@@ -22,9 +24,12 @@ __all__ = [
     "HUB_FILE",
     "Judgement",
     "Kept",
+    "LookCase",
     "Looks",
     "Policy",
     "TrainedNetwork",
+    "cases_of",
+    "draw_look",
     "load_network",
     "look",
     "look_at",

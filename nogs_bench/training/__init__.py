@@ -5,7 +5,7 @@ a result. `SEQUENCES` holds where the glimpses that supervise come from.
 """
 
 from nogs_bench.training.heuristic import first_step_map, map_digest
-from nogs_bench.training.learner import Run, Trainee, network_of
+from nogs_bench.training.learner import Learner, Run, Trainee, network_of
 from nogs_bench.training.metrics import complexity, measure, policy_classifier
 from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.pretraining import (
@@ -16,16 +16,18 @@ from nogs_bench.training.pretraining import (
 )
 from nogs_bench.training.runstate import saved_runs
 from nogs_bench.training.supervision import Material, make_sequences, supervising
-from nogs_bench.training.trainer import Report, train_together
+from nogs_bench.training.trainer import Report, Watch, train_together
 
 __all__ = [
     "GLIMPSES",
+    "Learner",
     "Lessons",
     "Material",
     "Pretrainee",
     "Report",
     "Run",
     "Trainee",
+    "Watch",
     "complexity",
     "first_step_map",
     "load_pretrained",

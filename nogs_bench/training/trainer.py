@@ -23,6 +23,9 @@ REPORT_EVERY = 50
 # (iterations done, a few words) -> None
 Report = Callable[[int, str], None]
 
+# (iterations done, what learns) -> None
+Watch = Callable[[int, Learner], None]
+
 
 def train(
     run: Run,
@@ -52,6 +55,7 @@ def train_together(
     earlier: Path | None = None,
     stacked: bool = True,
     keep: bool = False,
+    watch: Watch | None = None,
 ) -> tuple[list[tuple[Point, ...]], float]:
     """As `train`, R runs at once; returns the curve of each, and each one's share of the seconds.
 
@@ -59,6 +63,7 @@ def train_together(
     class, images and all else are the same. `earlier` is a checkpoint to go on from where
     `checkpoint` is not there. They are computed by the models' `stack`; a single one, if not
     `stacked`, by the model as it is. With `keep`, `Trainee.best` is filled.
+    `watch` is called after every validation.
     """
     learner = Learner(trainees, stacked)
     run, period = trainees[0].run, trainees[0].run.task.training.evaluation_period
@@ -76,6 +81,8 @@ def train_together(
                 report(iteration, f"accuracy {accuracy:.3f}")
                 if keep:
                     best.offer(-progress.cross_entropy(), learner.parts["model"])
+                if watch is not None:
+                    watch(iteration, learner)
                 learner.network.train(not run.frozen)
                 progress.save_if_due()
             if last:

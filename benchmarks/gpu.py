@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,7 +35,7 @@ from nogs_bench.builders.estimate.rates import read_rates
 from nogs_bench.builders.generators.stylegan.network import StyleGanNetwork
 from nogs_bench.builders.posterior import Avp, prepare
 from nogs_bench.builders.search import Annotator
-from nogs_bench.device import replay
+from nogs_bench.device import replay, tf32_products
 from nogs_bench.files import replacing
 from nogs_bench.methods import METHODS
 from nogs_bench.network import ImageTensors, load_model, reference_stack
@@ -113,7 +114,9 @@ def profile(learner: Learner, steps: int = 3) -> str:
     from torch.profiler import profile as recording
 
     with recording(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as record:
-        for _ in range(steps):
+        learner.begin(0)
+        for number in range(steps):
+            learner.draws.ahead(number, steps)
             learner._step()
         torch.cuda.synchronize()
     kernels: dict[str, list[float]] = {}
@@ -158,9 +161,10 @@ def step_ms(
         for number in range(setting.of(5, 2)):
             setting.wait()
             start = time.perf_counter()
-            for _ in range(block):
-                learner.learn(done, 10_000)
-                done += 1
+            with tf32_products(learner.device):
+                for _ in range(block):
+                    learner.learn(done, 10_000)
+                    done += 1
             setting.wait()
             if number:
                 times.append((time.perf_counter() - start) / block * 1000)
@@ -306,14 +310,24 @@ def main() -> None:
         start = time.perf_counter()
         try:
             found[name] = PARTS[name](setting)
-        except Exception as error:  # one part's fault must not cost the others' minutes
+        except Exception as error:
             print(f"{name} failed: {error!r}", flush=True)
-            continue
+            # A GPU may answer nothing more in this process: the other parts have another.
+            parts = given.parts.split(",")
+            rest = ",".join(parts[parts.index(name) + 1 :])
+            if not rest:
+                break
+            flags = ["--small"] * given.small + ["--device", given.device, "--out", given.out]
+            sys.stdout.flush()
+            again = [sys.executable, __file__, "--parts", rest, *map(str, flags)]
+            os.execv(sys.executable, again)
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
         rates = as_rates(found, hardware, given.device)
         text = json.dumps(rates | {"measured": found | {"torch": torch.__version__}}, indent=1)
         with replacing(given.out) as temporary:
             temporary.write_text(text + "\n")
+    if not given.out.exists():
+        sys.exit(1)
     print(given.out.read_text())
     print(json.dumps(json.loads(given.out.read_text())))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from sys import stderr
+import sys
 
 from nogs_bench.errors import NogsError
 
@@ -21,7 +21,9 @@ def choose_device(name: str = "auto") -> str:
     if name == "auto":
         if not torch.cuda.is_available():
             return "cpu"
-        print(f"on cuda ({torch.cuda.get_device_name()}); --device cpu prevents it", file=stderr)
+        print(
+            f"on cuda ({torch.cuda.get_device_name()}); --device cpu prevents it", file=sys.stderr
+        )
         return "cuda"
     try:
         if torch.device(name).type not in KINDS:

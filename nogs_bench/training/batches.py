@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nogs_bench.device import sent
 from nogs_bench.network import joint
 from nogs_bench.randomness import derive, epoch_order
 
@@ -108,10 +109,7 @@ class Draws:
 
     def _rows(self, count: int) -> Tensor:
         each = [torch.stack([*islice(own, count)]) if count else self._none for own in self.batches]
-        rows = joint(each, self.network, 1)
-        if self.device.type == "cuda":
-            return rows.pin_memory().to(self.device, non_blocking=True)
-        return rows.to(self.device)
+        return sent(joint(each, self.network, 1), self.device)
 
     @property
     def _none(self) -> Tensor:

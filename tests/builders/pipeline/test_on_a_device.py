@@ -7,9 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nogs_bench.builders.bank.roles import assign_roles
 from nogs_bench.builders.compare.avp import compare_avp
 from nogs_bench.builders.compare.completions import compare_completions
 from nogs_bench.builders.pipeline.command import build
+from nogs_bench.builders.posterior import avp
+from nogs_bench.builders.posterior.avp import train_avp
 from nogs_bench.builders.search import lockstep
 from nogs_bench.sequences.annotations import load_annotations
 from pretended import Device, Mixed, device  # noqa: F401
@@ -60,3 +63,21 @@ def test_networks_and_completions_are_compared(device: Device, tmp_path, monkeyp
     assert [len(each.cross_entropy) for each in found] == [2, 2]
     measures = compare_completions(_small(), ["retrieval"], 3, 4, 2, device="cuda")
     assert len(measures) == 1
+
+
+@pytest.mark.parametrize("network", ["conv", "local:4k4s4-8", "timm:test_resnet"])
+def test_a_step_of_the_avp_does_not_wait(device: Device, tmp_path, monkeypatch, network):  # noqa: F811
+    batches, seen = avp._batches, []
+
+    def guarded(*arguments):
+        for batch in batches(*arguments):
+            with device.no_waiting():
+                yield batch
+            seen.append(1)
+
+    monkeypatch.setattr(avp, "_batches", guarded)
+    task = corner_task()
+    task = replace(task, avp=replace(task.avp, network=network))
+    roles = assign_roles(task, task.annotation.images, 0, None)
+    train_avp(task, roles, 0, tmp_path / "c.safetensors", "cuda")
+    assert seen

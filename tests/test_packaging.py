@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from collections.abc import Callable, Iterator
 from email.parser import Parser
@@ -26,7 +27,8 @@ ELSEWHERE = "elsewhere"
 INSIDE = {"nogs_bench": "nogs_bench", **{f: f"nogs_bench/{f}" for f in ("builders", "leaderboard")}}
 APART = ("leaderboard/results/", ".github/")  # of the repository alone
 WRITTEN = {"PKG-INFO", "setup.cfg"}  # by setuptools, into the sdist
-EXTRAS = ("bo", "diffusers", "hmc", "ray", "s3", "docs")
+ABOUT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = set(ABOUT["optional-dependencies"]) - {"dev"}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs the repository"),
@@ -126,6 +128,7 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     assert about["License-Expression"] == "Apache-2.0"
     assert about["Requires-Python"] == ">=3.11"
     assert {*EXTRAS, "dev"} == set(about.get_all("Provides-Extra") or ())
+    assert about["Version"] == ABOUT["version"]
     assert wheel.stat().st_size < 5e6
 
 

@@ -78,12 +78,16 @@ def _task(target: int, attribute: str, positives: int) -> Task:
                 "scratch", iterations=20_000, target_accuracy=target_accuracy(positives, IMAGES)
             ),
         ),
+        # Kernels as wide as the grid's steps: candidates cost a hundredth of a transformer's.
         avp=AvpTraining(
-            "patch-attention:192x3",
-            epochs=100,
+            "local:32k4s4-64k3s2p1-256",
+            epochs=45,
             learning_rate=1e-3,
             warmup=0.3,
             mirrored=True,
+            rounds=1,
+            chosen_images=1_000,
+            chosen_share=0.25,
         ),
         annotation=Annotation(
             images=ANNOTATED,

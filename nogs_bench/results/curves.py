@@ -103,6 +103,15 @@ def constant_cross_entropy(curve: Curve, classes: int) -> float:
     return -math.fsum(n / sum(counts) * math.log(n / sum(counts)) for n in counts)
 
 
+def constant_accuracy(curve: Curve) -> float | None:
+    """Accuracy of always giving the commonest class of the validation split; None if unrecorded."""
+    known = curve[-1].classes
+    if known is None:
+        return None
+    counts = [each.images for each in known if each is not None]
+    return max(counts) / sum(counts)
+
+
 def area_under_curve(curve: Curve) -> float:
     """Mean validation accuracy over the run, by the trapezoidal rule: 0..1."""
     area = sum(

@@ -14,7 +14,9 @@ from typing import Any
 from nogs_bench.results.alike import check_alike
 from nogs_bench.results.curves import (
     Convergence,
+    Curve,
     area_under_curve,
+    constant_accuracy,
     convergence_of_accuracy,
     convergence_of_cross_entropy,
     settled_accuracy,
@@ -213,7 +215,7 @@ def _quantities(task: Task, target: float, reference: Reference | None) -> dict[
     """The times that a row has, by name."""
     criteria, classes = task.convergence, len(task.classes)
     found: dict[str, Quantity] = {
-        "time_to_target": lambda run: Convergence(time_to_accuracy(run.curve, target), True),
+        "time_to_target": lambda run: Convergence(_to_target(run.curve, target), True),
         "convergence_cross_entropy": lambda run: convergence_of_cross_entropy(
             run.curve, criteria.cross_entropy_tolerance, classes
         ),
@@ -225,6 +227,14 @@ def _quantities(task: Task, target: float, reference: Reference | None) -> dict[
         found["as_good"] = lambda run: Convergence(reference.as_good(run.curve), True)
         found["as_good_accuracy"] = lambda run: Convergence(reference.as_accurate(run.curve), True)
     return found
+
+
+def _to_target(curve: Curve, target: float) -> Span:
+    """Nothing is known by a target that a constant answer reaches."""
+    constant = constant_accuracy(curve)
+    if constant is not None and constant >= target:
+        return Span(0, math.inf)
+    return time_to_accuracy(curve, target)
 
 
 def _as_the_paper(run: RunResult) -> Span:
@@ -324,6 +334,9 @@ def _remarks(runs: Sequence[RunResult]) -> tuple[str, ...]:
             f"{first.hyperparameters.iterations:,} iterations; the protocol now has "
             f"{plan.iterations:,}"
         )
+    constant = constant_accuracy(first.curve)
+    if constant is not None and constant >= plan.target_accuracy:
+        said.append("a constant answer reaches the target: time to target says nothing")
     return tuple(said)
 
 

@@ -1,0 +1,298 @@
+"""What in the documentation is computed: written between its marks, from the results.
+
+    python docs/make.py tables        # README.md and docs/results.md, from leaderboard/results
+    python docs/make.py coverage      # docs/scoring.md, by simulation (minutes)
+
+A mark is `<!-- NAME -->`, its end `<!-- end NAME -->`. `python docs/make.py tables --check` writes
+nothing, and fails if something would change.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from nogs_bench.figures import (
+    duration,
+    estimate_text,
+    percent,
+    rate_text,
+    span_text,
+    spans_text,
+    target,
+    times,
+)
+from nogs_bench.leaderboard.validation import load_board
+from nogs_bench.methods import METHODS
+from nogs_bench.results import Estimate, ScoreRow, Span, SpanEstimate, combined, estimate
+from nogs_bench.tasks import get_task
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "leaderboard" / "results"
+HEADLINE = ("ps-nogs", "ps-nogs-anneal")
+MANY = 5  # tasks of a family from which on their mean stands in the tables
+NONE = "\N{EN DASH}"
+
+Table = tuple[list[str], list[list[str]]]
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("what", choices=sorted(WRITERS))
+    arguments.add_argument("--check", action="store_true", help="write nothing; fail if outdated")
+    given = arguments.parse_args()
+    changed = [name for name, text in WRITERS[given.what]() if _write(name, text, given.check)]
+    if given.check and changed:
+        sys.exit(f"outdated: {', '.join(changed)}; run python docs/make.py {given.what}")
+    print(f"written: {', '.join(changed) or 'nothing has changed'}")
+
+
+def tables() -> Iterable[tuple[str, dict[str, str]]]:
+    """Each file, and the text of each of its marks."""
+    rows = load_board(RESULTS).rows
+    plain = [row for row in rows if row.model == "reference"]
+    yield "README.md", {"headline": markdown(headline(plain))}
+    yield (
+        "docs/results.md",
+        {
+            "study": markdown(study(plain)),
+            "attributes": markdown(attributes(plain)),
+            "models": markdown(study([row for row in rows if row.model != "reference"])),
+        },
+    )
+
+
+def headline(rows: Sequence[ScoreRow]) -> Table:
+    """PS-NOGS, fading or not, beside RAM: by every criterion."""
+    heads = [
+        "task, protocol",
+        "method",
+        "times sooner as good as RAM ever gets",
+        "with pre-training",
+        "times sooner by the paper's criterion",
+        "times sooner to the target",
+        "test accuracy, % (RAM's)",
+    ]
+    found = []
+    for name, members in _settings(rows):
+        for method, own in _entries(members):
+            if own[0].method in HEADLINE:
+                ram = [row for row in members if row.method == "ram" and _at_reference(row)]
+                accuracy, other = _accuracy(own), _accuracy(ram)
+                found.append(
+                    [
+                        name,
+                        method,
+                        _speed(own, lambda row: row.headline),
+                        _speed(own, lambda row: row.with_pretraining.get("as_good")),
+                        _paper(own),
+                        _speed(own, lambda row: row.speed_ups.get("time_to_target")),
+                        f"{accuracy} ({other})" if other != NONE else accuracy,
+                    ]
+                )
+    return heads, found
+
+
+def study(rows: Sequence[ScoreRow]) -> Table:
+    """Every method of every task and protocol; large families as means over their tasks."""
+    heads = [
+        "task, protocol, target, RAM's rate",
+        "method",
+        "iterations until as good as RAM",
+        "times sooner",
+        "with pre-training",
+        "iterations to the target",
+        "times sooner",
+        "converged, the paper's way",
+        "times sooner, as the paper counts",
+        "test accuracy, %",
+        "balanced, %",
+        "build",
+    ]
+    found = []
+    for name, members in _settings(rows, about=True):
+        for method, own in _entries(members):
+            found.append(
+                [
+                    name,
+                    method,
+                    _time(own, lambda row: row.as_good),
+                    _speed(own, lambda row: row.headline),
+                    _speed(own, lambda row: row.with_pretraining.get("as_good")),
+                    _time(own, lambda row: row.time_to_target),
+                    _speed(own, lambda row: row.speed_ups.get("time_to_target")),
+                    _time(own, lambda row: row.convergence),
+                    _paper(own),
+                    _accuracy(own),
+                    _accuracy(own, lambda row: row.test_balanced_accuracy),
+                    _build(own),
+                ]
+            )
+    return heads, found
+
+
+def attributes(rows: Sequence[ScoreRow]) -> Table:
+    """Each task of the large families."""
+    heads = ["task", "method", "times sooner as good as RAM", "test accuracy, %", "balanced, %"]
+    found = []
+    for _, members in _settings(rows):
+        if len({row.task for row in members}) > 1:
+            for row in sorted(members, key=lambda row: (row.task, _place(row.method))):
+                balanced = estimate_text(row.test_balanced_accuracy, percent) or NONE
+                speed, own = _speed([row], lambda row: row.headline), [row]
+                found.append([f"`{row.task}`", f"`{row.method}`", speed, _accuracy(own), balanced])
+    return heads, found
+
+
+def _settings(
+    rows: Sequence[ScoreRow], about: bool = False
+) -> Iterable[tuple[str, list[ScoreRow]]]:
+    """Rows that stand together, with their name: photographs first, a large family as one."""
+    families: dict[str, set[str]] = {}
+    for row in rows:
+        families.setdefault(get_task(row.task).family, set()).add(row.task)
+
+    def key(row: ScoreRow) -> tuple[int, str, str, str]:
+        task = get_task(row.task)
+        large = len(families[task.family]) >= MANY
+        return -task.channels, task.family if large else row.task, row.protocol, row.model
+
+    for (_, name, protocol, model), own in groupby(sorted(rows, key=key), key=key):
+        members = list(own)
+        first, count = members[0], len({row.task for row in members})
+        title = f"`{name}`, `{protocol}`" if count == 1 else f"`{name}`, mean of {count} tasks"
+        if model != "reference":
+            title += f", {model}"
+        if about and count == 1:
+            title += f", {target(first.target_accuracy)} %, {rate_text(first.learning_rate)}"
+        yield title, members
+
+
+def _entries(rows: Sequence[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:
+    """The rows of each method and rate, in the registry's order, by name."""
+
+    def key(row: ScoreRow) -> tuple[tuple[int, str], float]:
+        return _place(row.method), row.learning_rate
+
+    found = []
+    for _, own in groupby(sorted(rows, key=key), key=key):
+        members = list(own)
+        first = members[0]
+        rate = "" if _at_reference(first) else f" at {rate_text(first.learning_rate)}"
+        found.append((f"`{first.method}`{rate}", members))
+    return found
+
+
+def _at_reference(row: ScoreRow) -> bool:
+    return row.reference_rate in (None, row.learning_rate)
+
+
+def _place(method: str) -> tuple[int, str]:
+    names = METHODS.names()
+    return (names.index(method) if method in names else len(names)), method
+
+
+Of = Callable[[ScoreRow], SpanEstimate | None]
+
+
+def _time(rows: Sequence[ScoreRow], of: Of) -> str:
+    """Of one task, with its interval; of many, the geometric mean of what is known."""
+    if len(rows) == 1:
+        return spans_text(of(rows[0])) or NONE
+    return _over_tasks([of(row) for row in rows], "{:,.0f}".format)
+
+
+def _speed(rows: Sequence[ScoreRow], of: Of) -> str:
+    if len(rows) == 1:
+        return spans_text(of(rows[0]), times) or NONE
+    return _over_tasks([of(row) for row in rows], times)
+
+
+def _over_tasks(found: Sequence[SpanEstimate | None], form: Callable[[float], str]) -> str:
+    spans = [each.middle if each and each.unlearned < len(each.values) else None for each in found]
+    return _combined(spans, form)
+
+
+def _combined(spans: Sequence[Span | None], form: Callable[[float], str]) -> str:
+    made = combined(spans)
+    if made is None:
+        return NONE if not any(spans) else "not known"
+    span, count = made
+    return span_text(span, form) + (f" ({count} of {len(spans)})" if count < len(spans) else "")
+
+
+def _paper(rows: Sequence[ScoreRow]) -> str:
+    """The ratio of mean iterations to convergence, wherever in a run its best lies."""
+    spans = [row.ratio_of_means.get("paper") for row in rows]
+    return (
+        _combined(spans, times)
+        if len(rows) > 1
+        else span_text(spans[0], times)
+        if spans[0]
+        else NONE
+    )
+
+
+def _accuracy(
+    rows: Sequence[ScoreRow],
+    of: Callable[[ScoreRow], Estimate | None] = lambda row: row.test_accuracy,
+) -> str:
+    found = [each for each in map(of, rows) if each is not None]
+    if not found or len(found) < len(rows):
+        return NONE
+    if len(found) == 1:
+        return estimate_text(found[0], percent)
+    return estimate_text(estimate([each.mean for each in found]), percent)
+
+
+def _build(rows: Sequence[ScoreRow]) -> str:
+    costs = [row.build_seconds for row in rows if row.build_seconds is not None]
+    return duration(max(costs)) if costs else NONE
+
+
+def markdown(table: Table) -> str:
+    """The table's text; a first column that repeats is left empty."""
+    heads, rows = table
+    if not rows:
+        return "No results yet."
+    lines, before = [heads, ["---"] * len(heads)], None
+    for first, *rest in rows:
+        lines.append(["" if first == before else first, *rest])
+        before = first
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def coverage() -> Iterable[tuple[str, dict[str, str]]]:
+    """Both tables of the simulation."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "coverage.py")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    yield "docs/scoring.md", {"coverage": printed.rpartition("\n{")[0].strip()}
+
+
+def _write(name: str, parts: dict[str, str], check: bool) -> bool:
+    """Put the texts between the marks of a file; whether it has changed."""
+    path = ROOT / name
+    before = text = path.read_text(encoding="utf-8")
+    for mark, part in parts.items():
+        pattern = rf"(<!-- {mark} -->\n).*?(<!-- end {mark} -->)"
+        text, count = re.subn(pattern, lambda m: f"{m[1]}\n{part}\n\n{m[2]}", text, flags=re.S)  # noqa: B023
+        if count != 1:
+            sys.exit(f"{name} must have the mark <!-- {mark} --> once, it has it {count} times")
+    if text != before and not check:
+        path.write_text(text, encoding="utf-8")
+    return text != before
+
+
+WRITERS: dict[str, Callable[[], Iterable[tuple[str, dict[str, str]]]]] = {
+    "tables": tables,
+    "coverage": coverage,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -168,6 +168,9 @@ def _settings(
         title = f"`{name}`, `{protocol}`" if count == 1 else f"`{name}`, mean of {count} tasks"
         if model != "reference":
             title += f", {model}"
+        older = next((said for said in first.remarks if said.startswith("version ")), "")
+        if older:
+            title += f" ({older.partition(' of ')[0]})"
         if about and count == 1:
             title += f", {target(first.target_accuracy)} %, {rate_text(first.learning_rate)}"
         yield title, members

@@ -34,7 +34,7 @@ def task_faults(file: str, run: RunResult) -> list[Fault]:
         task = get_task(run.task)
     except NogsError as error:
         return [Fault(file, "task", str(error))]
-    if run.task_version != task.version:
+    if run.task_version > task.version:
         message = f"{run.task_version}, but {task.name} is at version {task.version}"
         return [Fault(file, "task_version", message)]
     try:
@@ -177,6 +177,7 @@ def entry_key(run: RunResult) -> tuple[str, str, str, str, float]:
 def joint_faults(runs: Mapping[str, RunResult], seeds: int = SEEDS) -> list[Fault]:
     """Where results, by file, contradict each other, repeat each other, or are too few."""
     by_entry = _grouped(runs, entry_key)
+    by_board = _grouped(runs, lambda run: (run.task, run.protocol))
     by_task = _grouped(runs, lambda run: run.task)
     by_model = _grouped(runs, lambda run: (run.task, run.protocol, run.model.name))
     by_rows = _grouped(
@@ -188,6 +189,8 @@ def joint_faults(runs: Mapping[str, RunResult], seeds: int = SEEDS) -> list[Faul
         found += _entry_faults(files, runs, seeds)
     for files in by_model.values():
         found += _differing(files, runs, "model")
+    for files in by_board.values():
+        found += _differing(files, runs, "task_version")
     for files in by_task.values():
         found += _differing(files, runs, "images")
     for files in by_rows.values():

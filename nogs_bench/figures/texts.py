@@ -74,7 +74,8 @@ def spans_text(found: SpanEstimate | None, form: Form = whole) -> str:
     count = len(found.values)
     if found.unlearned == count:
         return NOT_LEARNED
-    text = f"{span_text(found.middle, form)} {interval_text(found, form)}".strip()
+    middle, interval = span_text(found.middle, form), interval_text(found, form)
+    text = middle if interval in ("", f"[{middle}]") else f"{middle} {interval}"
     return text + (f" ({found.unlearned} of {count} {NOT_LEARNED})" if found.unlearned else "")
 
 

@@ -11,6 +11,7 @@ from nogs_bench.tasks import get_task
 
 # What all entries of a task, protocol and model share, so that iterations are worth the same.
 SHARED = (
+    "task_version",
     "model",
     "images",
     "hyperparameters.iterations",
@@ -29,7 +30,7 @@ def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]
     """
     for run in runs:
         task = get_task(run.task)
-        if run.task_version != task.version:
+        if run.task_version > task.version:
             raise NogsError(
                 f"{run.name} is of version {run.task_version} of the task, this package has "
                 f"{task.version}; score it with the package it was made with"

@@ -325,8 +325,11 @@ def _pretraining(run: RunResult) -> int:
 
 def _remarks(runs: Sequence[RunResult]) -> tuple[str, ...]:
     first = runs[0]
-    plan = get_task(first.task).protocol(first.protocol)
+    task = get_task(first.task)
+    plan = task.protocol(first.protocol)
     said = []
+    if first.task_version != task.version:
+        said.append(f"version {first.task_version} of the task, which is now at {task.version}")
     if any(run.images is None for run in runs):
         said.append("an older format: images, balanced accuracy and teaching are not recorded")
     if first.hyperparameters.iterations != plan.iterations:

@@ -1,0 +1,383 @@
+"""The tables of README and docs/results.md, computed again from the raw files.
+
+Nothing of the package is used here but the tasks' facts (targets, rates, families): files are read
+as JSON, and every formula is written out again.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import re
+import statistics
+import subprocess
+import sys
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import binom, t
+
+from nogs_bench.tasks import get_task
+from places import ROOT
+
+DASH, INF = "\N{EN DASH}", math.inf
+Run = dict[str, Any]
+Ends = tuple[float, float]
+
+
+def raw_runs() -> list[Run]:
+    """Every run of the board: one a file, or all seeds of an entry in a compressed one."""
+    found: list[Run] = []
+    for path in sorted((ROOT / "leaderboard" / "results").rglob("*.json*")):
+        text = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = json.loads(text)
+        found += runs_of_entry(content) if "runs" in content else [content]
+    return found
+
+
+def runs_of_entry(content: dict[str, Any]) -> list[Run]:
+    """Of one file an entry: what is shared, what is each run's, and curves as columns."""
+    runs = []
+    for own in content["runs"]:
+        run = merged(content["shared"], own)
+        columns = run["curve"]
+        run["curve"] = [
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
+        ]
+        runs.append(run)
+    return runs
+
+
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    made = dict(first)
+    for key, value in second.items():
+        both = isinstance(value, dict) and isinstance(made.get(key), dict)
+        made[key] = merged(made[key], value) if both else value
+    return made
+
+
+def passing(run: Run, passed: Any) -> Ends:
+    """Between which validations it happened first."""
+    before = 0
+    for point in run["curve"]:
+        if passed(point):
+            return before, point["iteration"] or run["curve"][1]["iteration"]
+        before = point["iteration"]
+    return before, INF
+
+
+def ratio(slow: Ends, fast: Ends) -> Ends:
+    return (
+        0 if fast[1] == INF else slow[0] / fast[1],
+        INF if fast[0] == 0 else slow[1] / fast[0],
+    )
+
+
+def middle(values: list[Ends]) -> Ends:
+    low, high = ([value[end] for value in values] for end in (0, 1))
+    if min(low) > 0 and max(high) < INF:
+        return float(np.exp(np.log(low).mean())), float(np.exp(np.log(high).mean()))
+    return statistics.median(low), statistics.median(high)
+
+
+def interval(values: list[Ends]) -> Ends | None:
+    n = len(values)
+    low, high = (np.array([value[end] for value in values]) for end in (0, 1))
+    if n < 2:
+        return None
+    if low.min() > 0 and high.max() < INF:
+        x, h = (np.log(low) + np.log(high)) / 2, (np.log(high) - np.log(low)) / 2
+        spread = x.std(ddof=1) + math.sqrt((h**2).sum() / (n - 1))
+        reach = t.ppf(0.975, n - 1) * spread / math.sqrt(n)
+        return math.exp(np.log(low).mean() - reach), math.exp(np.log(high).mean() + reach)
+    two, one = by_signs(values, 0.025), by_signs(values, 0.05)
+    for found, use in ((two, two[0] > 0 and two[1] < INF), (one, True)):
+        if use and not (found is one and one[0] > 0 and one[1] < INF):
+            return None if found == (0, INF) else found
+    return None if two == (0, INF) else two
+
+
+def by_signs(values: list[Ends], share: float) -> Ends:
+    n = len(values)
+    k = sum(binom.cdf(i, n, 0.5) <= share for i in range(n // 2))
+    if k == 0:
+        return 0, INF
+    return sorted(v[0] for v in values)[k - 1], sorted(v[1] for v in values)[n - k]
+
+
+def whole(x: float) -> str:
+    return f"{x:,.0f}"
+
+
+def times(x: float) -> str:
+    return f"{x:.2f}" if x < 2 else f"{x:.1f}"
+
+
+def ends_text(ends: Ends, form: Any) -> str:
+    low, high = ends
+    if low == 0 and high == INF:
+        return "not known"
+    if high == INF:
+        return f"> {form(low)}"
+    if low == 0:
+        return f"< {form(high)}"
+    return form(low) if form(low) == form(high) else f"{form(low)}{DASH}{form(high)}"
+
+
+def spans_text(values: list[Ends], form: Any, unlearned: int = 0) -> str:
+    if not values:
+        return DASH
+    if unlearned == len(values):
+        return "not learned"
+    text, found = ends_text(middle(values), form), interval(values)
+    if found is not None:
+        both = found[0] > 0 and found[1] < INF
+        inner = f"{form(found[0])}, {form(found[1])}" if both else ends_text(found, form)
+        text += "" if inner == text else f" [{inner}]"
+    return text + (f" ({unlearned} of {len(values)} not learned)" if unlearned else "")
+
+
+def mean_text(values: list[float]) -> str:
+    mean = np.mean(values)
+    if len(values) == 1:
+        return f"{100 * mean:.1f}"
+    reach = t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values))
+    return f"{100 * mean:.1f} [{100 * (mean - reach):.1f}, {100 * (mean + reach):.1f}]"
+
+
+def over_tasks(found: list[Ends | None], form: Any) -> str:
+    known = [each for each in found if each is not None and each != (0, INF)]
+    if not known:
+        return "not known" if any(each is not None for each in found) else DASH
+    low = math.exp(np.mean(np.log([k[0] for k in known]))) if min(k[0] for k in known) else 0
+    high = (
+        math.exp(np.mean(np.log([k[1] for k in known]))) if max(k[1] for k in known) < INF else INF
+    )
+    if (low, high) == (0, INF):
+        return "not known"
+    part = f" ({len(known)} of {len(found)})" if len(known) < len(found) else ""
+    return ends_text((low, high), form) + part
+
+
+class Entry:
+    """All seeds of one task, protocol, model, method and rate, beside RAM's."""
+
+    def __init__(self, runs: list[Run], ram: list[Run]):
+        self.runs = sorted(runs, key=lambda run: run["seed"])
+        self.ram = {run["seed"]: run for run in ram}
+        first = runs[0]
+        self.task = get_task(first["task"])
+        self.plan = self.task.protocol(first["protocol"])
+        self.is_ram = first["method"] == "ram"
+        if ram:
+            curves = [run["curve"] for run in ram]
+            self.level = 0.01 + np.mean([min(p["cross_entropy"] for p in c) for c in curves])
+
+    def as_good(self, run: Run) -> Ends:
+        return passing(run, lambda p: p["cross_entropy"] <= self.level)
+
+    def to_target(self, run: Run) -> Ends:
+        return passing(run, lambda p: p["accuracy"] >= self.plan.target_accuracy)
+
+    def settled(self, run: Run) -> Ends:
+        """The paper's criterion of the task, wherever the best lies."""
+        if self.task.convergence.criterion == "accuracy":
+            best = max(p["accuracy"] for p in run["curve"])
+            return passing(run, lambda p: p["accuracy"] >= best - 0.01)
+        best = min(p["cross_entropy"] for p in run["curve"])
+        return passing(run, lambda p: p["cross_entropy"] <= best + 0.01)
+
+    def converged(self, run: Run) -> tuple[Ends, bool]:
+        """The same where the run has settled, and whether it learned anything."""
+        curve, last = run["curve"], run["curve"][-1]
+        if last.get("classes"):
+            counts = np.array([c["images"] for c in last["classes"] if c], float)
+            constant = -float((counts / counts.sum() * np.log(counts / counts.sum())).sum())
+        else:
+            constant = math.log(len(self.task.classes))
+        if self.task.convergence.criterion == "accuracy":
+            best = max(curve, key=lambda p: p["accuracy"])
+        else:
+            best = min(curve, key=lambda p: p["cross_entropy"])
+        if min(p["cross_entropy"] for p in curve) >= constant or best["iteration"] == 0:
+            return (last["iteration"], INF), False
+        low, high = self.settled(run)
+        return (low, INF if best["iteration"] > 0.85 * last["iteration"] else high), True
+
+    def sooner(self, of: Any, pretraining: bool = False) -> list[Ends]:
+        if self.is_ram:
+            return []
+        stage = self.runs[0]["hyperparameters"]["pretraining"]
+        if pretraining and stage is None:
+            return []
+        more = stage["iterations"] if pretraining else 0
+        found = []
+        for run in self.runs:
+            if run["seed"] in self.ram:
+                slow, fast = of(self.ram[run["seed"]]), of(run)
+                found.append(
+                    ratio((slow[0] + more, slow[1] + more), (fast[0] + more, fast[1] + more))
+                )
+        return found
+
+    def paper(self) -> Ends | None:
+        pairs = [run for run in self.runs if run["seed"] in self.ram]
+        if self.is_ram or not pairs:
+            return None
+        slow, fast = (
+            np.array([self.settled(r) for r in each])
+            for each in ([self.ram[run["seed"]] for run in pairs], pairs)
+        )
+        return ratio(tuple(slow.mean(0)), tuple(fast.mean(0)))
+
+    def accuracy(self, name: str = "accuracy") -> list[float] | None:
+        found = [run["test"].get(name) for run in self.runs]
+        return None if None in found else found
+
+
+def entries() -> dict[tuple[str, str, str, str, float], Entry]:
+    groups: dict[tuple[str, str, str, str, float], list[Run]] = defaultdict(list)
+    for run in raw_runs():
+        rate = run["hyperparameters"]["learning_rate"]
+        key = run["task"], run["protocol"], run["model"]["name"], run["method"], rate
+        groups[key].append(run)
+    made = {}
+    for key, runs in groups.items():
+        task, protocol, model, _, _ = key
+        plan = get_task(task).protocol(protocol)
+        usual = (plan.training or get_task(task).training).learning_rate
+        made[key] = Entry(runs, groups.get((task, protocol, model, "ram", usual), []))
+    return made
+
+
+def table(file: str, mark: str) -> list[dict[int, str]]:
+    """Cells of each row by number; an empty first one is that of the row above."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    (part,) = re.findall(rf"<!-- {mark} -->\n(.*?)<!-- end {mark} -->", text, re.S)
+    rows, before = [], ""
+    for line in part.strip().splitlines()[2:]:
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        before = cells[0] = cells[0] or before
+        rows.append(dict(enumerate(cells)))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[tuple[str, str, str, str, float], Entry]:
+    return entries()
+
+
+def named(found: dict[Any, Entry], cells: dict[int, str], model: str | None = None) -> list[Entry]:
+    """The entries that a row of a table is about: of one task, or of many tasks of a family."""
+    about = re.findall(r"`([^`]+)`", cells[0])
+    method = re.findall(r"`([^`]+)`", cells[1])[0]
+    rate = re.search(r" at (\S+)", cells[1])
+    other = re.search(r", (\w+Net)\b", cells[0])
+    model = other[1] if other else "reference"
+    many = "mean of" in cells[0]
+    members = []
+    for (task, protocol, its_model, its_method, its_rate), entry in found.items():
+        family = get_task(task).family
+        if (family if many else task) != about[0] or (not many and protocol != about[1]):
+            continue
+        if (its_model, its_method) != (model, method):
+            continue
+        usual = (entry.plan.training or entry.task.training).learning_rate
+        wanted = float(rate[1]) if rate else usual
+        if math.isclose(its_rate, wanted):
+            members.append(entry)
+    assert members, cells
+    return members
+
+
+def one_or_many(members: list[Entry], of: Any, form: Any) -> str:
+    found = [of(entry) for entry in members]
+    if len(members) == 1:
+        return spans_text(found[0], form)
+    return over_tasks([middle(values) if values else None for values in found], form)
+
+
+def accuracies(members: list[Entry], name: str = "accuracy") -> str:
+    found = [entry.accuracy(name) for entry in members]
+    if None in found:
+        return DASH
+    return mean_text(found[0] if len(found) == 1 else [float(np.mean(each)) for each in found])
+
+
+def papers(members: list[Entry]) -> str:
+    found = [entry.paper() for entry in members]
+    if len(found) > 1:
+        return over_tasks(found, times)
+    return DASH if found[0] is None else ends_text(found[0], times)
+
+
+def test_the_readme_s_table(found: dict[Any, Entry]) -> None:
+    rows = table("README.md", "headline")
+    assert rows
+    for cells in rows:
+        members = named(found, cells)
+        assert cells[2] == one_or_many(members, lambda e: e.sooner(e.as_good), times)
+        assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times)
+        assert cells[4] == papers(members)
+        assert cells[5] == one_or_many(members, lambda e: e.sooner(e.to_target), times)
+        ram = named(found, {0: cells[0], 1: "`ram`"})
+        assert cells[6] == f"{accuracies(members)} ({accuracies(ram)})"
+
+
+@pytest.mark.parametrize("mark", ["study", "models"])
+def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
+    rows = table("docs/results.md", mark)
+    assert rows
+    for cells in rows:
+        members = named(found, cells)
+
+        def settled(entry: Entry) -> list[Ends]:
+            return [entry.converged(run)[0] for run in entry.runs]
+
+        assert cells[2] == one_or_many(members, lambda e: [e.as_good(r) for r in e.runs], whole)
+        assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good), times)
+        assert cells[4] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times)
+        assert cells[5] == one_or_many(members, lambda e: [e.to_target(r) for r in e.runs], whole)
+        assert cells[6] == one_or_many(members, lambda e: e.sooner(e.to_target), times)
+        if len(members) == 1:
+            unlearned = sum(not members[0].converged(run)[1] for run in members[0].runs)
+            assert cells[7] == spans_text(settled(members[0]), whole, unlearned)
+        assert cells[8] == papers(members)
+        assert cells[9] == accuracies(members)
+        assert cells[10] == accuracies(members, "balanced_accuracy")
+        if len(members) == 1:
+            cost = members[0].runs[0].get("build_cost")
+            amount, unit = cells[11].split() if cost else (0, "s")
+            length = {"s": 1, "min": 60, "h": 3600}[unit]
+            assert float(amount) * length == pytest.approx(cost["seconds"] if cost else 0, rel=5e-3)
+            target, rate = re.search(r"([\d.]+) %, (\S+)$", cells[0]).groups()
+            assert float(target) == pytest.approx(100 * members[0].plan.target_accuracy)
+            assert float(rate) == members[0].runs[0]["hyperparameters"]["learning_rate"] or (
+                "at" in cells[1]
+            )
+
+
+def test_the_tables_are_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "make.py"), "tables", "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_attributes_table(found: dict[Any, Entry]) -> None:
+    """Each task of the large families; empty while there is none."""
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    if "<!-- attributes -->\n\nNo results yet." in text:
+        assert not any("mean of" in cells[0] for cells in table("docs/results.md", "study"))
+        return
+    for cells in table("docs/results.md", "attributes"):
+        task, method = cells[0].strip("`"), re.findall(r"`([^`]+)`", cells[1])[0]
+        (entry,) = (
+            e for k, e in found.items() if (k[0], k[2], k[3]) == (task, "reference", method)
+        )
+        assert cells[2] == spans_text(entry.sooner(entry.as_good), times)
+        assert cells[3] == accuracies([entry])
+        assert cells[4] == accuracies([entry], "balanced_accuracy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from nogs_bench.methods import METHODS
 from nogs_bench.results import ScoreRow, SpanEstimate, load_results, score
 from nogs_bench.tasks import GlimpseGrid, Task, get_task
 
+# More tasks than these have narrow bars.
+MANY = 10
 # A row of maps: its grid, and counts of locations (T, cells).
 Looks = tuple[GlimpseGrid, np.ndarray]
 
@@ -46,7 +48,10 @@ def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = No
     order = sorted(
         groups, key=lambda name: next(iter(groups[name].values())).convergence.middle.low
     )
-    with drawing(Path(out), (max(3.2, 1.2 + 0.3 * len(order) * len(methods)), 3.6)) as figure:
+    of_one = _shared_family(rows) if len(settings) == 1 else ""
+    names = [name.removeprefix(f"{of_one}-") for name in order]
+    step = 0.3 if len(order) <= MANY else 0.12
+    with drawing(Path(out), (max(3.2, 1.2 + step * len(order) * len(methods)), 3.6)) as figure:
         axes = figure.subplots()
         width = 0.8 / len(methods)
         for number, method in enumerate(methods):
@@ -56,12 +61,19 @@ def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = No
             _draw_bars(
                 axes, place, width, found, COLOURS[known.index(method) % len(COLOURS)], method
             )
-        axes.set_xticks(range(len(order)), order, rotation=90 if len(order) > 4 else 0, fontsize=8)
-        axes.set(ylabel="iterations to convergence", ylim=(0, None))
+        axes.set_xticks(range(len(order)), names, rotation=90 if len(order) > 4 else 0, fontsize=8)
+        axes.margins(x=0.01)
+        axes.set(xlabel=of_one, ylabel="iterations to convergence", ylim=(0, None))
         axes.grid(axis="y", color="0.92", linewidth=0.8)
         axes.set_axisbelow(True)
         axes.legend(frameon=False, fontsize=8)
     return Path(out)
+
+
+def _shared_family(rows: Sequence[ScoreRow]) -> str:
+    """The family that all tasks are of and named after; "" if there is none."""
+    family = get_task(rows[0].task).family
+    return family if all(row.task.startswith(f"{family}-") for row in rows) else ""
 
 
 def _draw_bars(

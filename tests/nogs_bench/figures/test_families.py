@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
+from matplotlib.axes import Axes
 
-from nogs_bench.figures import scores_tables
+from nogs_bench.figures import plot_bars, scores_tables
 from nogs_bench.figures.families import LEAST, family_table, geometric_span, mean_span, of_families
-from nogs_bench.results import Scores, Span, score_runs
+from nogs_bench.results import Scores, Span, save_result, score_runs
 from nogs_bench.tasks.families.celeba_hq import CELEBA_HQ
 from results import run_result
 
@@ -58,3 +60,24 @@ def test_spans_of_means_are_unbounded_where_one_is() -> None:
     found = geometric_span([Span(2, 8), Span(8, 8)])
     assert (found.low, found.high) == pytest.approx((4, 8))
     assert geometric_span([Span(0, 8), Span(8, math.inf)]) == Span(0, math.inf)
+
+
+def test_bars_of_one_family_are_named_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[list[str]] = []
+    whole = Axes.set_xticks
+    monkeypatch.setattr(
+        Axes,
+        "set_xticks",
+        lambda axes, at, names, **how: drawn.append(list(names)) or whole(axes, at, names, **how),
+    )
+    runs = [run_result("ram", 0, SLOW, name) for name in NAMES]
+    for run in runs:
+        save_result(run, tmp_path)
+    out = plot_bars(tmp_path, tmp_path / "bars.svg")
+    assert out.stat().st_size > 1000
+    assert sorted(drawn[0]) == sorted(name.removeprefix("celeba-hq-") for name in NAMES)
+    save_result(run_result("ram", 0, SLOW, "cluttered-digits"), tmp_path)
+    plot_bars(tmp_path, tmp_path / "bars.svg")
+    assert sorted(drawn[1]) == sorted([*NAMES, "cluttered-digits"])

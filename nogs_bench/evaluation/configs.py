@@ -35,10 +35,10 @@ def run_config(
     stage: PretrainingInfo | None,
     annotations: Mapping[str, Annotations],
     images: str,
-    source: str | None = None,
+    info: MethodInfo | None = None,
 ) -> RunConfig:
-    """The run of `method` with `seed`: `stage` is its pre-training, `annotations` by method,
-    `source` the sha256 of the file that defines the method, if it is not a registered one.
+    """The run of `method` with `seed`: `stage` is its pre-training, `annotations` by method, `info`
+    what `method_info` says of the method.
 
     `images`: sha256 of the task's images.
 
@@ -56,7 +56,7 @@ def run_config(
             task_version=task.version,
             protocol=plan.name,
             method=method.name,
-            method_info=method_info(method, source),
+            method_info=info,
             model=model,
             dataset=dataset,
             seed=seed,
@@ -70,14 +70,22 @@ def run_config(
         raise NogsError(f"settings of {task.name}: {first_fault(error)}") from error
 
 
-def method_info(method: Method, source: str | None) -> MethodInfo | None:
-    """What results say of a method beside its name; None where it has no settings."""
+def method_info(
+    method: Method, source: str | None, lessons: Mapping[str, str]
+) -> MethodInfo | None:
+    """What results say of a method beside its name; None where there is nothing.
+
+    `source`: sha256 of the file that defines the method, if it is not a registered one; `lessons`:
+    of what it learns of the dataset beside the sequences.
+    """
     settings = dict(method.settings)
     if method.each_step:
         settings["each_step"] = method.each_step
     if method.passes != 1:
         settings["passes"] = method.passes
-    return MethodInfo(settings=settings, source_digest=source) if settings or source else None
+    if not (settings or source or lessons):
+        return None
+    return MethodInfo(settings=settings, source_digest=source, lessons=dict(lessons))
 
 
 def pretraining_stage(

@@ -54,6 +54,7 @@ class RunPlan:
     - `task`: the task's specification; `method`: the method's, as `find_method` takes it.
     - `sequences`: the supervising ones, as `load_annotations` takes them.
     - `maps`: where the EPE maps are, as `first_step_map` takes it; None the shipped ones.
+    - `posterior`: the dataset folder whose posterior network the method asks, if it does.
     """
 
     config: RunConfig
@@ -61,6 +62,7 @@ class RunPlan:
     method: str
     sequences: str | None = None
     maps: str | None = None
+    posterior: str | None = None
 
     @property
     def key(self) -> str:

@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluation.configs import model_info, pretraining_stage, run_config
+from nogs_bench.evaluation.configs import (
+    method_info,
+    model_info,
+    pretraining_stage,
+    run_config,
+)
 from nogs_bench.evaluation.jobs import Place, RunPlan
+from nogs_bench.evaluation.lessons import find_lessons
 from nogs_bench.files import digest_json, fetched, is_url
 from nogs_bench.images import ImageSource, LabelledImages, shared_images
 from nogs_bench.methods import METHODS, Method, check_method, find_method, method_source
@@ -122,6 +128,10 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
         else _paced(tuned, method.rate)
         for method in chosen
     }
+    lessons = {
+        method.name: find_lessons(tuned, method, sequences, maps, annotations.get(method.name))
+        for method in chosen
+    }
     name = task if isinstance(task, str) else registered.name
     runs = tuple(
         RunPlan(
@@ -134,11 +144,12 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
                 stages[method.name],
                 annotations,
                 digest,
-                method_source(spec),
+                method_info(method, method_source(spec), lessons[method.name].digests),
             ),
             name,
             spec,
-            maps=maps,
+            maps=lessons[method.name].maps,
+            posterior=lessons[method.name].posterior,
         )
         for seed in seeds
         for spec, method in methods.items()

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.evaluation.lessons import lessons_of
 from nogs_bench.evaluation.logs import logging
 from nogs_bench.images import LabelledImages, mapping_of, open_split
 from nogs_bench.methods import find_method
@@ -101,6 +102,7 @@ def do_run(job: Job, report: Report) -> None:
                 _images(place, "train", task, device),
                 _images(place, "validation", task, device),
                 annotations,
+                lessons=lessons_of(run, task, annotations, place.device),
             )
         )
     earlier = Path(job.earlier) if job.earlier else None

@@ -4,7 +4,7 @@ A `Method` is data and one pure function of `Rows`; the trainer is the same for 
 those that have a name; `find_method` also takes one from a file, and other settings.
 """
 
-from nogs_bench.methods import paper  # noqa: F401  (registers)
+from nogs_bench.methods import paper, rewards, taught  # noqa: F401  (register)
 from nogs_bench.methods.check import check_method
 from nogs_bench.methods.losses import (
     class_loss,

@@ -59,6 +59,16 @@ def location_loss(rows: Rows, reward: Tensor) -> Tensor:
     return location + (unsupervised * error.square()).mean((-2, -1))
 
 
+def supervision_scale(rows: Rows) -> Tensor | float:
+    """([R]): the factor of a mean over all rows that stands for supervision: `Rows.weight`, times
+    the number of rows where `Rows.reduction` does not divide by it."""
+    count = rows.labels.shape[-1]
+    factor = count / REDUCTIONS[rows.reduction](count)
+    if not isinstance(rows.weight, Tensor):
+        return rows.weight * factor
+    return rows.weight.flatten().view(rows.labels.shape[:-1]) * factor
+
+
 def label_at_each_step(rows: Rows) -> Tensor:
     """float ([R]): mean cross-entropy of the label over all rows and t; needs `beliefs`."""
     beliefs = rows.needed("beliefs")

@@ -57,10 +57,12 @@ class ModelInfo(Strict):
 
 
 class MethodInfo(Strict):
-    """A method's settings by name, and the sha256 of the file that defines one of one's own."""
+    """A method beside its name: its settings, the sha256 of the file of one of one's own, and of
+    each lesson that it takes from a dataset beside the sequences (names in `methods.NEEDS`)."""
 
     settings: dict[Name, Annotated[float, Field(ge=-1e9, le=1e9)]]
     source_digest: Digest | None = None
+    lessons: dict[Name, Digest] = {}
 
 
 class DatasetInfo(Strict):

@@ -15,6 +15,7 @@ from nogs_bench.sequences.hub import hub_errors, is_offline, require_hub
 from nogs_bench.sequences.identity import identity_record
 from nogs_bench.sequences.joining import picture
 from nogs_bench.sequences.loading import SHIPPED, load, posterior_folder, require_digest
+from nogs_bench.sequences.maps import load_maps
 
 __all__ = [
     "SHIPPED",
@@ -24,6 +25,7 @@ __all__ = [
     "is_offline",
     "load",
     "load_annotations",
+    "load_maps",
     "own_sequences",
     "picture",
     "posterior_folder",

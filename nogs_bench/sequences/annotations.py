@@ -17,6 +17,7 @@ from nogs_bench.sequences.identity import Identity, check_identity, read_identit
 from nogs_bench.sequences.loading import SHIPPED, dataset_folder, load, require_digest
 from nogs_bench.tasks import Task
 
+POSTERIOR = "posterior"
 COLUMNS = {"index": np.int64, "label": np.int64, "annotated": np.bool_}
 
 
@@ -31,6 +32,8 @@ class Annotations:
     - `epe`: float32 (n, T), expected posterior entropy before each glimpse, nats; -1 where it is
       not known.
     - `images`: the annotated images' digests by number; None where they were not recorded.
+    - `posterior`: float32 (n, T, classes), probabilities of the classes after each glimpse, by the
+      posterior that made the sequences; None where the dataset does not say.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Annotations:
     glimpses: np.ndarray
     epe: np.ndarray
     images: Identity | None = None
+    posterior: np.ndarray | None = None
 
     @property
     def digest(self) -> str:
@@ -54,7 +58,8 @@ class Annotations:
 
     def first(self, count: int) -> Annotations:
         """The `count` sequences of the lowest image numbers."""
-        names = ("index", "labels", "glimpses", "epe")
+        names = ["index", "labels", "glimpses", "epe"]
+        names += [] if self.posterior is None else ["posterior"]
         return replace(self, **{name: getattr(self, name)[:count] for name in names})
 
     def check_images(self, train: LabelledImages, task: Task) -> None:
@@ -104,6 +109,7 @@ def write_annotations(folder: Path, annotations: Annotations) -> Path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    believed = annotations.posterior
     table = pa.table(
         {
             "index": annotations.index,
@@ -112,6 +118,7 @@ def write_annotations(folder: Path, annotations: Annotations) -> Path:
             "glimpses": annotations.glimpses.tolist(),
             "epe": annotations.epe.tolist(),
         }
+        | ({} if believed is None else {POSTERIOR: believed.tolist()})
     )
     with replacing(folder / "annotations" / "train.parquet") as path:
         pq.write_table(table, path)
@@ -127,20 +134,22 @@ def _read_folder(folder: Path) -> tuple[str, dict[str, np.ndarray]]:
     )
     if not files:
         raise NogsError(f"{folder} holds no annotations/train*.parquet; is it a dataset folder?")
-    wanted = [*COLUMNS, "glimpses", "epe"]
+    needed = [*COLUMNS, "glimpses", "epe"]
     tables = []
     for file in files:
         try:
             content = file.read_bytes()
             require_digest(folder, file, content)
+            known = pq.read_schema(pa.BufferReader(content)).names
+            wanted = [*needed, *({POSTERIOR} & set(known))]
             tables.append(pq.read_table(pa.BufferReader(content), columns=wanted))
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise NogsError(f"{file} is damaged or lacks a column of {wanted}: {error}") from error
-        missing = set(wanted) - set(tables[-1].column_names)
+            raise NogsError(f"{file} is damaged or lacks a column of {needed}: {error}") from error
+        missing = set(needed) - set(tables[-1].column_names)
         if missing:
             raise NogsError(f"{file} lacks the column {sorted(missing)[0]!r}")
     columns = {}
-    for column in wanted:
+    for column in tables[0].column_names:
         chunks = [chunk for table in tables for chunk in table[column].chunks]
         columns[column] = _stack([value for chunk in chunks for value in _rows(chunk)])
     return ", ".join(str(file) for file in files), columns
@@ -157,7 +166,8 @@ def _read_hub(name: str) -> tuple[Path, dict[str, np.ndarray]]:
     missing = {*COLUMNS, "glimpses", "epe"} - set(rows.column_names)
     if missing:
         raise NogsError(f"{name} lacks the column {sorted(missing)[0]!r}")
-    return folder, {column: _stack(rows[column][:]) for column in (*COLUMNS, "glimpses", "epe")}
+    names = [*COLUMNS, "glimpses", "epe", *({POSTERIOR} & set(rows.column_names))]
+    return folder, {column: _stack(rows[column][:]) for column in names}
 
 
 def _stack(values: Sequence[Any]) -> np.ndarray:
@@ -176,7 +186,10 @@ def _checked(task: Task, source: str, name: str, table: dict[str, np.ndarray]) -
     if not len(rows):
         raise NogsError(f"{source}: no row is annotated; build the dataset again")
     arrays = {}
-    for column, shape in (("glimpses", (task.T, 2)), ("epe", (task.T,))):
+    shapes = {"glimpses": (task.T, 2), "epe": (task.T,)}
+    if POSTERIOR in table:
+        shapes[POSTERIOR] = (task.T, len(task.classes))
+    for column, shape in shapes.items():
         array = _stack(table[column][rows].tolist())
         if array.dtype == object or array.shape[1:] != shape:
             raise NogsError(f"{source}: {column!r} must have shape {shape} in every annotated row")
@@ -199,7 +212,15 @@ def _checked(task: Task, source: str, name: str, table: dict[str, np.ndarray]) -
     order = np.argsort(index)
     glimpses = arrays["glimpses"].astype(np.int64)
     epe = arrays["epe"].astype(np.float32)
-    return Annotations(name, index[order], labels[order], glimpses[order], epe[order])
+    believed = arrays.get(POSTERIOR)
+    if believed is not None:
+        believed = believed.astype(np.float32)[order]
+        wrong = ~((believed >= 0).all((1, 2)) & (np.abs(believed.sum(2) - 1) < 0.02).all(1))
+        if wrong.any():
+            raise NogsError(f"{source}, row {rows[order][wrong][0]}: posterior is no probability")
+    return Annotations(
+        name, index[order], labels[order], glimpses[order], epe[order], posterior=believed
+    )
 
 
 def _repeated(index: np.ndarray) -> np.ndarray:

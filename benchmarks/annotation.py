@@ -204,7 +204,8 @@ def regrets(
         for t in range(1, task.T):
             query.observe(int(cells[t - 1]))
             rng = np.random.default_rng([9, number, t])
-            drawn = query.draw(10 * task.annotation.samples, rng)
+            belief = annotator.belief(image, cells[:t], task.target)
+            drawn = query.draw(10 * task.annotation.samples, rng, belief)
             observed = image if task.annotation.observed == "pasted" else None
             if observed is not None:
                 seen = task.grid.masks[cells[:t]].any(0)

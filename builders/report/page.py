@@ -117,7 +117,7 @@ def _sections(
         if case.maps is None and case.image is None:
             yield _missing("maps of expected posterior entropy, nor images (--images joins them)")
             break
-        caption = f"Image {index}: each step's map, its least marked, and what was then seen."
+        caption = f"Image {index}: each step's map, the chosen cell marked, and what was then seen."
         yield picture(f"case-{index}", caption, partial(draw_epe, case, f"image {index}"))
     if data.images is not None:
         caption = f"The areas that the sequences of {min(STRIP, len(data.images))} images observe."

@@ -119,7 +119,8 @@ def _look(annotator: Annotator, image: np.ndarray, index: int, prefix: np.ndarra
     for cell in prefix:
         query.observe(int(cell))
     rng = np.random.default_rng([annotator.seed, 1, index, len(prefix) + 1])
-    drawn = query.draw(task.annotation.samples, rng)
+    belief = annotator.belief(image, prefix, task.target)
+    drawn = query.draw(task.annotation.samples, rng, belief)
     seen = task.grid.masks[prefix].any(0)
     observed = image if task.annotation.observed == "pasted" else None
     if observed is not None:

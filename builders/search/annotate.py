@@ -126,6 +126,23 @@ class Annotator:
                         drawn[place] = draw(group)
         return self._gathered([image for group in groups for image in group])
 
+    def belief(self, image: np.ndarray, prefix: np.ndarray, target: int) -> Belief | None:
+        """What the posterior says of a label after the glimpses at `prefix`, int64 (t - 1,), where
+        completions show these pixels too: each label then comes as often as they speak for it.
+
+        None where completions show their own, which come with their labels.
+        """
+        if self.task.annotation.observed != "pasted":
+            return None
+        pixels = torch.from_numpy(np.ascontiguousarray(image))[None].to(self.device)
+        cells = torch.from_numpy(prefix)[None].to(self.device)
+        posterior: Any = self.posterior
+        if target == self.task.target:
+            log = posterior.log_posterior(pixels, cells)
+        else:
+            log = posterior.log_posteriors(pixels, cells)[target]
+        return Belief(target, log[0].float().cpu().numpy())
+
     def _gathered(self, images: list[_Image]) -> Sequences:
         found = [[image.found[target] for target in self.targets] for image in images]
         sizes = [[image.sizes[target] for target in self.targets] for image in images]
@@ -203,7 +220,8 @@ class _Image:
             t = len(branch.prefix) + 1
             rng = np.random.default_rng([self.annotator.seed, 1, self.number, t])
             prefix = np.array(branch.prefix)
-            drawn = branch.query.draw(settings.samples, rng, self._belief(branch))
+            belief = self.annotator.belief(self.image, prefix, branch.targets[0])
+            drawn = branch.query.draw(settings.samples, rng, belief)
             observed = self.image if settings.observed == "pasted" else None
             if observed is not None:
                 seen = task.grid.masks[prefix].any(0)
@@ -211,21 +229,6 @@ class _Image:
             shared = observed if settings.together else None
             steps.append(StepEpe(drawn, prefix, branch.targets, task.grid.cells, shared))
         return steps
-
-    def _belief(self, branch: _Branch) -> Belief | None:
-        """What the posterior says of the branch's label given its glimpses, where the completions
-        show these too: each label then comes as often as they speak for it."""
-        if self.annotator.task.annotation.observed != "pasted":
-            return None
-        pixels = torch.from_numpy(self.image)[None].to(self.annotator.device)
-        cells = torch.tensor([branch.prefix], device=self.annotator.device)
-        (target,) = branch.targets
-        posterior: Any = self.annotator.posterior
-        if target == self.annotator.task.target:
-            log = posterior.log_posterior(pixels, cells)
-        else:
-            log = posterior.log_posteriors(pixels, cells)[target]
-        return Belief(target, log[0].float().cpu().numpy())
 
     def take(self, outcome: Iterator[tuple[StepEpe, dict[int, Found], int]]) -> None:
         """Take what was found for the steps that `draw` returned, in their order."""
@@ -241,7 +244,7 @@ class _Image:
 
     def _split(self, branch: _Branch) -> list[_Branch]:
         """A branch by its targets' last cells; the first part goes on with the query."""
-        # With pasted pixels a label has completions of its own: see `_belief`.
+        # With pasted pixels a label has completions of its own: see `Annotator.belief`.
         apart = self.annotator.task.annotation.observed == "pasted"
         by_cell: dict[tuple[int, int], list[int]] = {}
         for target in branch.targets:

@@ -151,3 +151,29 @@ def test_missing_pyro_is_one_line_before_any_training(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyro", None)
     with pytest.raises(NogsError, match=r"nogs-bench\[hmc\]"):
         fit_completion("hmc", TASK, _greys(10))
+
+
+def test_a_chain_s_states_come_in_random_order(monkeypatch):
+    """Whoever takes the first few completions must not get one stretch of the chain."""
+    pytest.importorskip("pyro")
+    from nogs_bench.builders.completion import hmc as module
+
+    chain = torch.arange(64.0)[:, None]
+    monkeypatch.setattr(module, "_run_chain", lambda *arguments: chain)
+    monkeypatch.setattr(module, "_chain_sample_size", lambda z: 8.0)
+
+    class Kept:
+        """A decoder that keeps the latent vectors it is asked for."""
+
+        latent = 1
+
+        def __call__(self, z):
+            kept.append(z)
+            return torch.zeros(len(z), 1, 6, 6)
+
+    kept: list[torch.Tensor] = []
+    _complete(Hmc(TASK, Kept(), "cpu"), _flat(30), count=64)
+    order = torch.cat(kept)[:, 0]
+    assert sorted(order.tolist()) == chain[:, 0].tolist()
+    shuffled = order.numpy() - order.numpy().mean()
+    assert abs((shuffled[1:] * shuffled[:-1]).mean() / shuffled.var()) < 0.3

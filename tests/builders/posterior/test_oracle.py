@@ -1,6 +1,7 @@
 """The exact posterior and EPE against sums written out by hand."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -127,3 +128,41 @@ def test_greedy_choice_is_the_oracles():
         exact = exact_epe(posterior, image, cells[:1])
         assert exact[cells[1]] == pytest.approx(exact.min(), abs=1e-6)
         np.testing.assert_allclose(maps[1], exact, atol=0.1)
+
+
+def test_a_pixel_seen_twice_counts_once():
+    rng = np.random.default_rng(2)
+    images = rng.integers(0, 256, size=(30, 2, 4, 4)).astype(np.uint8)
+    bank = LabelledImages(images, rng.integers(3, size=(30, 1)))
+    grid = GlimpseGrid.even(4, 2, 1)
+    posterior = BankPosterior(bank, grid, 3, sigma=0.4)
+    seen = torch.from_numpy(images[:3])
+
+    def log(*cells: int) -> torch.Tensor:
+        return posterior.log_posterior(seen, torch.tensor([cells]).expand(3, -1))
+
+    torch.testing.assert_close(log(4, 4, 4), log(4))
+    torch.testing.assert_close(log(0, 1, 0), log(1, 0))
+    # Cells 0 and 1 overlap in a column: together they are six pixels of each channel.
+    window = images[:, :, :2, :3].reshape(30, -1) / 255
+    distances = ((window[:3, None] - window[None]) ** 2).sum(-1)
+    weights = np.exp(-distances / (2 * 0.4**2))
+    shares = weights @ np.eye(3)[bank.labels[:, 0]] / weights.sum(1, keepdims=True)
+    np.testing.assert_allclose(log(0, 1).exp(), shares, rtol=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_first_glimpse_is_the_whole_bank_s(seed):
+    """Many cells are worth nearly the same; the first 1,000 images of a bank mislead."""
+    rng = np.random.default_rng(seed)
+    pixels = (rng.integers(0, 2, size=(4000, 1, 4, 4)) * 255).astype(np.uint8)
+    labels = pixels[:, 0].reshape(4000, -1) @ rng.integers(-2, 3, 16) > 0
+    bank = LabelledImages(pixels, labels.astype(np.int64)[:, None])
+    grid = GlimpseGrid.even(4, 2, 1)
+    settings = replace(corner_task().annotation, sigma=(1e-3,), first_samples=100_000)
+    task = corner_task(grid=grid, annotation=settings)
+    posterior = BankPosterior(bank, grid, 2)
+    (found,) = Annotator(task, posterior, Retrieval(bank, grid, settings), seed).first_step()
+    exact = exact_epe(posterior, bank.images[0], np.array([], np.int64))
+    assert exact[found.cell] - exact.min() < 0.002
+    assert found.epe[found.cell] == pytest.approx(exact[found.cell], abs=1e-5)

@@ -156,7 +156,7 @@ def test_bayesian_optimisation_says_what_to_install(monkeypatch):
 
 
 def test_completions_come_in_proportion_to_how_hard_they_are():
-    """After a glimpse, the first 32 of 200 hold some three of each tenth of the nats at its cell."""
+    """After a glimpse, the first 32 of 200 hold three or so of each tenth of the nats there."""
     table = Table(noisy_bowl(0))
     asked = []
 

@@ -5,7 +5,6 @@ cuts its glimpses, come out; `stack` makes one module of R models of a class.
 """
 
 from nogs_bench.network import reference_stack  # noqa: F401  (registers)
-from nogs_bench.network.attention import plain_attention
 from nogs_bench.network.backbones import normalisation, timm_backbone
 from nogs_bench.network.conversion import convert_weights
 from nogs_bench.network.embedders import EMBEDDERS, glimpse_convolutions, make_embedder
@@ -28,6 +27,7 @@ from nogs_bench.network.stacking import (
     joint,
     part_of,
     pick,
+    plain_attention,
     stack,
     unstack,
     whole_of,

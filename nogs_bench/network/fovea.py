@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nogs_bench.images import LabelledImages, mapping_of
+from nogs_bench.network.contract import embeds
 from nogs_bench.network.policy import sample
 from nogs_bench.network.stacking import Stack
 from nogs_bench.tasks import GlimpseGrid, Task
@@ -164,7 +165,7 @@ def follow(model: Any, fovea: Fovea, rows: Tensor, cells: Tensor) -> Tensor:
     """
     T, n = cells.shape[-2:]
     state = model.start(n)
-    if not (hasattr(model, "embed") and hasattr(model, "step")):
+    if not embeds(model):
         for at in cells.unbind(-2):
             state = model.look(state, *fovea(rows, at))
         return model.classify(state)

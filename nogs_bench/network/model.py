@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nogs_bench.errors import NogsError, place_of
+from nogs_bench.network.contract import check_model, reached
 from nogs_bench.network.embedders import make_embedder
 from nogs_bench.randomness import seeded
 from nogs_bench.registry import Registry, load_object, source_digest
@@ -126,79 +127,18 @@ def load_model(spec: str) -> ModelSource:
     return ModelSource(name, source_digest(file), model)
 
 
-def check_model(model: object, task: Task, name: str = "") -> None:
-    """Raise `NogsError` unless `model` is an `nn.Module` with the methods and shapes of
-    `GlimpseModel`; tried on two black images."""
-    name = name or type(model).__name__
-    if not isinstance(model, nn.Module):
-        raise NogsError(f"model {name} is a {type(model).__name__}; it must be a torch nn.Module")
-    missing = [part for part in METHODS if not callable(getattr(model, part, None))]
-    if missing:
-        wanted = ", ".join(METHODS.values())
-        raise NogsError(f"model {name} has no method {missing[0]}; it needs {wanted}")
-    n, grid = 2, task.grid
-    patch = torch.zeros(n, task.channels, grid.glimpse_size, grid.glimpse_size)
-    location = torch.zeros(n, 2)
-
-    def call(method: str, *arguments: object) -> Tensor:
-        try:
-            out = getattr(model, method)(*arguments)
-        except Exception as error:
-            raise NogsError(f"model {name}: {METHODS[method]} failed{place_of(error)}") from error
-        if not isinstance(out, torch.Tensor) or not out.dim() or len(out) != n:
-            what = tuple(out.shape) if isinstance(out, torch.Tensor) else type(out).__name__
-            raise NogsError(
-                f"model {name}: {METHODS[method]} must return a tensor whose first dimension is "
-                f"n = {n}, got {what}"
-            )
-        return out
-
-    training = model.training
-    with torch.no_grad():
-        model.eval()
-        state = call("start", n)
-        after = call("look", state, patch, location)
-        if after.shape != state.shape:
-            raise NogsError(
-                f"model {name}: {METHODS['look']} returned a state of shape {tuple(after.shape)}, "
-                f"start one of {tuple(state.shape)}; they must agree"
-            )
-        for method, size in (("locate", grid.cells), ("classify", len(task.classes))):
-            shape = tuple(call(method, after).shape)
-            if shape != (n, size):
-                raise NogsError(
-                    f"model {name}: {METHODS[method]} must return logits ({n}, {size}) for "
-                    f"{n} images, got {shape}"
-                )
-        model.train(training)
-
-
-METHODS = {
-    "start": "start(n)",
-    "look": "look(state, patch, location)",
-    "locate": "locate(state)",
-    "classify": "classify(state)",
-}
-
-
 def location_parameters(model: nn.Module, task: Task) -> set[str]:
     """Names of the parameters that `locate` of a detached state depends on: the location network.
 
-    Every parameter is left requiring a gradient, and the model in eval mode. Raises `NogsError`
-    if there are none, or if `classify` depends on one of them too.
+    The model is left in eval mode. Raises `NogsError` if there are none, or if `classify` depends
+    on one of them too.
     """
-    named = dict(model.requires_grad_().named_parameters())
     size = task.grid.glimpse_size
     patch = torch.zeros(2, task.channels, size, size)
     model.eval()
     with torch.no_grad():
         state = model.look(model.start(2), patch, torch.zeros(2, 2))  # type: ignore[operator]
-    found = {}
-    for method in ("locate", "classify"):
-        logits = getattr(model, method)(state)
-        gradients = torch.autograd.grad(logits.sum(), list(named.values()), allow_unused=True)
-        pairs = zip(named, gradients, strict=True)
-        found[method] = {name for name, gradient in pairs if gradient is not None}
+    found = {method: reached(model, method, state) for method in ("locate", "classify")}
     shared = sorted(found["locate"] & found["classify"])
     if shared or not found["locate"]:
         fault = f"shares {shared[0]} with classify" if shared else "has no parameters of its own"

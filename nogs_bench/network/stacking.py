@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import MethodType
 from typing import Any
 
@@ -18,8 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from nogs_bench.network.attention import plain_attention
+from nogs_bench.network.contract import embeds
 from nogs_bench.network.embedders import ConvEmbedder
 from nogs_bench.randomness import seeded
 from nogs_bench.registry import Registry
@@ -60,6 +62,19 @@ class Stack(nn.Module, ABC):
         return None
 
 
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Compute attention by matrix products, which vmap has rules for and which can be counted, and
+    not by PyTorch's fused operations."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
 class MappedStack(Stack):
     """Any model, by `vmap`. Randomness inside the model is refused: it would be shared."""
 
@@ -69,7 +84,7 @@ class MappedStack(Stack):
             if type(module) in FORWARDS:
                 module.forward = MethodType(FORWARDS[type(module)], module)
         self._call = _Call(self.members)
-        if hasattr(models[0], "embed") and hasattr(models[0], "step"):
+        if embeds(models[0]):
             self.embed = lambda patch, location: self._map("embed", patch, location)
             self.step = lambda state, embedding: self._map("step", state, embedding)
 

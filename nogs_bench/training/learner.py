@@ -109,7 +109,8 @@ class Learner:
         self.network, parameters = network_of(self.models, self.device, stacked)
         self.stacked = self.network is not parameters
         for name, parameter in parameters.named_parameters():
-            parameter.requires_grad_(names is None or name in names)
+            wanted = names is None or name in names
+            parameter.requires_grad_(parameter.requires_grad and wanted)  # frozen ones stay so
         trained = [parameter for parameter in parameters.parameters() if parameter.requires_grad]
         seeds = [r.seed for r in self.runs]
         self.baseline = Baseline(self.network, self.models, seeds).to(self.device)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nogs_bench.device import Repeated, tf32_products
+from nogs_bench.errors import NogsError
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.methods import class_loss
 from nogs_bench.network import (
@@ -110,8 +111,13 @@ def pretrain(
     network, parameters = network_of(models, device, stacked)
     stacked = network is not parameters
     for name, parameter in parameters.named_parameters():
-        parameter.requires_grad_(name not in fixed)
+        parameter.requires_grad_(parameter.requires_grad and name not in fixed)
     trained = [parameter for parameter in parameters.parameters() if parameter.requires_grad]
+    if not trained:
+        raise NogsError(
+            f"model {type(models[0]).__name__} has frozen all that pre-training would train; give "
+            "a protocol without it"
+        )
     optimiser = adam(trained, plan.learning_rate, stacked)
     generators = [torch_generator(device, t.seed, "pretraining") for t in trainees]
     draw = _drawer([t.glimpses for t in trainees], network, device)

@@ -45,6 +45,7 @@ from .tasks import Training as Training
 from .tasks import TrainingProtocol as TrainingProtocol
 from .tasks import get_task as get_task
 from .tasks import register_task as register_task
+from .trained import list_networks as list_networks
 from .trained import load_network as load_network
 from .trained import look as look
 from .trained import look_at as look_at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -10,7 +11,25 @@ from rich.table import Table
 from nogs_bench.figures import empty_table
 
 if TYPE_CHECKING:
-    from nogs_bench.trained import Judgement
+    from nogs_bench.trained import Judgement, KeptRun
+
+
+def networks_table(runs: Sequence[KeptRun]) -> Table:
+    """One row for each network that was kept, the best of each task first."""
+    table = empty_table(
+        f"{len(runs):,} networks",
+        "task",
+        "protocol",
+        "method",
+        "model",
+        "seed",
+        "test, %",
+        "result",
+    )
+    for run in runs:
+        shown = (run.task, run.protocol, run.method, run.model, str(run.seed))
+        table.add_row(*shown, f"{100 * run.accuracy:.1f}", escape(run.path))
+    return table
 
 
 def judgement_tables(found: Judgement) -> list[Table]:

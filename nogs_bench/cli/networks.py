@@ -1,4 +1,4 @@
-"""Trained networks: `look`, `predict`, `test`, `publish-network` and `export`."""
+"""Trained networks: `networks`, `look`, `predict`, `test`, `publish-network` and `export`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,26 @@ def _load(
     from nogs_bench.trained import load_network
 
     return load_network(run, weights=weights, model=model, task=task, any_source=source)
+
+
+@app.command()
+def networks(
+    results: Annotated[
+        Path, typer.Argument(help="A folder of results, with folders in it or not.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """List the trained networks that runs left in a folder."""
+    from nogs_bench.trained import list_networks
+
+    found = list_networks(results)
+    if as_json:
+        print_json([asdict(run) for run in found])
+    else:
+        from nogs_bench.cli.network_tables import networks_table
+        from nogs_bench.figures import print_tables
+
+        print_tables(networks_table(found))
 
 
 @app.command()

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from nogs_bench.notebook import html_rows
 from nogs_bench.results.alike import check_alike
 from nogs_bench.results.curves import (
     Convergence,
@@ -119,6 +120,23 @@ class Scores:
         """The rows as plain JSON values; an end that nothing bounds is null."""
         return [plain(asdict(row)) for row in self.rows]
 
+    def _repr_html_(self) -> str:
+        return html_rows(
+            "Scores: medians over seeds of iterations, mean test accuracy with its 95 % interval",
+            ("task", "method", "seeds", "as good as RAM ever gets", "to the target", "test, %"),
+            [
+                (
+                    f"{row.task}, {row.protocol}",
+                    row.method,
+                    len(row.seeds),
+                    _iterations(row.as_good),
+                    f"{100 * row.target_accuracy:.4g} %: {_iterations(row.time_to_target)}",
+                    _share(row.test_accuracy),
+                )
+                for row in self.rows
+            ],
+        )
+
     def profiles(self) -> dict[tuple[str, str], Profile]:
         """(method, model) to its performance profile; the workloads are tasks and protocols.
 
@@ -132,6 +150,21 @@ class Scores:
             seen = statistics.median(value.high for value in row.time_to_target.values)
             own[workload] = min(own.get(workload, math.inf), seen)
         return performance_profiles(times)
+
+
+def _iterations(found: SpanEstimate | None) -> str:
+    if found is None or not found.middle.known:
+        return "not known"
+    low, high = found.middle.low, found.middle.high
+    if not found.middle.reached:
+        return f"> {low:,.0f}"
+    return f"{high:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+
+
+def _share(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return f"{100 * found.mean:.1f}"
+    return f"{100 * found.mean:.1f} [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
 def score(results: str | Path, task: str | Task | None = None) -> Scores:

@@ -10,6 +10,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.images import ImageSource
 from nogs_bench.images import Label as Label
 from nogs_bench.images import Splits as Splits
+from nogs_bench.notebook import html_facts
 from nogs_bench.registry import Registry, load_object, nearest
 from nogs_bench.tasks.build_settings import Annotation as Annotation
 from nogs_bench.tasks.build_settings import AvpTraining as AvpTraining
@@ -189,6 +190,21 @@ class Task:
         raise NogsError(
             f"task {self.name} has no protocol {name!r}: {hint}it has {', '.join(names)}"
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "about": self.description,
+            "classes": ", ".join(self.classes[:12]) + (", ..." if len(self.classes) > 12 else ""),
+            "images": f"{self.image_size} x {self.image_size} x {self.channels}; "
+            f"{self.splits.train:,} to train, {self.splits.validation:,} to validate, "
+            f"{self.splits.test:,} to test",
+            "glimpses": f"{self.T} of {self.glimpse_size} x {self.glimpse_size} pixels, at "
+            f"{self.grid.cells:,} places",
+            "protocols": ", ".join(protocol.name for protocol in self.protocols),
+            "where the images come from": self.source.summary,
+            "licence of the images": self.images_licence,
+        }
+        return html_facts(f"{self.name}, version {self.version}", facts)
 
     def summary(self) -> dict[str, Any]:
         """What `nogs-bench tasks --json` prints for the task."""

@@ -6,6 +6,7 @@ Hub and for small devices.
 """
 
 from nogs_bench.trained.cases import LookCase, cases_of
+from nogs_bench.trained.folder import KeptRun, list_networks
 from nogs_bench.trained.judging import Judgement, Policy, plot_judgement, test_network
 from nogs_bench.trained.loading import HUB_FILE, TrainedNetwork, load_network
 from nogs_bench.trained.looking import Looks, look_at
@@ -24,12 +25,14 @@ __all__ = [
     "HUB_FILE",
     "Judgement",
     "Kept",
+    "KeptRun",
     "LookCase",
     "Looks",
     "Policy",
     "TrainedNetwork",
     "cases_of",
     "draw_look",
+    "list_networks",
     "load_network",
     "look",
     "look_at",

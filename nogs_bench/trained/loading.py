@@ -10,6 +10,7 @@ from torch import nn
 
 from nogs_bench.errors import NogsError
 from nogs_bench.network import MODELS, load_model
+from nogs_bench.notebook import html_facts
 from nogs_bench.results import RunConfig
 from nogs_bench.sequences import hub_errors, is_offline, require_hub
 from nogs_bench.tasks import TASKS, Task, get_task
@@ -37,8 +38,7 @@ class TrainedNetwork:
 
     def _repr_html_(self) -> str:
         settings = self.config.hyperparameters
-        rows = {
-            "task": self.task.name,
+        facts = {
             "method": self.config.method,
             "model": f"{self.config.model.name}, {self.config.model.parameters:,} parameters",
             "seed": self.config.seed,
@@ -46,10 +46,7 @@ class TrainedNetwork:
             "glimpses": f"{self.task.T} of {self.task.glimpse_size} x {self.task.glimpse_size} "
             f"pixels in {self.task.image_size} x {self.task.image_size}",
         }
-        from html import escape
-
-        cells = "".join(f"<tr><th>{k}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
-        return f"<table>{cells}</table>"
+        return html_facts(f"A network trained on {self.task.name}", facts)
 
 
 def load_network(

@@ -1,0 +1,60 @@
+"""Which networks a folder of results holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from nogs_bench.errors import NogsError
+from nogs_bench.trained.weights import weights_path
+
+
+@dataclass(frozen=True)
+class KeptRun:
+    """A run whose weights are beside its result; `accuracy` of the test, 0..1.
+
+    What the files' names and results say: the weights are not read.
+    """
+
+    path: str
+    task: str
+    protocol: str
+    method: str
+    model: str
+    seed: int
+    accuracy: float
+    bytes: int
+
+
+def list_networks(folder: str | Path) -> list[KeptRun]:
+    """The runs of a folder, and of folders in it, that kept their network; the best of each task
+    and protocol first. Raises `NogsError` if there is no such folder, or a result is damaged."""
+    root = Path(folder)
+    if not root.is_dir():
+        raise NogsError(f"no folder of results {root}")
+    return sorted(_runs(root), key=lambda run: (run.task, run.protocol, -run.accuracy, run.path))
+
+
+def _runs(root: Path) -> Iterator[KeptRun]:
+    for result in sorted(root.rglob("*.json")):
+        weights = weights_path(result)
+        if not weights.is_file():
+            continue
+        try:
+            found = json.loads(result.read_text(encoding="utf-8"))
+            yield KeptRun(
+                path=str(result),
+                task=found["task"],
+                protocol=found["protocol"],
+                method=found["method"],
+                model=found["model"]["name"],
+                seed=found["seed"],
+                accuracy=float(found["test"]["accuracy"]),
+                bytes=weights.stat().st_size,
+            )
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise NogsError(
+                f"{result} is no result of a run; remove it, or train it again"
+            ) from error

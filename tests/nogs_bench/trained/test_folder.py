@@ -1,0 +1,32 @@
+"""Folders of many networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nogs_bench.errors import NogsError
+from nogs_bench.results.result import save_result
+from nogs_bench.trained import list_networks
+from results import run_result
+
+
+def test_runs_that_kept_their_network_are_listed_the_best_first(tmp_path: Path) -> None:
+    for seed, last in enumerate((0.5, 0.7, 0.6)):
+        run = run_result(seed=seed, accuracy=(0.1, 0.4, 0.62, last))
+        (tmp_path / str(seed)).mkdir()
+        path = save_result(run, tmp_path / str(seed))
+        if seed < 2:
+            path.with_suffix(".safetensors").write_bytes(b"12345")
+    found = list_networks(tmp_path)
+    assert len(found) == 2
+    assert [run.accuracy for run in found] == sorted((r.accuracy for r in found), reverse=True)
+    assert found[0].bytes == 5
+    assert found[0].path.endswith(".json")
+    with pytest.raises(NogsError, match="no folder"):
+        list_networks(tmp_path / "absent")
+    (tmp_path / "bad.json").write_text("{}")
+    (tmp_path / "bad.safetensors").write_bytes(b"")
+    with pytest.raises(NogsError, match=r"bad\.json is no result"):
+        list_networks(tmp_path)

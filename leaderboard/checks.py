@@ -10,7 +10,7 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.methods import METHODS
-from nogs_bench.results import UNRECORDED, RunResult, differing
+from nogs_bench.results import UNRECORDED, RunResult, differing, entry_key
 from nogs_bench.tasks import Task, get_task
 
 SEEDS = 5
@@ -166,12 +166,6 @@ def _locations(task: Task, run: RunResult) -> Found:
 def _equal(field: str, found: int, wanted: int, unit: str = "") -> Found:
     if found != wanted:
         yield field, f"{found} {unit}, not {wanted}".replace(" ,", ",")
-
-
-def entry_key(run: RunResult) -> tuple[str, str, str, str, float]:
-    """What makes runs one entry: task, protocol, method, model and learning rate."""
-    rate = run.hyperparameters.learning_rate
-    return run.task, run.protocol, run.method, run.model.name, rate
 
 
 def joint_faults(runs: Mapping[str, RunResult], seeds: int = SEEDS) -> list[Fault]:

@@ -27,7 +27,7 @@ from nogs_bench.figures import (
 )
 from nogs_bench.files import package_version, write_text
 from nogs_bench.leaderboard.charts import Series, curves, profile_chart
-from nogs_bench.leaderboard.checks import SEEDS, entry_key
+from nogs_bench.leaderboard.checks import SEEDS
 from nogs_bench.leaderboard.comparison import compare
 from nogs_bench.leaderboard.places import GlimpseSequence, StepMap, gallery, location_maps
 from nogs_bench.leaderboard.validation import validate
@@ -41,6 +41,7 @@ from nogs_bench.results import (
     Span,
     SpanEstimate,
     combined,
+    entry_key,
     score_runs,
 )
 from nogs_bench.tasks import Task, get_task

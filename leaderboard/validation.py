@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +9,20 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import MalformedJson
-from nogs_bench.leaderboard.checks import SEEDS, Fault, entry_key, joint_faults, task_faults
-from nogs_bench.results import MAX_BYTES, RunResult, Scores, faults, parse_result, score_runs
+from nogs_bench.leaderboard.checks import SEEDS, Fault, joint_faults, task_faults
+from nogs_bench.results import (
+    ENTRY_SUFFIX,
+    MAX_BYTES,
+    RunResult,
+    Scores,
+    entry_key,
+    entry_name,
+    faults,
+    parse_result,
+    result_files,
+    score_runs,
+    unpack_entry,
+)
 
 
 @dataclass(frozen=True)
@@ -41,17 +52,16 @@ def validate(results: str | Path, seeds: int = SEEDS) -> Report:
     Raises `NogsError` if there is no such folder or no result in it.
     """
     folder = Path(results)
-    files = list(_files(folder))
+    files = _files(folder)
     if not files:
         raise NogsError(f"{folder} holds no result; give a folder of .json files")
     runs: dict[str, RunResult] = {}
     found: list[Fault] = []
     for path in files:
-        file = path.relative_to(folder).as_posix()
-        run, own = check_file(path, file)
-        found += own
-        if run is not None and not own:
-            runs[file] = run
+        for file, run, own in check_file(path, path.relative_to(folder).as_posix()):
+            found += own
+            if run is not None and not own:
+                runs[file] = run
     return Report(runs, (*found, *joint_faults(runs, seeds)))
 
 
@@ -67,29 +77,43 @@ def load_board(results: str | Path) -> Scores:
     return score_runs(list(report.runs.values()))
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise NogsError(f"no results folder {folder}; give the folder of the result files")
-    for path in sorted(folder.rglob("*.json")):
-        # Hidden files are results that are being written.
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
+    return result_files(folder, deep=True)
 
 
-def check_file(path: Path, file: str) -> tuple[RunResult | None, list[Fault]]:
-    """The result in `path`, called `file`, and what is wrong with it by itself."""
+Checked = tuple[str, RunResult | None, list[Fault]]
+
+
+def check_file(path: Path, file: str) -> list[Checked]:
+    """Each run in `path`, a file of a run or of an entry, and what is wrong with it by itself.
+
+    A run is called as the file, whose name is `file`; one of an entry, as that and its seed.
+    """
     if path.is_symlink() or not path.is_file():
-        return None, [Fault(file, "file", "a link or no plain file; put the file itself here")]
+        message = "a link or no plain file; put the file itself here"
+        return [(file, None, [Fault(file, "file", message)])]
     size = path.stat().st_size
     if size > MAX_BYTES:
-        return None, [Fault(file, "file", f"{size:,} bytes; no result has more than {MAX_BYTES:,}")]
+        message = f"{size:,} bytes; no result has more than {MAX_BYTES:,}"
+        return [(file, None, [Fault(file, "file", message)])]
+    entry = path.name.endswith(ENTRY_SUFFIX)
     try:
-        run = parse_result(path.read_bytes())
+        raw = path.read_bytes()
+        runs = unpack_entry(raw) if entry else [parse_result(raw)]
     except ValidationError as error:
-        return None, [Fault(file, field or "file", message) for field, message in faults(error)]
+        wrong = [Fault(file, field or "file", message) for field, message in faults(error)]
+        return [(file, None, wrong)]
     except MalformedJson as error:
-        return None, [Fault(file, error.field or "file", error.message)]
-    found = task_faults(file, run)
-    if path.name != f"{run.name}.json":
-        found.append(Fault(file, "file", f"must be called {run.name}.json, as the run in it"))
-    return run, found
+        return [(file, None, [Fault(file, error.field or "file", error.message)])]
+    found: list[Checked] = []
+    for run in runs:
+        name = f"{file}, seed {run.seed}" if entry else file
+        own = task_faults(name, run)
+        if not own:
+            wanted = f"{entry_name(run)}{ENTRY_SUFFIX}" if entry else f"{run.name}.json"
+            if path.name != wanted:
+                own = [Fault(name, "file", f"must be called {wanted}, as the run in it")]
+        found.append((name, run, own))
+    return found

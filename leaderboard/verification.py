@@ -14,10 +14,12 @@ from nogs_bench.figures import target
 from nogs_bench.leaderboard.checks import task_faults
 from nogs_bench.network import MODELS
 from nogs_bench.results import (
+    ENTRY_SUFFIX,
     LEVEL,
     RunResult,
     Span,
     area_under_curve,
+    load_entry,
     load_result,
     prediction_interval,
     time_to_accuracy,
@@ -73,6 +75,7 @@ def verify(
     device: str = "auto",
     keypoints: str | Path | None = None,
     maps: str | Path | None = None,
+    seed: int | None = None,
 ) -> Verification:
     """Check the claim in a result file; with `rerun`, train again from its configuration.
 
@@ -86,6 +89,7 @@ def verify(
       has a file run that only it names.
     - `task`, `sequences`, `data`, `device`, `keypoints`, `maps`: as `nogs_bench.evaluate` takes
       them.
+    - `seed`: which run, where the file is of an entry with all its seeds; None its first.
     - `out`: where the new run is kept, and found again if it was made before; None: nowhere.
 
     Raises `NogsError` if the file is bad or contradicts its task, or the run cannot be made from
@@ -94,7 +98,11 @@ def verify(
     path = Path(file)
     if task is not None:
         get_task(task)
-    claim = load_result(path)
+    entry = load_entry(path)
+    claim = next((run for run in entry if seed in (None, run.seed)), None)
+    if claim is None:
+        there = ", ".join(str(run.seed) for run in entry)
+        raise NogsError(f"{path} has no seed {seed}; it has {there}")
     if wrong := task_faults(path.name, claim):
         raise NogsError(
             f"{path} is not fit for the leaderboard: {wrong[0].field}: {wrong[0].message}"
@@ -114,7 +122,7 @@ def verify(
         again = _run_again(claim, spec, task, looks, data, out, device)
         if not again.same_run(claim):
             notes.append(f"not the same run: {difference(claim.model_dump(), again.model_dump())}")
-    checks += outcome_checks(claim, _siblings(path, claim), again)
+    checks += outcome_checks(claim, _siblings(path, entry, claim), again)
     return Verification(claim, tuple(checks), tuple(notes), again)
 
 
@@ -171,8 +179,10 @@ def _run_again(
         return load_result(made)
 
 
-def _siblings(path: Path, claim: RunResult) -> list[RunResult]:
-    """The entry's runs: results beside the file that differ from it in the seed alone."""
+def _siblings(path: Path, entry: list[RunResult], claim: RunResult) -> list[RunResult]:
+    """The entry's runs: those in its file, or beside the claim's that differ in the seed alone."""
+    if path.name.endswith(ENTRY_SUFFIX):
+        return entry
     stem = claim.name.removesuffix(f"seed{claim.seed}")
     runs = [load_result(beside) for beside in sorted(path.parent.glob(f"{stem}seed*.json"))]
     return [run for run in runs if run.hyperparameters == claim.hyperparameters]

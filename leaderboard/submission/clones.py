@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.validation import validate
-from nogs_bench.results import RunResult, save_result
+from nogs_bench.results import RunResult, entry_key, load_entry, result_files, save_entries
 
 RESULTS = "leaderboard/results"
 
@@ -20,26 +20,29 @@ def check_clone(runs: Sequence[RunResult], clone: Path, seeds: int) -> None:
     board = clone / RESULTS
     if not (clone / ".git").exists() or not board.is_dir():
         raise NogsError(f"--clone {clone} is no clone of the repository with {RESULTS} in it")
-    taken = [run.name for run in runs if (board / f"{run.name}.json").exists()]
-    if taken:
+    entries = {entry_key(run) for run in runs}
+    there = [path for path in result_files(board, deep=True) if entries & set(_keys(path))]
+    if there:
         raise NogsError(
-            f"{board / taken[0]}.json is there already; give the model another name, or withdraw "
+            f"{there[0]} is there already; give the model another name, or withdraw "
             "that entry first (RULES.md)"
         )
     with TemporaryDirectory(prefix="nogs-bench-") as temporary:
         whole = Path(temporary, "results")
         shutil.copytree(board, whole)
-        for run in runs:
-            save_result(run, whole)
+        save_entries(runs, whole)
         faults = validate(whole, seeds).faults
     if faults:
         raise NogsError(f"not fit to stand beside {board}: {faults[0]}; RULES.md says more")
 
 
+def _keys(path: Path) -> list[object]:
+    return [entry_key(run) for run in load_entry(path)]
+
+
 def add_to_clone(runs: Sequence[RunResult], clone: Path) -> None:
-    """Save `runs` among the clone's results."""
-    for run in runs:
-        save_result(run, clone / RESULTS)
+    """Save `runs` among the clone's results, one file an entry."""
+    save_entries(runs, clone / RESULTS)
 
 
 def git_lines(clone: Path, message: Path) -> list[str]:

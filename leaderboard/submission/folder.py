@@ -28,7 +28,8 @@ from nogs_bench.results import (
     RunResult,
     ScoreRow,
     first_fault,
-    load_result,
+    load_entry,
+    result_files,
     save_result,
     score_runs,
 )
@@ -70,8 +71,11 @@ def submit(
         raise NogsError(f"--out {out} is not an empty folder; choose another")
     if not folder.is_dir():
         raise NogsError(f"no results folder {folder}; give the folder of the result files")
-    files = sorted(path for path in folder.rglob("*.json") if not path.name.startswith("."))
-    runs = [_declared(load_result(path), build_cost) for path in files]
+    runs = [
+        _declared(run, build_cost)
+        for path in result_files(folder, deep=True)
+        for run in load_entry(path)
+    ]
     if len({run.name for run in runs}) < len(runs):
         raise NogsError(
             f"{folder} holds a run twice; see `nogs-bench leaderboard validate {folder}`"

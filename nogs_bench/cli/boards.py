@@ -72,6 +72,9 @@ def submit(
 def verify(
     file: Annotated[Path, typer.Argument(help="A result file, among those of its entry.")],
     rerun: Annotated[bool, typer.Option("--rerun", help="Train again and compare.")] = False,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Which run of an entry's file [default: the first].")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="FILE.py:NAME of the claim's model.")] = None,
     task: Annotated[str | None, typer.Option(help="FILE.py:NAME of the claim's task.")] = None,
     sequences: Annotated[str | None, typer.Option(help="Dataset folder or Hub name.")] = None,
@@ -85,7 +88,7 @@ def verify(
     """Say whether a result's claim holds, by training it again; exits with 1 if it does not."""
     from nogs_bench.leaderboard.verification import verify as run
 
-    found = run(file, rerun, model, task, sequences, data, out, device, keypoints, maps)
+    found = run(file, rerun, model, task, sequences, data, out, device, keypoints, maps, seed)
     if as_json:
         checks = [asdict(check) | {"holds": check.holds} for check in found.checks]
         print_json({"holds": found.holds, "checks": checks, "notes": list(found.notes)})
@@ -98,6 +101,19 @@ def verify(
             typer.echo(f"note: {note}")
     if not found.holds:
         raise typer.Exit(1)
+
+
+@leaderboard.command()
+def pack(
+    results: Results,
+    out: Annotated[Path, typer.Option(help="Folder to write into, one folder a family.")],
+) -> None:
+    """Write results as one compressed file an entry, with all its seeds."""
+    from nogs_bench.results import pack as run
+
+    paths = run(results, out)
+    size = sum(path.stat().st_size for path in paths)
+    typer.echo(f"{len(paths)} entries, {size:,} bytes, in {out}")
 
 
 @leaderboard.command()

@@ -6,6 +6,17 @@ those of many seeds times, speed-ups, intervals and ranks (`score`).
 
 from nogs_bench.results.alike import differing
 from nogs_bench.results.curves import area_under_curve, time_to_accuracy, time_to_cross_entropy
+from nogs_bench.results.entries import (
+    ENTRY_SUFFIX,
+    entry_key,
+    entry_name,
+    load_entry,
+    load_results,
+    pack,
+    result_files,
+    save_entries,
+    unpack_entry,
+)
 from nogs_bench.results.machine import environment
 from nogs_bench.results.ranking import LONGEST, Profile
 from nogs_bench.results.result import (
@@ -29,7 +40,6 @@ from nogs_bench.results.result import (
     faults,
     first_fault,
     load_result,
-    load_results,
     parse_result,
     save_result,
     step_locations,
@@ -56,6 +66,7 @@ from nogs_bench.results.statistics import (
 
 __all__ = [
     "BASELINE",
+    "ENTRY_SUFFIX",
     "FORMAT_VERSION",
     "LEVEL",
     "LONGEST",
@@ -84,21 +95,28 @@ __all__ = [
     "area_under_curve",
     "combined",
     "differing",
+    "entry_key",
+    "entry_name",
     "environment",
     "estimate",
     "estimate_spans",
     "faults",
     "first_fault",
+    "load_entry",
     "load_result",
     "load_results",
+    "pack",
     "parse_result",
     "plain",
     "prediction_interval",
     "ratios",
+    "result_files",
+    "save_entries",
     "save_result",
     "score",
     "score_runs",
     "step_locations",
     "time_to_accuracy",
     "time_to_cross_entropy",
+    "unpack_entry",
 ]

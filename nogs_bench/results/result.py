@@ -349,27 +349,21 @@ def read_bytes(path: Path) -> bytes:
 
 def parse_result(raw: bytes) -> RunResult:
     """The result that `raw` says. Raises `MalformedJson` or pydantic's `ValidationError`."""
-    content = upgraded = parse_json(raw)
-    while isinstance(upgraded, dict) and type(version := upgraded.get("format_version")) is int:
+    content = parse_json(raw)
+    upgraded = _upgraded(content)
+    return RunResult.model_validate_json(
+        raw if upgraded is content else json.dumps(upgraded).encode()
+    )
+
+
+def parse_content(content: Any) -> RunResult:
+    """The result whose plain JSON value is `content`, of any format version."""
+    return RunResult.model_validate_json(json.dumps(_upgraded(content)).encode())
+
+
+def _upgraded(content: Any) -> Any:
+    while isinstance(content, dict) and type(version := content.get("format_version")) is int:
         if version not in UPGRADES:
             break
-        upgraded = UPGRADES[version](upgraded)
-    if upgraded is not content:
-        raw = json.dumps(upgraded).encode()
-    return RunResult.model_validate_json(raw)
-
-
-def load_results(folder: Path | str) -> list[RunResult]:
-    """All results in `folder`, by file name. Raises `NogsError` if there is none or one is bad."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise NogsError(
-            f"no results folder {folder}; `nogs-bench evaluate --out {folder}` makes one"
-        )
-    # Hidden files are results that are being written.
-    paths = sorted(path for path in folder.glob("*.json") if not path.name.startswith("."))
-    if not paths:
-        raise NogsError(
-            f"{folder} holds no result; `nogs-bench evaluate --out {folder}` makes some"
-        )
-    return [load_result(path) for path in paths]
+        content = UPGRADES[version](content)
+    return content

@@ -24,9 +24,10 @@ from nogs_bench.results.curves import (
     settled_cross_entropy,
     time_to_accuracy,
 )
+from nogs_bench.results.entries import load_results
 from nogs_bench.results.ranking import Profile, performance_profiles, rank_ranges
 from nogs_bench.results.reference import Reference, reference_of
-from nogs_bench.results.result import RunResult, load_results
+from nogs_bench.results.result import RunResult
 from nogs_bench.results.statistics import (
     Estimate,
     Span,

@@ -10,7 +10,7 @@ import nogs_bench
 from nogs_bench.errors import NogsError
 from nogs_bench.network.model import load_model, location_parameters
 from nogs_bench.network.stacking import why_not
-from nogs_bench.results.result import load_results
+from nogs_bench.results.entries import load_results
 from nogs_bench.training.metrics import complexity
 from places import ROOT
 from tiny import corner_task

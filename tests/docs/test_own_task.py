@@ -15,7 +15,7 @@ from PIL import Image
 from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import read_provenance
 from nogs_bench.images.folder import ImageFolder
-from nogs_bench.results.result import load_results
+from nogs_bench.results.entries import load_results
 from places import ROOT
 
 PAGE = ROOT / "docs" / "own-task.md"

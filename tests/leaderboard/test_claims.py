@@ -19,7 +19,8 @@ from nogs_bench.leaderboard.paper import paper_figures
 from nogs_bench.leaderboard.submission import HUB_FILE, MESSAGE, build_cost, submit
 from nogs_bench.leaderboard.validation import load_board, validate
 from nogs_bench.leaderboard.verification import verify
-from nogs_bench.results.result import BuildCost, load_results, save_result
+from nogs_bench.results.entries import load_results
+from nogs_bench.results.result import BuildCost, save_result
 from nogs_bench.results.scoring import score_runs
 from nogs_bench.tasks.task import TASKS, Task, register_task
 from places import ROOT, SHARED

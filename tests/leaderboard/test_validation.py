@@ -97,7 +97,7 @@ def refuse(folder: Path, text: str | bytes) -> list[tuple[str, str]]:
     """The faults of a file that must be refused, as (field, message)."""
     path = folder / NAME
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    _, faults = check_file(path, NAME)
+    ((_, _, faults),) = check_file(path, NAME)
     assert faults, text[:300]
     for fault in faults:
         assert fault.field
@@ -244,7 +244,7 @@ def test_what_is_taken_says_what_the_file_says(tmp_path: Path, path: str, value:
     content = changed(path, value)
     file = tmp_path / NAME
     file.write_text(json.dumps(content))
-    run, faults = check_file(file, NAME)
+    ((_, run, faults),) = check_file(file, NAME)
     if run is not None and not faults:
         assert run.model_dump(mode="json") == content
 
@@ -256,7 +256,7 @@ def test_any_bytes_are_taken_or_refused(tmp_path: Path, at: int, put: bytes, dro
     at %= len(raw)
     file = tmp_path / NAME
     file.write_bytes(raw[:at] + put + raw[at + dropped :])
-    run, faults = check_file(file, NAME)
+    ((_, run, faults),) = check_file(file, NAME)
     assert faults or run == RunResult.model_validate_json(file.read_bytes())
 
 

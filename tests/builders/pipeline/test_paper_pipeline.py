@@ -25,7 +25,7 @@ from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.builders.prepare.command import prepare
 from nogs_bench.builders.search.searches import SEARCHES, Ask, Found, Problem, Steps
 from nogs_bench.files.artefact import read_provenance, write_json
-from nogs_bench.results.result import load_results
+from nogs_bench.results.entries import load_results
 from nogs_bench.tasks.task import (
     TASKS,
     AvpTraining,

@@ -16,7 +16,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.evaluation.lessons import find_lessons
 from nogs_bench.methods import METHODS
-from nogs_bench.results.result import load_results
+from nogs_bench.results.entries import load_results
 from nogs_bench.sequences import load_annotations, load_maps
 from small_dataset import ROWS, TASK, annotations, write
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from nogs_bench.leaderboard.validation import validate
 from nogs_bench.methods import METHODS
-from nogs_bench.results.result import load_results
+from nogs_bench.results.entries import load_results
 from places import ROOT
 
 RESULTS = ROOT / "leaderboard" / "results"

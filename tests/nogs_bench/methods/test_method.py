@@ -19,7 +19,7 @@ from nogs_bench.methods import METHODS, Method, Rows, check_method, find_method
 from nogs_bench.methods.losses import partially_supervised
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
-from nogs_bench.results.result import load_results
+from nogs_bench.results.entries import load_results
 from nogs_bench.training.learner import Run, Trainee
 from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.trainer import train, train_together

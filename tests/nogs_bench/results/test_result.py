@@ -6,11 +6,11 @@ import pytest
 from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
+from nogs_bench.results.entries import load_results
 from nogs_bench.results.result import (
     RunResult,
     faults,
     load_result,
-    load_results,
     save_result,
     step_locations,
 )

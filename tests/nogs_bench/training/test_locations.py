@@ -8,7 +8,7 @@ from torch import Tensor
 import nogs_bench
 from nogs_bench.network.fovea import ImageTensors, fovea_of
 from nogs_bench.network.model import HardAttentionNet
-from nogs_bench.results.result import load_results
+from nogs_bench.results.entries import load_results
 from nogs_bench.training.metrics import measure, policy_classifier
 from tiny import corner_task
 

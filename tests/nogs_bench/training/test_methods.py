@@ -18,7 +18,8 @@ from nogs_bench.evaluation.command import evaluate
 from nogs_bench.methods import METHODS, Method, constant, fading
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
-from nogs_bench.results.result import RunResult, load_results
+from nogs_bench.results.entries import load_results
+from nogs_bench.results.result import RunResult
 from nogs_bench.sequences.annotations import load_annotations, write_annotations
 from nogs_bench.tasks.task import Task, TrainingProtocol, get_task
 from nogs_bench.training.heuristic import first_step_map, map_digest

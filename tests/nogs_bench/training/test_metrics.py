@@ -9,7 +9,7 @@ import nogs_bench
 from nogs_bench.network.fovea import Fovea
 from nogs_bench.network.model import HardAttentionNet
 from nogs_bench.randomness import torch_generator
-from nogs_bench.results.result import load_results
+from nogs_bench.results.entries import load_results
 from nogs_bench.training.metrics import measure, policy_classifier, quality
 from tiny import corner_task
 

@@ -10,7 +10,7 @@ from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.files import digest_json, resumed
 from nogs_bench.methods import find_method
 from nogs_bench.tasks import TASKS
-from nogs_bench.training import saved_runs
+from nogs_bench.training import saved_runs, worth_keeping
 
 # Runs at once that are still faster than fewer at a time.
 MOST = {"cpu": 16}
@@ -50,8 +50,13 @@ def _stage(stage: str, runs: list[RunPlan], place: Place, workers: int, most: in
             for members in _divide(alike, 1, most):
                 jobs.append(Job(stage, members, place, str(path), most > 1))
     for alike in _alike(list(waiting.values())):
+        settings = alike[0].config.hyperparameters
+        frozen = stage == "run" and settings.pretraining is not None
+        alone = frozen and worth_keeping(settings.embedder, place.device)
+        limit = 1 if alone else most
         jobs += [
-            Job(stage, members, place, None, most > 1) for members in _divide(alike, workers, most)
+            Job(stage, members, place, None, limit > 1)
+            for members in _divide(alike, workers, limit)
         ]
     return jobs
 

@@ -7,6 +7,7 @@ as an additional first dimension, written `[R,]` below.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +87,11 @@ class Fovea:
         patch = lines.to(torch.float32).mul_(1 / 255).view(*rows.shape, *self.shape)
         return patch, self.locations.index_select(0, taken).view(*rows.shape, 2)
 
+    def look_of(self, model: Any) -> Callable[..., Tensor]:
+        """What takes a state and what this gives to the next state."""
+        look: Callable[..., Tensor] = model.look
+        return look
+
     def _give_back(self, glimpses: int) -> None:
         self.held += glimpses * self.image
         if self.held > HELD_BYTES:
@@ -134,7 +140,7 @@ def roll_out(
     state = model.start(rows.shape[-1])
     states, chosen = [], []
     tape = model.tape(fovea.shape[-1]) if isinstance(model, Stack) else None
-    look = model.look if tape is None else tape.look
+    look = fovea.look_of(model) if tape is None else tape.look
     for t, draw in enumerate(uniform.unbind(-2)):
         with torch.no_grad():
             cells = sample(model.locate(state), draw)

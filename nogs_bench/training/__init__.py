@@ -5,6 +5,7 @@ a result. `SEQUENCES` holds where the glimpses that supervise come from.
 """
 
 from nogs_bench.training.heuristic import first_step_map, map_digest
+from nogs_bench.training.known import worth_keeping
 from nogs_bench.training.learner import Learner, Run, Trainee, network_of
 from nogs_bench.training.metrics import complexity, measure, policy_classifier
 from nogs_bench.training.objectives import Lessons
@@ -40,4 +41,5 @@ __all__ = [
     "saved_runs",
     "supervising",
     "train_together",
+    "worth_keeping",
 ]

@@ -33,6 +33,7 @@ from nogs_bench.randomness import derive, seeded, torch_generator
 from nogs_bench.sequences import Annotations
 from nogs_bench.tasks import Task
 from nogs_bench.training.batches import Draws, mixed_rows
+from nogs_bench.training.known import known_glimpses
 from nogs_bench.training.metrics import policy_classifier, predict
 from nogs_bench.training.objectives import NOTHING, Lessons, Objectives
 from nogs_bench.training.optimiser import adam, moments
@@ -141,8 +142,21 @@ class Learner:
             [t.lessons for t in trainees],
             trainees[0].images.images,
         )
-        self.fovea = fovea_of(task, trainees[0].images)
-        self.classify = policy_classifier(network, fovea_of(task, trainees[0].validation))
+        batch = min(self.settings.batch_size, self.images)
+        self.fovea = self._fovea(trainees[0].images, length * batch)
+        held = trainees[0].validation
+        points = 1 + length // self.settings.evaluation_period
+        self.classify = policy_classifier(network, self._fovea(held, points * len(held)))
+
+    def _fovea(self, images: ImageTensors, sequences: int) -> Any:
+        """What shows the network the glimpses of so many sequences: embeddings, where these stay
+        the same."""
+        fovea = fovea_of(self.task, images)
+        if not self.run.frozen or self.stacked:
+            return fovea
+        embedder, cells = self.settings.embedder, self.task.grid.cells
+        asked = self.task.T * sequences
+        return known_glimpses(fovea, self.network, embedder, len(images), cells, asked)
 
     def begin(self, start: int) -> None:
         """Make ready for iteration `start`."""

@@ -182,8 +182,10 @@ def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] |
         return ["Not measured: no posterior network was trained for this dataset."]
     quantities = {
         "accuracy": "accuracy",
+        "stated": "stated EPE, nats",
         "cross_entropy": "true cross-entropy, nats",
         "entropy": "claimed entropy, nats",
+        "standard_error": "its standard error, nats",
     }
     rows = [
         (sequences, name, *(f"{value:.3f}" for value in values[key]))
@@ -197,7 +199,11 @@ def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] |
         rows.append(("uniform", quantity, *(f"{value:.3f}" for value in errors)))
     steps = max(len(row) for row in rows) - 2
     header = ("sequences", "quantity", *(f"t = {t}" for t in range(1, steps + 1)))
-    text = "The posterior network along built and random sequences, on images it never saw:"
+    text = (
+        "The posterior network along built and random sequences, on images it never saw. The EPE "
+        "is stated before each glimpse, the entropy claimed after it; where both are true, their "
+        "means are that of the true labels' cross-entropy:"
+    )
     return [text, _table(header, rows)]
 
 

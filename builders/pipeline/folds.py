@@ -14,7 +14,7 @@ from nogs_bench.builders.dataset import Annotations, Networks, beliefs_along, sh
 from nogs_bench.builders.pipeline.stages import Stages
 from nogs_bench.builders.posterior import (
     Reliability,
-    along,
+    along_each,
     calibration,
     calibration_record,
     fixed_cells,
@@ -25,12 +25,15 @@ from nogs_bench.results import environment
 from nogs_bench.tasks import Task
 
 Quality = dict[str, dict[str, list[float]]]
+Along = dict[str, dict[str, np.ndarray]]
+"""By sequences ("built", "random") and quantity: float (n, T), of each image."""
 
 
 @dataclass(frozen=True)
 class FoldOutcome:
     """What one fold gave: its stages, and for each task how good the posterior is.
 
+    - `along`: for each task, how good the posterior is along sequences.
     - `beliefs`: for each task float16 (n, T, classes), what the posterior believes along them.
     - `arrays`: the fields of `builders.search.annotate.Sequences` but the maps, of the images
       `roles.numbers`; the maps stay in `shards`.
@@ -40,7 +43,7 @@ class FoldOutcome:
     roles: Roles
     shards: list[Shard]
     arrays: dict[str, np.ndarray]
-    quality: list[Quality]
+    along: list[Along]
     curves: list[list[Reliability]]
     beliefs: list[np.ndarray]
 
@@ -49,25 +52,31 @@ def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcom
     """Gather what was annotated, and measure the posterior."""
     plan = stages.plan
     arrays = gathered(shards, [name for name in FIELDS if name != "maps"])
-    quality, curves, beliefs = [], [], []
+    each, curves, beliefs = [], [], []
     for place, task in enumerate(plan.tasks):
-        quality.append(_quality(task, stages, roles, arrays["cells"][:, place]))
+        measured = _along(task, stages, roles, arrays["cells"][:, place])
+        measured["built"]["stated"] = arrays["epe"][:, place]
+        each.append(measured)
         curves.append(_curves(task, stages, roles))
         cells = arrays["cells"][:, place]
         posterior = stages.posterior(task)
         beliefs.append(beliefs_along(posterior, roles.annotated.images, cells, plan.device))
-    return FoldOutcome(stages, roles, shards, arrays, quality, curves, beliefs)
+    return FoldOutcome(stages, roles, shards, arrays, each, curves, beliefs)
 
 
-def _quality(task: Task, stages: Stages, roles: Roles, cells: np.ndarray) -> Quality:
+def _along(task: Task, stages: Stages, roles: Roles, cells: np.ndarray) -> Along:
     """The posterior along the built sequences, and along random ones, of the annotated images."""
     plan, images = stages.plan, roles.annotated
     size = plan.count, task.T
     random = np.random.default_rng([plan.seed, 2]).integers(task.grid.cells, size=size)
     posterior, labels = stages.posterior(task), images.labels[:, task.target]
-    return {
-        name: along(posterior, images.images, labels, taken, plan.device)
+    measured = {
+        name: along_each(posterior, images.images, labels, taken, plan.device)
         for name, taken in (("built", cells), ("random", random[roles.numbers]))
+    }
+    return {
+        name: {quantity: values.numpy() for quantity, values in quantities.items()}
+        for name, quantities in measured.items()
     }
 
 
@@ -133,16 +142,21 @@ class Outcome:
         }
 
     def quality(self, place: int) -> Quality:
-        first = self.folds[0].quality[place]
-        return {
-            name: {
-                key: self._mean(
-                    lambda f, n=name, k=key: np.array(f.quality[place][n][k])  # type: ignore[misc]
-                ).tolist()
-                for key in rows
-            }
-            for name, rows in first.items()
+        """Means over all images, and those of built minus random sequences: paired differences of
+        the true cross-entropy, with their standard error."""
+        parts = [fold.along[place] for fold in self.folds]
+        whole = {
+            name: {key: np.concatenate([part[name][key] for part in parts]) for key in quantities}
+            for name, quantities in parts[0].items()
         }
+        difference = whole["built"]["cross_entropy"] - whole["random"]["cross_entropy"]
+        error = difference.std(0) / np.sqrt(len(difference))
+        means = {
+            name: {key: values.mean(0).tolist() for key, values in quantities.items()}
+            for name, quantities in whole.items()
+        }
+        gain = {"cross_entropy": difference.mean(0).tolist(), "standard_error": error.tolist()}
+        return {**means, "built - random": gain}
 
     def calibration(self, place: int) -> dict[str, Any]:
         by_t = zip(*(fold.curves[place] for fold in self.folds), strict=True)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import replacing
-from nogs_bench.images import LabelledImages
+from nogs_bench.files import PROVENANCE, read_provenance, replacing
+from nogs_bench.images import LabelledImages, say
 from nogs_bench.sequences.identity import Identity, check_identity, read_identity
 from nogs_bench.sequences.loading import SHIPPED, dataset_folder, load, require_digest
 from nogs_bench.tasks import Task
@@ -75,8 +75,9 @@ class Annotations:
 def load_annotations(task: Task, where: str | Path | None = None) -> Annotations:
     """The annotated rows of `where`: a dataset folder, or the id of a dataset on the Hub.
 
-    None means the task's own: see `own_sequences`. Raises `NogsError`, with the file and the row,
-    if there are none or they do not fit the task.
+    None means the task's own: see `own_sequences`. Sequences of another version of the task are
+    taken, and standard error says so. Raises `NogsError`, with the file and the row, if there are
+    none or they do not fit the task.
     """
     folder = own_sequences(task) if where is None else Path(where)
     if folder.is_dir():
@@ -85,7 +86,22 @@ def load_annotations(task: Task, where: str | Path | None = None) -> Annotations
     else:
         source, name = f"{where} (Hub)", str(where)
         folder, table = _read_hub(name)
-    return replace(_checked(task, source, name, table), images=read_identity(folder))
+    checked = _checked(task, source, name, table)
+    _say_version(task, folder, name)
+    return replace(checked, images=read_identity(folder))
+
+
+def _say_version(task: Task, folder: Path, name: str) -> None:
+    """Say if a dataset records that it was built for another version of the task."""
+    if not (folder / PROVENANCE).is_file():
+        return
+    record = read_provenance(folder)
+    version = record.get("task_version")
+    if record.get("task") == task.name and version not in (None, task.version):
+        say(
+            f"sequences {name} are of version {version} of {task.name}, which is now at "
+            f"{task.version}: build them again, or compare results with none of other sequences"
+        )
 
 
 def own_sequences(task: Task) -> Path:

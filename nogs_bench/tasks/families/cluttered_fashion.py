@@ -137,7 +137,7 @@ TRAINING = Training(
 CLUTTERED_FASHION = register_task(
     Task(
         name="cluttered-fashion",
-        version=1,
+        version=2,
         family="cluttered-fashion",
         description="A piece of clothing among clutter, 48 x 48 grey, five 10 x 10 glimpses",
         channels=1,
@@ -190,11 +190,11 @@ CLUTTERED_FASHION = register_task(
             images=ANNOTATED,
             bank_images=60_000,
             criterion="cross-entropy",
-            search="rematch",
-            samples=2_000,
+            search="racing",
+            samples=400,
             components=0,
             effective_samples=200.0,
-            observed="pasted",
+            observed="sample",
         ),
         licence="MIT",
         images_licence="MIT",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,3 +64,16 @@ def test_the_committed_builder_makes_the_shipped_sequences_again(tmp_path: Path)
         same = (shipped.glimpses[:REBUILT] == again.glimpses).all((1, 2))
         assert same.mean() > 0.98  # near-ties may fall otherwise
         np.testing.assert_allclose(shipped.epe[:REBUILT][same], again.epe[same], atol=1e-4)
+
+
+def test_sequences_of_another_version_load_and_say_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(FOLDER, old)
+    record = json.loads((old / "provenance.json").read_text())
+    (old / "provenance.json").write_text(json.dumps(record | {"task_version": 3}))
+    assert len(load_annotations(TASK, old)) == len(load_annotations(TASK))
+    said = capsys.readouterr().err
+    assert f"old are of version 3 of {TASK.name}, which is now at {TASK.version}" in said
+    assert said.count("\n") == 1

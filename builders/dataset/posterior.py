@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from nogs_bench.builders.posterior import Avp
@@ -118,7 +118,7 @@ def write_posterior(folder: Path, task: Task, networks: Networks) -> dict[str, A
     write_json(place / SETTINGS, settings)
     for number, weights in enumerate(networks.weights):
         held = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-        save_file(held, place / f"weights-{number}.safetensors")
+        (place / f"weights-{number}.safetensors").write_bytes(save(held))
     return {
         "network": settings["network"],
         "files": {f"{FOLDER}/{path.name}": digest_file(path) for path in sorted(place.iterdir())},

@@ -1,0 +1,136 @@
+"""Each method's few settings, chosen by one written budget of trials on seeds that are not scored.
+
+    python benchmarks/tuning.py cluttered-digits --protocol scratch --sequences DIR
+
+Random search, pruned: `--trials` settings of each method are drawn (`SPACES`; the first is the
+default), all are trained for a share of the length, the better half for the next, down to the
+last. A setting is worth the validation accuracy over the run, its mean over all evaluations: what
+is quick and ends high has more. RAM comes first. Prints the best settings of each method, each rung
+and what the search cost; last one line of JSON. Runs that are in `--out` are not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nogs_bench import evaluate
+from nogs_bench.methods import find_method
+from nogs_bench.randomness import derive
+from nogs_bench.results import RunResult, load_results
+
+SEEDS = (1000, 1001)
+# (share of the length, seeds, share of the settings that goes on)
+RUNGS = ((0.25, 1, 0.33), (0.5, 1, 0.33), (1.0, 2, 0.0))
+RATES = (0.33, 1.0, 2.0, 3.0)
+# What is drawn of each method; "" of those that have no line of their own.
+SPACES: Mapping[str, Mapping[str, Sequence[float]]] = {
+    "": {"rate": RATES},
+    "ram-taught": {"rate": RATES, "weight": (1, 5, 20), "gain": (0, 0.25), "each_step": (0, 1)},
+    "ps-nogs-taught": {"rate": RATES, "weight": (1, 5, 20), "gain": (0, 0.25), "each_step": (0, 1)},
+    "ps-nogs-beliefs": {"rate": RATES, "weight": (1, 5, 20)},
+    "ps-nogs-maps": {"rate": RATES, "tau": (0.02, 0.05, 0.1), "minimum": (0, 1)},
+    "ps-nogs-maps-taught": {"rate": RATES, "tau": (0.02, 0.05, 0.1), "minimum": (0, 1)},
+    "ram-gain": {"rate": RATES, "each_step": (0, 1)},
+    "ram-entropy": {"rate": RATES, "bonus": (0.003, 0.01, 0.03, 0.1)},
+    "ram-ppo": {"rate": RATES, "clip": (0.1, 0.2, 0.4), "passes": (2, 4)},
+}
+
+
+def drawn(method: str, trials: int) -> list[str]:
+    """`trials` different settings of a method, as `evaluate` takes them; all, if there are fewer.
+
+    The first is the method as it is. A function of the method's name and `trials` alone.
+    """
+    space = SPACES.get(method, SPACES[""])
+    rng = np.random.default_rng(derive("tuning", method))
+    most = int(np.prod([len(values) for values in space.values()]))
+    found = [method]
+    while len(found) < min(trials, most):
+        options = {name: rng.choice(values) for name, values in space.items()}
+        spec = ":".join([method, *(f"{name}={value:g}" for name, value in options.items())])
+        if spec not in found:
+            found.append(spec)
+    return found
+
+
+def worth(run: RunResult) -> float:
+    """Mean validation accuracy over a run's evaluations but the first."""
+    return statistics.fmean(point.accuracy for point in run.curve[1:])
+
+
+def rung(
+    specs: Sequence[str], given: argparse.Namespace, share: float, seeds: int
+) -> dict[str, Any]:
+    """Train settings for a share of the length; each one's worth and best accuracy."""
+    length = round(share * given.iterations)
+    out = Path(given.out) / given.task / given.protocol / str(length)
+    evaluate(
+        task=given.task,
+        protocol=given.protocol,
+        sequences=given.sequences,
+        data=given.data,
+        methods=list(specs),
+        seeds=SEEDS[:seeds],
+        iterations=length,
+        device=given.device,
+        workers=given.workers,
+        out=out,
+    )
+    runs: dict[str, list[RunResult]] = {}
+    for run in load_results(out):
+        if run.seed in SEEDS[:seeds]:
+            runs.setdefault(run.method, []).append(run)
+    found = {}
+    for spec in specs:
+        own = runs[find_method(spec).name]
+        best = [max(point.accuracy for point in run.curve) for run in own]
+        found[spec] = {
+            "worth": round(statistics.fmean(map(worth, own)), 4),
+            "best_accuracy": round(statistics.fmean(best), 4),
+        }
+    return found
+
+
+def tune(method: str, given: argparse.Namespace) -> dict[str, Any]:
+    """The best settings of a method, with every rung and the iterations that all took."""
+    specs, rungs, cost = drawn(method, given.trials), [], 0
+    for share, seeds, kept in RUNGS:
+        found = rung(specs, given, share, seeds)
+        specs = sorted(specs, key=lambda spec: -found[spec]["worth"])
+        cost += round(share * given.iterations) * seeds * len(specs)
+        rungs.append({spec: found[spec] for spec in specs})
+        specs = specs[: max(1, round(kept * len(specs)))]
+    return {"method": method, "best": specs[0], "iterations": cost, "rungs": rungs}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("task")
+    arguments.add_argument("--protocol", required=True)
+    arguments.add_argument("--methods", default="ram,ps-nogs,ram-taught,ps-nogs-taught")
+    arguments.add_argument("--sequences", default=None)
+    arguments.add_argument("--data", default=None)
+    arguments.add_argument("--trials", type=int, default=24)
+    arguments.add_argument("--iterations", type=int, default=3000)
+    arguments.add_argument("--device", default="cpu")
+    arguments.add_argument("--workers", type=int, default=1)
+    arguments.add_argument("--out", default="tuning")
+    given = arguments.parse_args()
+    found = []
+    for method in sorted(given.methods.split(","), key=lambda name: name != "ram"):
+        found.append(tune(method, given))
+        for number, each in enumerate(found[-1]["rungs"]):
+            for spec, figures in each.items():
+                print(f"{number} {spec:50} {figures['worth']:.4f} {figures['best_accuracy']:.4f}")
+    print(json.dumps({"task": given.task, "protocol": given.protocol, "methods": found}))
+
+
+if __name__ == "__main__":
+    main()

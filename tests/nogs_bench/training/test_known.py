@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -94,7 +94,7 @@ def test_frozen_training_asks_the_embedder_once_a_glimpse_and_learns_as_it_did(
             trainee = Trainee(run, model, TRAIN, VALIDATION, telling_annotations())
             (curve,), _ = train_together([trainee])
             curves.append([point.cross_entropy for point in curve])
-            counts.append(model.glimpse.seen)
+            counts.append(cast(Counting, model.glimpse).seen)
     torch.testing.assert_close(curves[0], curves[1], atol=5e-3, rtol=5e-3)
     assert counts[1] >= 60 * 16 * CORNER.T
     assert counts[0] < counts[1] / 1.2

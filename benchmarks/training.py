@@ -1,9 +1,12 @@
 """What training costs: this package against baselines, in the same run, on one CPU thread.
 
-    python benchmarks/training.py [--quick] [--scratch FOLDER]
+    python benchmarks/training.py [--quick] [--scratch FOLDER] [--parts seeds,plain_ram]
 
-Baseline and product alternate, and each figure is a median of CPU seconds of one thread (wall-clock
-seconds for two processes). The baselines are written here:
+Baseline and product alternate, round by round, and each figure is a median of CPU seconds of one thread
+(wall-clock seconds for two processes). A ratio is the median of the rounds' own ratios, and beside it
+stand the least and the greatest (`..._range`). The baselines are rewrites, made for this script: they do
+what the code that they stand for does, in as many operations, but they are not that code, which may be
+quicker or slower.
 
 - `Authors`: what the trainer of the paper's authors does and costs: the network of this package,
   glimpses by a loop over images, `Categorical` of softmax probabilities. In memory it has images as
@@ -28,7 +31,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -206,15 +209,30 @@ def per_iteration(go: Callable[[int], None], iterations: int, clock: Callable[[]
 
 def compare(
     ways: dict[str, Callable[[int], None]], iterations: dict[str, int], rounds: int
-) -> dict[str, float]:
-    """Median milliseconds of an iteration of each way, after a first round that is not counted."""
+) -> dict[str, list[float]]:
+    """Milliseconds of an iteration of each way in each round, after a first that is not counted."""
     found: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, go in ways.items():
             value = per_iteration(go, iterations[name], time.process_time)
             if number:
                 found[name].append(value)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return found
+
+
+def medians(
+    found: dict[str, list[float]], names: dict[str, str], factor: float = 1
+) -> dict[str, float]:
+    """`factor` times the median of each way, under the name it is reported by."""
+    return {name: factor * statistics.median(found[way]) for name, way in names.items()}
+
+
+def ratio(
+    found: dict[str, list[float]], name: str, slow: str, quick: str, factor: float = 1
+) -> dict[str, Any]:
+    """How many times quicker `quick` is than `factor` of `slow`: the median of rounds, and range."""
+    each = [factor * a / b for a, b in zip(found[slow], found[quick], strict=True)]
+    return {name: statistics.median(each), f"{name}_range": [min(each), max(each)]}
 
 
 def repeated(step: Callable[[Tensor], None], images: int, batch: int) -> Callable[[int], None]:
@@ -272,14 +290,17 @@ def celeba(quick: bool, scratch: Path, rounds: int) -> dict[str, Any]:
             }
             iterations = dict.fromkeys(ways, 2 if quick else 20)
             ms = compare(ways, iterations, rounds)
+    names = {
+        "baseline_in_memory_ms": "memory",
+        "baseline_with_data_ms": "disk",
+        "product_in_memory_ms": "ours",
+        "product_alone_ms": "ours alone",
+        "product_with_data_ms": "ours mapped",
+    }
     return {
-        "baseline_in_memory_ms": ms["memory"],
-        "baseline_with_data_ms": ms["disk"],
-        "product_in_memory_ms": ms["ours"],
-        "product_alone_ms": ms["ours alone"],
-        "product_with_data_ms": ms["ours mapped"],
-        "speedup_in_memory": ms["memory"] / ms["ours"],
-        "speedup_with_data": ms["disk"] / ms["ours mapped"],
+        **medians(ms, names),
+        **ratio(ms, "speedup_in_memory", "memory", "ours"),
+        **ratio(ms, "speedup_with_data", "disk", "ours mapped"),
     }
 
 
@@ -296,12 +317,12 @@ def seeds(quick: bool, rounds: int) -> dict[str, Any]:
         }
         iterations = dict.fromkeys(ways, 4 if quick else 100) | {"ten": 2 if quick else 30}
         ms = compare(ways, iterations, rounds)
+        singly = {"one_after_another_ms": "alone", "stacks_of_one_ms": "stack of one"}
         found[protocol] = {
-            "one_after_another_ms": 10 * ms["alone"],
-            "stacks_of_one_ms": 10 * ms["stack of one"],
-            "ten_together_ms": ms["ten"],
-            "speedup": 10 * ms["alone"] / ms["ten"],
-            "speedup_over_stacks_of_one": 10 * ms["stack of one"] / ms["ten"],
+            **medians(ms, singly, 10),
+            **medians(ms, {"ten_together_ms": "ten"}),
+            **ratio(ms, "speedup", "alone", "ten", 10),
+            **ratio(ms, "speedup_over_stacks_of_one", "stack of one", "ten", 10),
         }
     return {"seeds": found, "seeds_speedup": found["scratch"]["speedup"]}
 
@@ -374,7 +395,8 @@ def two_cores(quick: bool) -> dict[str, Any]:
 
 
 def plain_ram(quick: bool, rounds: int) -> dict[str, Any]:
-    """Against recurrent attention as commonly written, the same layers and batches."""
+    """Against recurrent attention as commonly written: the same layers and batches, and the
+    reference network on the same glimpses."""
     task, images = fashion("scratch")
     grid = GlimpseGrid.even(image_size=28, glimpse_size=8, stride=1)
     settings = replace(task.training, batch_size=128, location_gradient=False)
@@ -388,16 +410,22 @@ def plain_ram(quick: bool, rounds: int) -> dict[str, Any]:
         "plain": plain(PlainRam()),
         "same policy": plain(PlainRam(grid)),
         "ours": product(task, images, RamNet),
+        "reference": product(task, images),
         "products": ram_products(grid.cells),
     }
     ms = compare(ways, dict.fromkeys(ways, 3 if quick else 40), rounds)
+    names = {
+        "plain_ram_ms": "plain",
+        "plain_ram_same_policy_ms": "same policy",
+        "product_ram_ms": "ours",
+        "product_reference_ms": "reference",
+        "product_ram_products_ms": "products",
+    }
     return {
-        "plain_ram_ms": ms["plain"],
-        "plain_ram_same_policy_ms": ms["same policy"],
-        "product_ram_ms": ms["ours"],
-        "product_ram_products_ms": ms["products"],
-        "ram_speedup": ms["plain"] / ms["ours"],
-        "ram_speedup_same_policy": ms["same policy"] / ms["ours"],
+        **medians(ms, names),
+        **ratio(ms, "ram_speedup", "plain", "ours"),
+        **ratio(ms, "ram_speedup_same_policy", "same policy", "ours"),
+        **ratio(ms, "reference_speedup", "plain", "reference"),
     }
 
 
@@ -484,21 +512,22 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="seconds, for tests; no claim")
     arguments.add_argument("--scratch", type=Path, default=None, help="folder for 4.5 GB")
+    arguments.add_argument("--parts", help="comma-separated names of functions here")
     given = arguments.parse_args()
     torch.set_num_threads(1)
     scratch = given.scratch or Path(tempfile.gettempdir())
     rounds = 1 if given.quick else 5
     report: dict[str, Any] = {}
-    parts: Sequence[Callable[[], dict[str, Any]]] = (
-        lambda: celeba(given.quick, scratch, rounds),
-        lambda: seeds(given.quick, rounds),
-        lambda: plain_ram(given.quick, rounds),
-        lambda: two_cores(given.quick),
-        lambda: memory(given.quick, scratch),
-        lambda: figure_5(given.quick),
-    )
-    for part in parts:
-        found = part()
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "celeba": lambda: celeba(given.quick, scratch, rounds),
+        "seeds": lambda: seeds(given.quick, rounds),
+        "plain_ram": lambda: plain_ram(given.quick, rounds),
+        "two_cores": lambda: two_cores(given.quick),
+        "memory": lambda: memory(given.quick, scratch),
+        "figure_5": lambda: figure_5(given.quick),
+    }
+    for name in given.parts.split(",") if given.parts else parts:
+        found = parts[name]()
         report |= found
         show(found)
     print(json.dumps(report))
@@ -510,7 +539,9 @@ def show(found: dict[str, Any], inside: str = "") -> None:
         if isinstance(value, dict):
             show(value, f"{inside}{name}.")
         elif isinstance(value, float):
-            print(f"{inside}{name:32} {value:10.2f}", flush=True)
+            least, most = found.get(f"{name}_range", (None, None))
+            span = "" if least is None else f"  [{least:.2f}, {most:.2f}]"
+            print(f"{inside}{name:32} {value:10.2f}{span}", flush=True)
 
 
 if __name__ == "__main__":

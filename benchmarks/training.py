@@ -2,11 +2,11 @@
 
     python benchmarks/training.py [--quick] [--scratch FOLDER] [--parts seeds,plain_ram]
 
-Baseline and product alternate, round by round, and each figure is a median of CPU seconds of one thread
-(wall-clock seconds for two processes). A ratio is the median of the rounds' own ratios, and beside it
-stand the least and the greatest (`..._range`). The baselines are rewrites, made for this script: they do
-what the code that they stand for does, in as many operations, but they are not that code, which may be
-quicker or slower.
+Baseline and product alternate, round by round, and each figure is a median of CPU seconds of one
+thread (wall-clock seconds for two processes). A ratio is the median of the rounds' own ratios, and
+beside it stand the least and the greatest (`..._range`). The baselines are rewrites, made for this
+script: they do what the code that they stand for does, in as many operations, but they are not that
+code, which may be quicker or slower.
 
 - `Authors`: what the trainer of the paper's authors does and costs: the network of this package,
   glimpses by a loop over images, `Categorical` of softmax probabilities. In memory it has images as
@@ -230,7 +230,7 @@ def medians(
 def ratio(
     found: dict[str, list[float]], name: str, slow: str, quick: str, factor: float = 1
 ) -> dict[str, Any]:
-    """How many times quicker `quick` is than `factor` of `slow`: the median of rounds, and range."""
+    """How many times quicker `quick` is than `factor` of `slow`: the rounds' median and range."""
     each = [factor * a / b for a, b in zip(found[slow], found[quick], strict=True)]
     return {name: statistics.median(each), f"{name}_range": [min(each), max(each)]}
 

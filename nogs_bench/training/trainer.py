@@ -1,6 +1,7 @@
 """Training hard-attention networks: one loop for every method and protocol, for one run or many.
 
-A run is a function of its arguments alone: interrupted and resumed, it gives the same bytes on a CPU.
+A run is a function of its arguments alone: on a CPU, interrupted and resumed, it gives the same
+bytes.
 """
 
 from __future__ import annotations

@@ -49,10 +49,12 @@ class GlimpsePatches(nn.Module):
         self.register_buffer("pixels", torch.from_numpy(grid.pixels), persistent=False)
 
     def forward(self, images: Tensor, cells: Tensor, t: Tensor | None = None) -> Tensor:
-        n, steps = cells.shape
-        rows = torch.arange(n, device=cells.device).repeat_interleave(steps)
-        seen = self.embed(images, rows, cells.flatten()).unflatten(0, (n, steps))
-        return self.conclude(seen, counts(cells, t))
+        counted = counts(cells, t)
+        # What does not count is not computed: under half of a training batch's cells do.
+        rows, steps = counted.nonzero(as_tuple=True)
+        looked = self.embed(images, rows, cells[rows, steps])
+        seen = looked.new_zeros(*cells.shape, looked.shape[1])
+        return self.conclude(seen.index_put((rows, steps), looked), counted)
 
     def prepare(
         self, images: Tensor, prefix: Tensor, observed: Tensor | None = None

@@ -85,6 +85,7 @@ def _task(target: int, description: str, target_accuracy: float) -> Task:
             criterion="cross-entropy",
             search="coarse-to-fine",
             samples=200,
+            first_samples=1_000,
             components=0,
             effective_samples=100.0,
             mirrored=True,

@@ -17,6 +17,7 @@ from nogs_bench.figures import (
     duration,
     estimate_text,
     percent,
+    points,
     rank_text,
     rate_text,
     span_text,
@@ -173,6 +174,7 @@ def render(runs: Sequence[RunResult], sequences: Sequence[GlimpseSequence] = ())
         gallery=sequences,
         methods=_methods(entries),
         models=sorted({entry.row.model for entry in entries}),
+        teachings=sorted({entry.marks["taught"] for entry in entries}),
         costs=sorted({entry.runs[0].model.multiply_adds for entry in entries}),
         described={method.name: method.description for method in METHODS},
         version=package_version(),
@@ -231,6 +233,7 @@ def _entry(number: int, row: ScoreRow, runs: list[RunResult], task: Task) -> tup
         "method": row.method,
         "model": row.model,
         "cost": str(runs[0].model.multiply_adds),
+        "taught": _taught(runs[0]),
         "entry": str(number),
     }
     line = Series(
@@ -253,12 +256,14 @@ def _overall(scores: Scores, boards: Sequence[Board]) -> list[Overall]:
     for (method, model), profile in scores.profiles().items():
         rows = [row for row in scores.rows if (row.method, row.model) == (method, model)]
         sped = combined([row.headline.middle if row.headline else None for row in rows])
-        costs = [
-            entry.runs[0].model.multiply_adds
+        own = [
+            entry
             for board in boards
             for entry in board.entries
             if (entry.row.method, entry.row.model) == (method, model)
         ]
+        cost = max(entry.runs[0].model.multiply_adds for entry in own)
+        taught = own[0].marks["taught"]
         found.append(
             Overall(
                 method=method,
@@ -268,7 +273,7 @@ def _overall(scores: Scores, boards: Sequence[Board]) -> list[Overall]:
                 compared=sped[1] if sped else 0,
                 boards=len({(row.task, row.protocol) for row in rows}),
                 style=_style(method),
-                marks={"method": method, "model": model, "cost": str(max(costs))},
+                marks={"method": method, "model": model, "cost": str(cost), "taught": taught},
             )
         )
     return sorted(found, key=lambda each: (-each.profile.score, each.method, each.model))
@@ -311,7 +316,7 @@ _FORMATS = {
     "short": _short,
     "whole": whole,
     "percent": percent,
-    "points": lambda value: f"{100 * value:+.1f}",
+    "points": points,
     "times": times,
     "target": target,
     "rate": rate_text,

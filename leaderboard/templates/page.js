@@ -40,12 +40,14 @@ function applyFilters() {
   const methods = new Set(given.getAll("method"));
   const model = given.get("model");
   const most = given.get("cost") === "" ? Infinity : Number(given.get("cost"));
+  const taughtBy = given.get("taught");
   const text = given.get("text").trim().toLowerCase();
   for (const each of filtered) {
-    const { method, model: own, cost } = each.dataset;
+    const { method, model: own, cost, taught } = each.dataset;
     const shown =
       methods.has(method) &&
       (model === "" || model === own) &&
+      (taughtBy === "" || taughtBy === taught) &&
       Number(cost) <= most &&
       `${method} ${own}`.toLowerCase().includes(text);
     // `hidden` is no property of SVG elements.

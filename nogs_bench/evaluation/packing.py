@@ -46,10 +46,10 @@ def _stage(stage: str, runs: list[RunPlan], place: Place, workers: int, most: in
     jobs, waiting = [], {Job(stage, (run,), place).keys[0]: run for run in runs}
     for path, _, keys in sorted(saved(stage, place), key=lambda row: -row[1]):
         held = [waiting.pop(key) for key in list(waiting) if key in keys]
-        for alike in _alike(held):
+        for alike in _alike(held, place.device):
             for members in _divide(alike, 1, most):
                 jobs.append(Job(stage, members, place, str(path), most > 1))
-    for alike in _alike(list(waiting.values())):
+    for alike in _alike(list(waiting.values()), place.device):
         settings = alike[0].config.hyperparameters
         frozen = stage == "run" and settings.pretraining is not None
         alone = frozen and worth_keeping(settings.embedder, place.device)
@@ -79,13 +79,18 @@ def discard_finished(place: Place) -> None:
             path.unlink()
 
 
-def _alike(runs: Sequence[RunPlan]) -> list[list[RunPlan]]:
-    """Runs by what must be the same to train together: images, shapes, settings, length."""
+def _alike(runs: Sequence[RunPlan], device: str) -> list[list[RunPlan]]:
+    """Runs by what must be the same to train together: images, shapes, settings, length.
+
+    On a CPU the learning rate too: there, a run is the same bytes in any company.
+    """
     found: dict[str, list[RunPlan]] = {}
     for run in runs:
         task, config = TASKS[run.config.task], run.config
         settings = config.hyperparameters.model_dump(mode="json")
         stage = settings.pop("pretraining") or {}
+        if device != "cpu":
+            del settings["learning_rate"]
         first = {k: v for k, v in stage.items() if k not in ("glimpses", "map_digest")}
         shape = [task.family, task.T, list(task.grid.rows), list(task.grid.cols)]
         shape += [task.glimpse_size, task.image_size, task.channels, len(task.classes)]

@@ -15,6 +15,7 @@ from nogs_bench.figures.families import family_table, of_families
 from nogs_bench.figures.texts import (
     estimate_text,
     percent,
+    points,
     rank_text,
     rate_text,
     spans_text,
@@ -153,6 +154,7 @@ def score_columns(rows: Sequence[ScoreRow]) -> list[Column]:
         ("times sooner", lambda row: spans_text(row.speed_ups.get("time_to_target"), times)),
         ("converged, the paper's way", lambda row: spans_text(row.convergence)),
         ("test accuracy, %", lambda row: estimate_text(row.test_accuracy, percent)),
+        ("area over ram's, points", lambda row: estimate_text(row.area_gain, points)),
     ]
     if any(row.with_pretraining for row in rows):
         after = ("with pre-training", lambda row: spans_text(_counted(row), times))
@@ -160,7 +162,13 @@ def score_columns(rows: Sequence[ScoreRow]) -> list[Column]:
     if all(row.test_balanced_accuracy is not None for row in rows):
         write = lambda row: estimate_text(row.test_balanced_accuracy, percent)  # noqa: E731
         columns.append(("balanced, %", write))
+    if all(row.anytime is not None for row in rows):
+        columns.append(("% after each glimpse", _anytime))
     return columns
+
+
+def _anytime(row: ScoreRow) -> str:
+    return " ".join(percent(each.mean) for each in row.anytime or ())
 
 
 def _to_target(row: ScoreRow) -> str:

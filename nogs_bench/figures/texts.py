@@ -20,6 +20,11 @@ def whole(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def points(value: float) -> str:
+    """0.0123 as `+1.2`, points of percent."""
+    return f"{100 * value:+.1f}"
+
+
 def percent(value: float) -> str:
     """.8712 -> 87.1, of a share."""
     return f"{100 * value:.1f}"

@@ -67,6 +67,10 @@ class ScoreRow:
     - `same_rate`: `speed_ups` over RAM at the entry's own rate, where that is another; {} if RAM
       was not run at it.
     - `test_gain`: test accuracy over RAM's, paired by seed.
+    - `area_gain`: the area between the run's curve and RAM's, paired by seed: mean validation
+      accuracy over the run less RAM's; None where these ran for another length.
+    - `anytime`: test accuracy after each glimpse t = 1 .. T, of single rollouts; None where a run
+      did not record it.
     - `rank`: the best and the worst that it can have by time to target among all entries of the
       task and protocol; None where these ran for different lengths.
     - `remarks`: what of the runs is of older rules.
@@ -102,6 +106,8 @@ class ScoreRow:
     ratio_of_means: dict[str, Span]
     same_rate: dict[str, SpanEstimate]
     test_gain: Estimate | None
+    area_gain: Estimate | None = None
+    anytime: tuple[Estimate, ...] | None = None
     rank: tuple[int, int] | None = None
     remarks: tuple[str, ...] = ()
 
@@ -234,9 +240,18 @@ def _row(runs: list[RunResult], baselines: list[list[RunResult]]) -> ScoreRow:
         test_accuracy_averaged=estimate([run.test.averaged_accuracy for run in runs]),
         test_balanced_accuracy=None if None in balanced else estimate(balanced),  # type: ignore[arg-type]
         test_cross_entropy=estimate([run.test.cross_entropy for run in runs]),
+        anytime=_anytime(runs),
         remarks=_remarks(runs),
         **_over_baseline(runs, baselines, reference, quantities),
     )
+
+
+def _anytime(runs: Sequence[RunResult]) -> tuple[Estimate, ...] | None:
+    """Test accuracy after each glimpse, over the seeds."""
+    each = [run.test.after for run in runs if run.test.after is not None]
+    if len(each) < len(runs):
+        return None
+    return tuple(estimate([step.accuracy for step in steps]) for steps in zip(*each, strict=True))
 
 
 CRITERIA = {"cross-entropy": "convergence_cross_entropy", "accuracy": "convergence_accuracy"}
@@ -307,6 +322,8 @@ def _over_baseline(
     counted = quantities | {"paper": lambda run: Convergence(_as_the_paper(run), True)}
     pairs = _pairs(runs, usual)
     gains = [a.test.accuracy - b.test.accuracy for a, b in pairs]
+    long = [(a, b) for a, b in pairs if a.curve[-1].iteration == b.curve[-1].iteration]
+    areas = [area_under_curve(a.curve) - area_under_curve(b.curve) for a, b in long]
     return {
         "speed_ups": _speed_ups(runs, usual, quantities),
         "with_pretraining": _speed_ups(runs, usual, quantities, _pretraining),
@@ -319,6 +336,7 @@ def _over_baseline(
             if pairs
         },
         "test_gain": estimate(gains) if gains else None,
+        "area_gain": estimate(areas) if areas else None,
     }
 
 

@@ -116,7 +116,8 @@ class Learner:
         seeds = [r.seed for r in self.runs]
         self.baseline = Baseline(self.network, self.models, seeds).to(self.device)
         weights = [*trained, *self.baseline.parameters()]
-        self.optimiser = adam(weights, self.settings.learning_rate, self.stacked)
+        rates = [r.task.training.learning_rate for r in self.runs]
+        self.optimiser = adam(weights, rates, self.stacked)
         self.parts: dict[str, Any] = {
             "model": parameters,
             "baseline": self.baseline,

@@ -14,12 +14,12 @@ ALIGNED = 64
 
 
 def adam(
-    parameters: Sequence[nn.Parameter], learning_rate: float, stacked: bool
+    parameters: Sequence[nn.Parameter], learning_rates: Sequence[float], stacked: bool
 ) -> torch.optim.Adam | FlatAdam:
-    """Adam of one model's parameters or, `stacked`, of many's."""
+    """Adam of one model's parameters or, `stacked`, of many's: a learning rate for each."""
     if stacked:
-        return FlatAdam(parameters, learning_rate)
-    return _fused(parameters, learning_rate)
+        return FlatAdam(parameters, learning_rates)
+    return _fused(parameters, learning_rates[0])
 
 
 def moments(optimiser: torch.optim.Adam | FlatAdam) -> list[Tensor]:
@@ -39,9 +39,12 @@ class FlatAdam:
     """`torch.optim.Adam` of `parameters`, whose data and gradients become parts of flat tensors.
 
     Its state has the form of Adam's own, and each number is stepped alike whatever else there is.
+
+    - `learning_rates`: of each run, which the parameters' first dimension counts. Where they
+      differ, a run's step is that of the greatest rate times the ratio of the two.
     """
 
-    def __init__(self, parameters: Sequence[nn.Parameter], learning_rate: float):
+    def __init__(self, parameters: Sequence[nn.Parameter], learning_rates: Sequence[float]):
         self.parameters = list(parameters)
         sizes = [parameter.numel() for parameter in self.parameters]
         padded = [-(-size // ALIGNED) * ALIGNED for size in sizes]
@@ -54,7 +57,14 @@ class FlatAdam:
         ):
             parameter.data = data.copy_(parameter.data)
             parameter.grad = gradient
-        self.inner = _fused([self.flat], learning_rate)
+        greatest = max(learning_rates)
+        self.inner = _fused([self.flat], greatest)
+        self._ratios: Tensor | None = None
+        if len(set(learning_rates)) > 1:
+            self._ratios = torch.ones_like(self.flat)
+            each = self.flat.new_tensor(learning_rates) / greatest
+            for part in self._parts(self._ratios):
+                part.copy_(each.view(-1, *[1] * (part.dim() - 1)).expand_as(part))
 
     def zero_grad(self) -> None:
         """Set all gradients to 0."""
@@ -63,7 +73,13 @@ class FlatAdam:
 
     def step(self) -> None:
         """One step of Adam along the gradients."""
+        if self._ratios is None:
+            self.inner.step()
+            return
+        before = self.flat.detach().clone()
         self.inner.step()
+        with torch.no_grad():
+            self.flat.copy_(torch.lerp(before, self.flat, self._ratios))
 
     def state_dict(self) -> dict[str, Any]:
         """As Adam's own over the parameters."""

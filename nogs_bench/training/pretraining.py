@@ -118,7 +118,7 @@ def pretrain(
             f"model {type(models[0]).__name__} has frozen all that pre-training would train; give "
             "a protocol without it"
         )
-    optimiser = adam(trained, plan.learning_rate, stacked)
+    optimiser = adam(trained, [plan.learning_rate] * len(trainees), stacked)
     generators = [torch_generator(device, t.seed, "pretraining") for t in trainees]
     draw = _drawer([t.glimpses for t in trainees], network, device)
     labels = joint([t.images.labels for t in trainees], network)

@@ -327,10 +327,10 @@ def test_flat_adam_is_adam_and_keeps_its_state():
 
     flat, plain, resumed = ([nn.Parameter(v.clone()) for v in begin] for _ in range(3))
     run(lambda p: torch.optim.Adam(p, lr=0.1), gradients, plain)
-    run(lambda p: FlatAdam(p, 0.1), gradients, flat)
-    saved = run(lambda p: FlatAdam(p, 0.1), gradients[:2], resumed).state_dict()
+    run(lambda p: FlatAdam(p, [0.1]), gradients, flat)
+    saved = run(lambda p: FlatAdam(p, [0.1]), gradients[:2], resumed).state_dict()
     again = [nn.Parameter(p.detach().clone()) for p in resumed]
-    run(lambda p: FlatAdam(p, 0.1), gradients[2:], again, saved)
+    run(lambda p: FlatAdam(p, [0.1]), gradients[2:], again, saved)
     for one, two, three in zip(flat, plain, again, strict=True):
         assert torch.allclose(one, two, atol=1e-6)
         assert torch.equal(one, three)

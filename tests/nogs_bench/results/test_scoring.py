@@ -118,6 +118,11 @@ def test_scores_of_a_folder(tmp_path):
     assert speed_up.interval is None
     assert nogs.ratio_of_means["time_to_target"] == Span(1250 / 750, math.inf)
     assert nogs.test_gain.values == pytest.approx((0.0, high - low))
+    # Less RAM's of the same seed: 0, high - .2, high - low, 0 and 0, 0, high - .3, high - low.
+    first = (high - 0.2 + high - low) / 3
+    second = (high - 0.3 + (high - low) / 2) / 3
+    assert nogs.area_gain.values == pytest.approx((first, second))
+    assert ram.area_gain is None
     assert (ram.rank, nogs.rank) == ((1, 2), (1, 2))
     assert nogs.test_accuracy.mean == pytest.approx(high)
     plain = score(tmp_path).as_json()

@@ -35,7 +35,7 @@ import numpy as np
 import nogs_bench
 
 task = nogs_bench.get_task("cluttered-digits")
-print(task.description)
+task
 ```""",
     """\
 The images: one handwritten digit somewhere, among scraps of others. Five glimpses cover at most a
@@ -98,9 +98,7 @@ answer was right. PS-NOGS is shown the sequences of 1,500 of the 60,000 images, 
 others.""",
     """\
 ```python
-scores = nogs_bench.evaluate(methods=("ram", "ps-nogs"), seeds=1, iterations=600, out="results")
-for score in scores.rows:
-    print(f"{score.method:8} test accuracy {score.test_accuracy.mean:.1%}")
+nogs_bench.evaluate(methods=("ram", "ps-nogs"), seeds=1, iterations=600, out="results")
 ```""",
     """\
 ```python
@@ -113,6 +111,25 @@ plt.xlabel("iterations")
 plt.ylabel("validation accuracy, %")
 plt.legend(frameon=False);
 ```""",
+    """\
+## Watch it look
+
+Every run keeps its network. Load the one that PS-NOGS trained, and watch it look at a test image
+that it has never seen. The red squares are its glimpses, in their order; the bars are what it
+believes after each.""",
+    """\
+```python
+from pathlib import Path
+
+from IPython.display import Image
+
+network = nogs_bench.load_network(next(Path("results").glob("*ps-nogs*.json")))
+nogs_bench.look(network, "look.gif", index=7)
+Image("look.gif")
+```""",
+    """\
+Try other images (`index=`), the network that RAM trained, and a page of many:
+`nogs_bench.look(network, "look.html")`.""",
     """\
 One seed proves nothing: `nogs-bench evaluate` runs three of the task's whole length, and gives
 every number with its interval.
@@ -149,7 +166,8 @@ def run_notebook(notebook: nbformat.NotebookNode, folder: Path) -> nbformat.Note
             cell.outputs = [
                 o
                 for o in cell.outputs
-                if o.get("name") != "stderr" and "text/html" not in o.get("data", {})
+                if o.get("name") != "stderr"
+                and not (o.output_type == "display_data" and "text/html" in o.get("data", {}))
             ]
     notebook.metadata.pop("widgets", None)
     return notebook

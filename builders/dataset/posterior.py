@@ -156,7 +156,9 @@ def load_posterior(name: str | Path, device: str = "auto") -> DatasetPosterior:
                 f"{name}: its posterior is of format {settings['format']}, of another version of "
                 "nogs-bench; install a newer one"
             )
-        grid = {k: tuple(v) if isinstance(v, list) else v for k, v in settings["grid"].items()}
+        grid: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in settings["grid"].items()
+        }
         labels = tuple(Label(x["name"], tuple(x["classes"])) for x in settings["labels"])
         shape = _Shape(
             AvpTraining(settings["network"], 1),

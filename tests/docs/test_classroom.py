@@ -33,7 +33,9 @@ def test_the_kept_notebook_is_the_script_s_and_has_its_outputs(
     ]
     outputs = [output for cell in kept.cells for output in cell.get("outputs", ())]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == 4
-    assert "ps-nogs" in "".join(output.get("text", "") for output in outputs)
+    assert sum("image/gif" in output.get("data", {}) for output in outputs) == 1
+    tables = "".join(output.get("data", {}).get("text/html", "") for output in outputs)
+    assert "<td>ps-nogs</td>" in tables
     assert not [output for output in outputs if output.output_type == "error"]
     assert NOTEBOOK.stat().st_size < 500_000
 

@@ -188,16 +188,16 @@ def test_the_readme_s_lines_work_elsewhere(run: Run) -> None:
 
 
 BLOCK = """\
-import sys
+from importlib.machinery import PathFinder
+
+found = PathFinder.find_spec
 
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {names}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+def find_spec(name, path=None, target=None):
+    return None if name.partition(".")[0] in {names} else found(name, path, target)
 
 
-sys.meta_path.insert(0, Missing())
+PathFinder.find_spec = staticmethod(find_spec)
 """
 
 

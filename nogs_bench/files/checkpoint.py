@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,16 +47,64 @@ def save_checkpoint(path: Path, state: Mapping[Any, Any]) -> None:
 def load_checkpoint(path: Path) -> dict[Any, Any]:
     """What `save_checkpoint` wrote to `path`, tensors on the CPU.
 
-    Raises `NogsError` if the file is missing, cut, altered or something else.
+    The file is opened and read once: another may take its place meanwhile. Raises `NogsError` if
+    it is missing, cut, altered or something else.
     """
-    from safetensors import SafetensorError, safe_open
+    return _decoded(path, _read(path)[0])
 
-    if not path.is_file():
-        raise NogsError(f"no checkpoint {path}")
+
+def resumed(path: Path) -> dict[Any, Any] | None:
+    """What `save_checkpoint` wrote to `path`; None if there is nothing, or nothing sound.
+
+    A damaged checkpoint is deleted, and a line says so: the work begins again.
+    """
+    while path.is_file():
+        try:
+            content, read = _read(path)
+        except Missing:  # its runs are done
+            return None
+        try:
+            return _decoded(path, content)
+        except Damaged:
+            if not _is_still(path, read):  # a whole one has come in its place
+                continue
+            path.unlink(missing_ok=True)
+            repaired([path], "was damaged: that work begins again")
+            return None
+    return None
+
+
+class Missing(NogsError):
+    """There is no such file."""
+
+
+def _read(path: Path) -> tuple[bytes, os.stat_result]:
+    """A file's content, and which file that was."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        with path.open("rb") as file:
+            return file.read(), os.fstat(file.fileno())
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        if isinstance(error, PermissionError) and path.is_file():
+            raise
+        raise Missing(f"no checkpoint {path}") from error
+
+
+def _is_still(path: Path, read: os.stat_result) -> bool:
+    try:
+        now = path.stat()
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(now, read) and now.st_mtime_ns == read.st_mtime_ns
+
+
+def _decoded(path: Path, content: bytes) -> dict[Any, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        length = int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8 : 8 + length])["__metadata__"]
+        tensors = load(content)
         record = json.loads(metadata["checkpoint"])
         if record["format"] != FORMAT:
             raise NogsError(
@@ -64,26 +113,13 @@ def load_checkpoint(path: Path) -> dict[Any, Any]:
         if record["sha256"] != _digest(tensors):
             raise ValueError("checksum")
         state = _decode(record["tree"], tensors)
-    except (SafetensorError, KeyError, ValueError, TypeError, IndexError) as error:
+    except NogsError:
+        raise
+    except (SafetensorError, KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
         raise Damaged(f"{path} is damaged or no checkpoint; delete it and run again") from error
     if not isinstance(state, dict):
         raise Damaged(f"{path} is damaged or no checkpoint; delete it and run again")
     return state
-
-
-def resumed(path: Path) -> dict[Any, Any] | None:
-    """What `save_checkpoint` wrote to `path`; None if there is nothing, or nothing sound.
-
-    A damaged checkpoint is deleted, and a line says so: the work begins again.
-    """
-    if not path.is_file():
-        return None
-    try:
-        return load_checkpoint(path)
-    except Damaged:
-        path.unlink()
-        repaired([path], "was damaged: that work begins again")
-        return None
 
 
 def _encode(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

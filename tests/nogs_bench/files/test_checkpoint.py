@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files.checkpoint import load_checkpoint, save_checkpoint
+from nogs_bench.files.checkpoint import load_checkpoint, resumed, save_checkpoint
 
 
 def _step(net: nn.Module, optimiser: torch.optim.Optimizer, x: torch.Tensor) -> None:
@@ -108,3 +111,45 @@ def test_an_unknown_type_is_refused_and_leaves_no_file(tmp_path):
     with pytest.raises(TypeError, match="/x/0: a checkpoint cannot hold a set"):
         save_checkpoint(tmp_path / "d.safetensors", {"x": [{1}]})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_checkpoint_that_is_replaced_while_it_is_read_is_never_deleted(tmp_path: Path) -> None:
+    """Safetensors opens a path twice: it could take two files for one, and call it damaged."""
+    path, stop = tmp_path / "c.safetensors", threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            value = torch.full((1 + number % 7, 50), float(number))
+            save_checkpoint(path, {"number": number, "value": value})
+
+    save_checkpoint(path, {"number": 0, "value": torch.zeros(1, 50)})
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(400):
+            state = resumed(path)
+            assert state is not None
+            assert (state["value"] == state["number"]).all()
+    finally:
+        stop.set()
+        writer.join()
+
+
+def test_what_came_in_a_damaged_one_s_place_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nogs_bench.files import checkpoint
+
+    path, decode = tmp_path / "c.safetensors", checkpoint._decoded
+    path.write_bytes(b"damaged")
+
+    def replaced(at: Path, content: bytes) -> dict:
+        if content == b"damaged":
+            save_checkpoint(path, {"number": 1})
+        return decode(at, content)
+
+    monkeypatch.setattr(checkpoint, "_decoded", replaced)
+    assert resumed(path) == {"number": 1}
+    assert path.is_file()

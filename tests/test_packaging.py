@@ -210,7 +210,7 @@ def plain(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., t
         needed.setdefault(extra[1] if extra else "", set()).add(re.split(r"[^\w.-]", line)[0])
     only = set().union(*(needed[extra] for extra in EXTRAS)) - needed[""]
     modules = {name for name, of in packages_distributions().items() if only & set(of)}
-    assert {"botorch", "pyro", "ray", "s3fs"} <= modules
+    assert {"pyro", "ray", "s3fs"} <= modules
     blocks = tmp_path_factory.mktemp("blocks")
     (blocks / "sitecustomize.py").write_text(BLOCK.format(names=sorted(modules)))
     program = run("python", "-c", "import sys; print(sys.executable)").strip()
@@ -246,7 +246,6 @@ def test_without_extras_every_command_answers(plain: Callable[..., tuple[int, st
     ("extra", "arguments"),
     [
         ("ray", ("evaluate", "--executor", "ray", "--iterations", "2", "--out", "r")),
-        ("bo", ("build", "cluttered-digits", "--search", "bayesian", "--images", "2")),
         ("hmc", ("build", "cluttered-digits", "--completion", "hmc", "--images", "2")),
         ("s3", ("evaluate", "--iterations", "2", "--out", "r", "--store", "s3://bucket/folder")),
     ],

@@ -5,7 +5,6 @@ they can, `annotate` chooses glimpse by glimpse, and `shards` does so for many i
 """
 
 from nogs_bench.builders.search import (  # noqa: F401  (they register)
-    bayesian,
     coarse,
     racing,
     rematch,

@@ -18,7 +18,7 @@ from nogs_bench.sequences.annotations import load_annotations
 from pretended import Device, Mixed, device  # noqa: F401
 from tiny import corner_task
 
-SEARCHES = ("exhaustive", "halving", "racing", "rematch", "wide-rematch", "coarse-to-fine")
+SEARCHES = ("exhaustive", "halving", "racing", "rematch", "coarse-to-fine")
 
 
 def _built(folder, where: str, task, **options):

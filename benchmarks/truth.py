@@ -8,8 +8,8 @@ For each criterion, what the posterior sees at earlier glimpses, effective sampl
 the EPE stated for the chosen cells, their exact EPE, the regret (exact EPE above that of the best
 cell), the true cross-entropy and what the posterior claims after the glimpse, and the cost. With
 the exact posterior, and with one that is too sure (its log-probabilities are divided by a
-temperature below 1). Then the first glimpse over a whole bank and over 1,000 of its images, and how often the
-bound that a race states holds. Prints tables and last one line of JSON.
+temperature below 1). Then the first glimpse over a whole bank and over 1,000 of its images, and how
+often the bound that a race states holds. Prints tables and last one line of JSON.
 """
 
 from __future__ import annotations

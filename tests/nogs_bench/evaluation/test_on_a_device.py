@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
+import torch
 
 from corner_task import CORNER, write_sequences
-from nogs_bench.device import choose_device, gpus_of
+from nogs_bench.builders.dataset.posterior import Networks, beliefs_along
+from nogs_bench.builders.posterior.avp import Avp
+from nogs_bench.device import Repeated, choose_device, gpus_of
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation import pool
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.tasks.task import register_task
 from pretended import Device, device  # noqa: F401
+from small_dataset import ROWS, TASK, annotations, write
 
 
 @pytest.mark.parametrize("protocol", ["scratch", "pretrained"])
@@ -67,3 +73,39 @@ def test_auto_says_what_it_chose(device: Device, capsys):  # noqa: F811
 def test_devices_that_were_never_tried_are_refused(name):
     with pytest.raises(NogsError, match=f"--device {name} is not supported; use cpu, cuda"):
         choose_device(name)
+
+
+METHODS = (
+    *("ram", "ps-nogs", "ps-nogs-anneal", "ram-gain", "ram-gain-avp", "ram-entropy", "ram-ppo"),
+    *("ram-taught", "ps-nogs-taught", "ps-nogs-beliefs", "ps-nogs-maps", "ps-nogs-maps-taught"),
+)
+
+
+def test_a_step_of_no_method_waits(device: Device, tmp_path, monkeypatch):  # noqa: F811
+    torch.manual_seed(0)
+    avp, rows = Avp(TASK).eval(), annotations()
+    cells = TASK.grid.pixel_to_index(rows.glimpses)
+    believed = beliefs_along(avp, ROWS["train"].images[rows.index], cells, "cpu")
+    networks = Networks([avp.state_dict()])
+    folder = write(tmp_path / "d", annotations=replace(rows, beliefs=believed), posterior=networks)
+    steps = []
+
+    def guarded(self: Repeated) -> None:
+        with device.no_waiting() if self.warm else nullcontext():
+            self.step()
+        self.warm += 1
+        steps.append(self)
+
+    monkeypatch.setattr(Repeated, "__call__", guarded)
+    out = tmp_path / "out"
+    evaluate(
+        task=TASK,
+        sequences=folder,
+        methods=METHODS,
+        seeds=2,
+        iterations=3,
+        device="cuda",
+        out=out,
+    )
+    assert len(list(out.glob("*.json"))) == 2 * len(METHODS)
+    assert steps

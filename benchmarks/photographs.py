@@ -1,0 +1,114 @@
+"""How good a family's posterior is on held-out photographs, and what its sequences are worth.
+
+    python benchmarks/photographs.py FOLDER... --data PREPARED
+
+Each FOLDER is a dataset that `nogs-bench build` wrote, of tasks of one family, from one posterior.
+Of images that neither trained nor chose the posterior (validation and test): cross-entropy of the
+true labels and accuracy at t = 1 .. T random cells, means over all labels of the family, and the
+standard error over images. Of each dataset's annotated images: the true cross-entropy along the
+built and along random sequences, the standard error of their paired difference, and what is
+claimed: by the posterior (its entropy), and when the glimpses were chosen (the stated EPE). The
+last line is all that as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nogs_bench import get_task, load_annotations
+from nogs_bench.builders.dataset import load_posterior
+from nogs_bench.builders.posterior import Avp, along_each
+from nogs_bench.files import read_provenance
+from nogs_bench.tasks import Task
+
+ROWS = 250
+SEED = 7
+
+
+def held_out(avp: Avp, task: Task, data: Path) -> dict[str, Any]:
+    """At random cells of validation and test images: means over labels, for t = 1 .. T."""
+    parts = [task.source.load(split, data) for split in ("validation", "test")]
+    images = np.concatenate([part.images for part in parts])
+    labels = torch.from_numpy(np.concatenate([part.labels for part in parts]))
+    cells = np.random.default_rng(SEED).integers(task.grid.cells, size=(len(images), task.T))
+    found: dict[str, list[float]] = {"cross_entropy": [], "standard_error": [], "accuracy": []}
+    for t in range(1, task.T + 1):
+        nats, right = torch.zeros(len(images)), 0.0
+        for start in range(0, len(images), ROWS):
+            rows = slice(start, start + ROWS)
+            seen = torch.from_numpy(np.ascontiguousarray(images[rows]))
+            logs = avp.log_posteriors(seen, torch.from_numpy(cells[rows, :t]))
+            for label, log in enumerate(logs):
+                truth = labels[rows, label]
+                nats[rows] -= log.gather(1, truth[:, None])[:, 0] / len(logs)
+                right += float((log.argmax(1) == truth).sum())
+        found["cross_entropy"].append(float(nats.mean()))
+        found["standard_error"].append(float(nats.std() / len(nats) ** 0.5))
+        found["accuracy"].append(right / labels.numel())
+    return {"images": len(images), "labels": labels.shape[1], **found}
+
+
+def along_sequences(avp: Avp, task: Task, folder: Path, data: Path) -> dict[str, Any]:
+    """Of a dataset's annotated images, built beside random, for t = 1 .. T."""
+    made = load_annotations(task, folder)
+    images = task.source.load("train", data)[made.index]
+    size = len(made.index), task.T
+    random = np.random.default_rng(SEED).integers(task.grid.cells, size=size)
+    avp.target = task.target
+    built, other = (
+        along_each(avp, images.images, images.labels[:, task.target], cells)
+        for cells in (task.grid.pixel_to_index(made.glimpses), random)
+    )
+    difference = built["cross_entropy"] - other["cross_entropy"]
+
+    def mean(values: torch.Tensor) -> list[float]:
+        return values.mean(0).tolist()
+
+    return {
+        "images": len(made.index),
+        "built": mean(built["cross_entropy"]),
+        "random": mean(other["cross_entropy"]),
+        "difference": mean(difference),
+        "standard_error": (difference.std(0) / len(difference) ** 0.5).tolist(),
+        "entropy": mean(built["entropy"]),
+        "stated": np.asarray(made.epe).mean(0).tolist(),
+        "accuracy": mean(built["accuracy"]),
+        "random_accuracy": mean(other["accuracy"]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folders", nargs="+", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    records = {folder: read_provenance(folder) for folder in given.folders}
+    tasks = {folder: get_task(record["task"]) for folder, record in records.items()}
+    (avp, *_) = load_posterior(given.folders[0], "cpu").networks
+    task = tasks[given.folders[0]]
+    print(f"network {records[given.folders[0]]['posterior']['network']}")
+    outcome: dict[str, Any] = {"held_out": held_out(avp, task, given.data), "sequences": {}}
+    _print(f"{task.family}, mean of the labels, random cells", outcome["held_out"])
+    for folder, own in tasks.items():
+        found = along_sequences(avp, own, folder, given.data)
+        outcome["sequences"][own.name] = found
+        _print(own.name, found)
+    print(json.dumps(outcome))
+
+
+def _print(title: str, found: dict[str, Any]) -> None:
+    print(f"{title}: {found['images']:,} images")
+    for name, values in found.items():
+        if isinstance(values, list):
+            print(f"  {name.replace('_', ' '):<16}" + " ".join(f"{x:7.4f}" for x in values))
+
+
+if __name__ == "__main__":
+    main()

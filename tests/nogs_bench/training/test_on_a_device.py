@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import nogs_bench.training.runstate
 from corner_task import CORNER, telling_annotations
+from nogs_bench.builders.dataset.posterior import DatasetPosterior
+from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.errors import NogsError
 from nogs_bench.methods import METHODS
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
 from nogs_bench.tasks.task import Pretraining
+from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.pretraining import Pretrainee, pretrain, uniform
 from nogs_bench.training.trainer import Run, Trainee, train_together
 from pretended import Device, device  # noqa: F401
 
 TOLERANCE = 1e-3
+TAUGHT = ["ram", "ram-gain-avp", "ram-entropy", "ps-nogs-beliefs", "ps-nogs-maps-taught"]
+PPO = ["ram-ppo", "ram-ppo"]
 
 
 class _Stopped(Exception):
@@ -38,8 +44,18 @@ def _images(where: str) -> list[ImageTensors]:
     return [ImageTensors.of(split, CORNER, torch.device(where)) for split in splits]
 
 
+def _lessons(where: str) -> Lessons:
+    """All that a method may learn of a dataset: an untrained posterior network, made-up tables."""
+    torch.manual_seed(0)
+    posterior = DatasetPosterior([Avp(CORNER).to(where).freeze()], CORNER, CORNER.T)
+    index, rng = telling_annotations().index, np.random.default_rng(0)
+    believed = np.log(rng.dirichlet((1, 1), (len(index), CORNER.T)))
+    return Lessons(posterior, index, believed, rng.random((len(index), CORNER.T, 9)))
+
+
 def _trainees(where: str, methods: list[str], frozen: bool = False) -> list[Trainee]:
     images, validation = _images(where)
+    lessons = _lessons(where)
     return [
         Trainee(
             Run(CORNER, METHODS[method], 25, seed, frozen, f"run-{seed}"),
@@ -47,6 +63,7 @@ def _trainees(where: str, methods: list[str], frozen: bool = False) -> list[Trai
             images,
             validation,
             telling_annotations() if METHODS[method].supervised else None,
+            lessons=lessons,
         )
         for seed, method in enumerate(methods)
     ]
@@ -60,7 +77,7 @@ def _agree(found: list[Trainee], expected: list[Trainee]) -> None:
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-@pytest.mark.parametrize("methods", [["ps-nogs"], ["ram", "ps-nogs", "ram"]])
+@pytest.mark.parametrize("methods", [["ps-nogs"], ["ram", "ps-nogs", "ram"], TAUGHT, PPO])
 def test_runs_on_a_device_are_those_of_the_cpu(device: Device, methods, frozen):  # noqa: F811
     expected, found = (_trainees(where, methods, frozen) for where in ("cpu", "cuda"))
     stacked = len(methods) > 1

@@ -1,6 +1,6 @@
 """How often intervals and verdicts are right: simulated seeds of known truth.
 
-    python benchmarks/coverage.py [--draws 4000]
+    python benchmarks/coverage.py [--draws 2000]
 
 Times are lognormal (standard deviation of the logarithm .5) or normal (a third of the mean), with
 a median of 1,000; they are seen through validations every so many iterations, and a share of runs
@@ -131,7 +131,7 @@ def cell(found: Covered) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--draws", type=int, default=4000)
+    arguments.add_argument("--draws", type=int, default=2000)
     draws = arguments.parse_args().draws
     report: dict[str, float | None] = {}
     print("| interval | truth | not reached | validated | 3 seeds | 5 | 10 |")

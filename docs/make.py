@@ -27,9 +27,10 @@ from nogs_bench.figures import (
     target,
     times,
 )
+from nogs_bench.figures.families import over_tasks
 from nogs_bench.leaderboard.validation import load_board
 from nogs_bench.methods import METHODS
-from nogs_bench.results import Estimate, ScoreRow, Span, SpanEstimate, combined, estimate
+from nogs_bench.results import Estimate, ScoreRow, Span, SpanEstimate, combined
 from nogs_bench.tasks import get_task
 
 ROOT = Path(__file__).parents[1]
@@ -245,12 +246,11 @@ def _accuracy(
     rows: Sequence[ScoreRow],
     of: Callable[[ScoreRow], Estimate | None] = lambda row: row.test_accuracy,
 ) -> str:
+    """Of one task, or the mean over tasks, seed by seed; with its interval over seeds."""
     found = [each for each in map(of, rows) if each is not None]
     if not found or len(found) < len(rows):
         return NONE
-    if len(found) == 1:
-        return estimate_text(found[0], percent)
-    return estimate_text(estimate([each.mean for each in found]), percent)
+    return estimate_text(found[0] if len(found) == 1 else over_tasks(found), percent)
 
 
 def _build(rows: Sequence[ScoreRow]) -> str:

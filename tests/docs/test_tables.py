@@ -305,7 +305,9 @@ def accuracies(members: list[Entry], name: str = "accuracy") -> str:
     found = [entry.accuracy(name) for entry in members]
     if None in found:
         return DASH
-    return mean_text(found[0] if len(found) == 1 else [float(np.mean(each)) for each in found])
+    if len({len(each) for each in found}) > 1:
+        return mean_text([float(np.mean([np.mean(each) for each in found]))])
+    return mean_text(np.mean(found, axis=0).tolist())
 
 
 def papers(members: list[Entry]) -> str:

@@ -87,6 +87,12 @@ class Board:
         return f"board-{self.number}"
 
     @property
+    def usual(self) -> ScoreRow:
+        """A row of the reference model, or of the first there is."""
+        rows = [entry.row for entry in self.entries]
+        return next((row for row in rows if row.model == "reference"), rows[0])
+
+    @property
     def remarks(self) -> list[str]:
         """What of its runs is of older rules."""
         return list(dict.fromkeys(each for entry in self.entries for each in entry.row.remarks))

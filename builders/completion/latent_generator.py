@@ -87,8 +87,9 @@ def train_decoder(
             nn.SiLU(),
             nn.Flatten(),
             nn.LazyLinear(2 * settings.latent),
-        ).to(device)
-        encoder(torch.zeros(1, channels, size, size, device=device))
+        )
+        encoder(torch.zeros(1, channels, size, size))  # made here, of the seeded randomness
+        encoder.to(device)
     parameters = [*decoder.parameters(), *encoder.parameters()]
     optimizer = torch.optim.Adam(parameters, settings.learning_rate)
     generator = torch_generator(torch.device(device), seed, "vae-noise")

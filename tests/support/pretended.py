@@ -223,7 +223,7 @@ def _call(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
         found = func(*args, **kwargs)
         if name in ("__set__", "backward") or (claimed is not None and not there):
             return found
-        return tree_map(_pretend, found)
+        return found if isinstance(found, torch.Size) else tree_map(_pretend, found)
 
 
 def _check(name: str, args: Any, leaves: list[Any], tensors: list[Tensor]) -> None:

@@ -10,6 +10,10 @@ import pytest
 from nogs_bench.builders.bank.roles import assign_roles
 from nogs_bench.builders.compare.avp import compare_avp
 from nogs_bench.builders.compare.completions import compare_completions
+from nogs_bench.builders.completion import hmc
+from nogs_bench.builders.completion.conditional_gan import ConditionalGanKind, GanSettings
+from nogs_bench.builders.completion.hmc import HmcKind, HmcSettings
+from nogs_bench.builders.completion.latent_generator import VaeSettings
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.builders.posterior import avp
 from nogs_bench.builders.posterior.avp import train_avp
@@ -43,9 +47,12 @@ def test_a_build_is_that_of_the_cpu(device: Device, tmp_path, posterior, search)
 
 
 @pytest.mark.parametrize("completion", ["retrieval", "conditional-gan", "hmc"])
-def test_a_build_by_any_completion(device: Device, tmp_path, completion):  # noqa: F811
-    task = _small(completion=completion, samples=4, first_samples=8, images=2)
-    assert len(_built(tmp_path, "cuda", task, posterior="bank")) == 2
+def test_a_build_by_any_completion(device: Device, tmp_path, monkeypatch, completion):  # noqa: F811
+    monkeypatch.setattr(ConditionalGanKind, "settings", GanSettings(steps=3, width=4))
+    monkeypatch.setattr(HmcKind, "settings", VaeSettings(latent=2, width=4, steps=3))
+    monkeypatch.setattr(hmc, "HmcSettings", lambda: HmcSettings(steps=2, warmup=1))
+    task = _small(completion=completion, samples=3, first_samples=4, images=1)
+    assert len(_built(tmp_path, "cuda", task, posterior="bank")) == 1
 
 
 def test_an_index_left_on_the_cpu_is_found(device: Device, tmp_path, monkeypatch):  # noqa: F811

@@ -193,13 +193,13 @@ def test_the_command_line_passes_on_where_things_are(tmp_path, monkeypatch):
     with pytest.raises(SystemExit):
         cli.main()
     assert (asked["keypoints"], asked["maps"]) == (Path("k.npy"), "nogs/map")
-    assert asked["training"] == {"embedder": "vgg16-12"}
+    assert asked["embedder"] == "vgg16-12"
 
 
 def test_the_page_s_own_method(monkeypatch, folder):
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     page = ROOT / "docs" / "methods.md"
-    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+    _, code = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     exec(code, {})
     cells = CORNER.grid.pixel_to_index(
         make_sequences(METHODS["ps-h20"].sequences, _material(folder)).glimpses

@@ -9,6 +9,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, read_provenance
 
 WORKSPACE = ".build"
+PATTERNS = ("*", "?", "[", "]", "::")
 
 
 def require_vacant(task: str, out: Path, replace: bool = False) -> None:
@@ -16,6 +17,12 @@ def require_vacant(task: str, out: Path, replace: bool = False) -> None:
 
     Its own dataset may be replaced, and what an earlier call for it left. With `replace`, anything.
     """
+    odd = [sign for sign in PATTERNS if sign in str(out)]
+    if odd:
+        raise NogsError(
+            f"--out {out}: a dataset in a folder with {odd[0]!r} in its path cannot be loaded, as "
+            "`datasets` reads that as a pattern; give another --out"
+        )
     if replace or not out.exists():
         return
     if not out.is_dir():

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -64,6 +67,14 @@ def settings(command: str, given: list[str] | None) -> dict[str, Any]:
     from nogs_bench.tasks import read_settings
 
     return read_settings(command, given or ())
+
+
+@contextmanager
+def prints_apart(as_json: bool) -> Iterator[None]:
+    """Have what a user's model, task or generator prints on standard error, if JSON goes to
+    standard output."""
+    with redirect_stdout(sys.stderr) if as_json else nullcontext():
+        yield
 
 
 def print_json(value: Any) -> None:

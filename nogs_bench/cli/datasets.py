@@ -19,6 +19,7 @@ from nogs_bench.cli.app import (
     Store,
     app,
     print_json,
+    prints_apart,
     settings,
 )
 from nogs_bench.cli.shell import one
@@ -168,7 +169,7 @@ def build(
         return
     if out is None:
         raise typer.BadParameter("give the folder to write", param_hint="--out")
-    with keeping(f"finished stages are kept in {out / '.build'}"):
+    with keeping(f"finished stages are kept in {out / '.build'}"), prints_apart(as_json):
         from nogs_bench.builders.pipeline import build as run
 
         folder = run(

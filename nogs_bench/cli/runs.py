@@ -17,6 +17,7 @@ from nogs_bench.cli.app import (
     Store,
     app,
     print_json,
+    prints_apart,
     settings,
 )
 from nogs_bench.cli.shell import one, several
@@ -102,7 +103,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model by each method and seed, and score the runs."""
-    with keeping(f"finished runs are kept in {out}"):
+    with keeping(f"finished runs are kept in {out}"), prints_apart(as_json):
         from nogs_bench.evaluation import evaluate as run
 
         scores = run(

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import locked, read_array, repaired
+from nogs_bench.files import locked, naming_full_disk, read_array, repaired
 from nogs_bench.images.labelled import LabelledImages
 
 PREFIX, LOCK = "images-", "lock"
@@ -32,13 +32,18 @@ def shared_images(splits: Mapping[str, LabelledImages], parent: Path) -> Iterato
         locked(Path(name, LOCK), "a new folder is in use"),
     ):
         for split, rows in splits.items():
-            place = _place(rows.images)
-            if place is None:
-                np.save(Path(name, f"{split}.images.npy"), rows.images)
-            else:
-                Path(name, f"{split}.images.json").write_text(json.dumps(place))
-            np.save(Path(name, f"{split}.labels.npy"), rows.labels)
+            with naming_full_disk(Path(name)):
+                _keep(Path(name), split, rows)
         yield Path(name)
+
+
+def _keep(folder: Path, split: str, rows: LabelledImages) -> None:
+    place = _place(rows.images)
+    if place is None:
+        np.save(folder / f"{split}.images.npy", rows.images)
+    else:
+        (folder / f"{split}.images.json").write_text(json.dumps(place))
+    np.save(folder / f"{split}.labels.npy", rows.labels)
 
 
 def sweep_store(parent: Path) -> bool:

@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from nogs_bench.errors import NogsError
 from nogs_bench.notebook import html_rows
 from nogs_bench.results.alike import check_alike
 from nogs_bench.results.curves import (
@@ -38,7 +39,7 @@ from nogs_bench.results.statistics import (
     ratio_of_means,
     ratios,
 )
-from nogs_bench.tasks import Task, get_task
+from nogs_bench.tasks import TASKS, Task, get_task
 
 BASELINE = "ram"
 
@@ -187,6 +188,12 @@ def score(results: str | Path, task: str | Task | None = None) -> Scores:
 
 def score_runs(runs: Sequence[RunResult]) -> Scores:
     """Scores of loaded results. Raises `NogsError` as `score`."""
+    for name in dict.fromkeys(run.task for run in runs):
+        if name not in TASKS.names():
+            raise NogsError(
+                f"there are results of the task {name}, which is not registered; name it: --task "
+                "FILE.py:NAME"
+            )
 
     def setting(run: RunResult) -> tuple[str, str, str]:
         return run.task, run.protocol, run.model.name

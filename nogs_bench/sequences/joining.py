@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.images import ImageSource, LabelledImages, data_folder
+from nogs_bench.images import ImageSource, LabelledImages, data_folder, planes
 from nogs_bench.sequences.identity import Identity, check_identity
 from nogs_bench.tasks import Task, load_split
 
@@ -121,6 +121,32 @@ class _AddImage:
         import torch
 
         return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def in_numpy(rows: Any) -> Any:
+    """`rows` (a dict of splits, or one, streaming or not) with numpy arrays for values: images
+    uint8 (channels, height, width), whatever `datasets` makes of them."""
+    from datasets import IterableDataset
+
+    if isinstance(rows, dict):
+        for split, part in rows.items():
+            rows[split] = in_numpy(part)
+        return rows
+    if "image" not in (rows.features or {}):
+        return rows.with_format("numpy")
+    if isinstance(rows, IterableDataset):
+        return rows.map(_as_arrays, batched=True)
+    return rows.with_transform(_as_arrays)
+
+
+def _as_arrays(batch: dict[str, Any]) -> dict[str, Any]:
+    arrays = {}
+    for name, values in batch.items():
+        if name == "image":
+            values = [image if isinstance(image, np.ndarray) else planes(image) for image in values]
+        array = np.asarray(values)
+        arrays[name] = array.astype(np.float32) if array.dtype == np.float64 else array
+    return arrays
 
 
 def picture(pixels: np.ndarray) -> Image:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,11 @@ from nogs_bench.tasks import TASKS, Task, get_task
 OWNER = "nogs"
 SHIPPED = Path(__file__).parent / "shipped"
 CARD = "README.md"
+DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
+CACHE_HINT = (
+    "rows are kept in a cache that must be writable: name another with the environment variable "
+    "HF_HOME"
+)
 FORMATS = (None, "numpy", "torch", "tensors")
 
 
@@ -78,6 +84,10 @@ def load(
         data = None if images is True else Path(str(images))
         identity = read_identity(folder)
         rows = join_images(rows, get_task(task or _task_name(folder)), data, format, identity)
+    elif format == "numpy":
+        from nogs_bench.sequences.joining import in_numpy
+
+        rows = in_numpy(rows)
     elif format is not None:
         rows = rows.with_format("torch" if format == "tensors" else format)
     if format != "tensors":
@@ -275,4 +285,6 @@ def _read(
     except (OSError, ValueError, DatasetsError) as error:
         cause = error.__cause__ or error
         line = (str(cause).splitlines() or [type(cause).__name__])[0]
-        raise NogsError(f"{where} cannot be loaded: {line}") from error
+        denied = any(isinstance(each, OSError) and each.errno in DENIED for each in (error, cause))
+        hint = f"; {CACHE_HINT}" if denied else ""
+        raise NogsError(f"{where} cannot be loaded: {line}{hint}") from error

@@ -63,3 +63,12 @@ def test_what_a_killed_build_left_is_replaced(tmp_path: Path) -> None:
 def test_negative_seeds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(NogsError, match="--seed -1"):
         build(corner_task(), tmp_path / "out", seed=-1)
+
+
+@pytest.mark.parametrize("name", ["p/br[0]ack", "a::b", "st*r", "wh?t"])
+def test_folders_that_cannot_be_loaded_are_refused_before_the_build(
+    name: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NogsError, match="cannot be loaded"):
+        build(corner_task(), tmp_path / name)
+    assert not (tmp_path / name).exists()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -295,3 +296,52 @@ def test_numpy_s_integers_are_seeds():
 
     assert _seeds(np.int64(2)) == [0, 1]
     assert [type(seed) for seed in _seeds(np.arange(2))] == [int, int]
+
+
+def test_a_full_disk_is_one_line(tmp_path, monkeypatch):
+    """numpy's error has no errno."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError("1000 requested and 400 written")
+
+    monkeypatch.setattr(np, "save", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        evaluate(task=CORNER, methods="ram", seeds=1, out=tmp_path)
+    assert caught.value.errno == errno.ENOSPC
+    assert "images-" in str(caught.value.filename)
+
+
+PRINTS = """
+from nogs_bench import HardAttentionNet
+from corner_task import CORNER
+
+class Net(HardAttentionNet):
+    def __init__(self, task):
+        print("hello from the model")
+        super().__init__(task)
+"""
+
+
+def test_what_a_model_prints_leaves_json_alone(tmp_path, task_file):
+    from typer.testing import CliRunner
+
+    from nogs_bench.cli import app
+
+    (tmp_path / "net.py").write_text(PRINTS)
+    call = ["evaluate", f"{tmp_path}/net.py:Net", "--task", task_file, "--methods", "ram"]
+    call += ["--seeds", "1", "--workers", "1", "--out", f"{tmp_path}/out", "--json"]
+    sys.path.insert(0, str(SUPPORT))
+    done = CliRunner().invoke(app, call)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)
+    assert "hello from the model" in done.stderr
+
+
+def test_score_of_a_task_that_nobody_knows_says_how_to_name_it(tmp_path):
+    from nogs_bench.results import score
+    from nogs_bench.tasks import TASKS
+
+    evaluate(task=CORNER, methods="ram", seeds=1, out=tmp_path)
+    del TASKS._entries["corner"]
+    with pytest.raises(NogsError, match=r"--task FILE\.py:NAME"):
+        score(tmp_path)

@@ -116,3 +116,28 @@ def test_a_damaged_record_is_refused(damage: dict | None, tmp_path: Path) -> Non
 @pytest.mark.parametrize("numbers", [[], [0], [0, 1, 2], [3, 5, 6, 9]])
 def test_numbers_as_spans(numbers: list[int]) -> None:
     assert _numbers(_spans(np.array(numbers, int))) == numbers
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_numpy_s_images_are_channels_first(streaming: bool, tmp_path: Path) -> None:
+    """As the docstring says, whatever `datasets` makes of them; grey ones too."""
+    task = corner_task()
+    folder = write(task, tmp_path / "corner")
+    rows = nogs_bench.load(folder, split="train", format="numpy", streaming=streaming)
+    first = next(iter(rows))
+    assert first["image"].shape == (1, 12, 12)
+    assert first["image"].dtype == np.uint8
+    np.testing.assert_array_equal(first["image"], load_split(task, "train").images[0])
+    assert first["index"].dtype == np.int64
+    assert first["epe"].dtype == np.float32
+
+
+def test_an_unwritable_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    monkeypatch.setattr(datasets, "load_dataset", denied)
+    with pytest.raises(NogsError, match=r"Permission denied.*HF_HOME"):
+        nogs_bench.load(write(corner_task(), tmp_path / "corner"))

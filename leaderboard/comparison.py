@@ -89,7 +89,9 @@ def _headline(scores: Scores) -> Iterator[Comparison]:
 
     for key, members in groupby(scores.rows, key=setting):
         rows, claim = list(members), _claim(key[0])
-        baseline = next((row for row in rows if row.method == claim.baseline), None)
+        every = [row for row in rows if row.method == claim.baseline]
+        usual = [row for row in every if row.learning_rate == row.reference_rate]
+        baseline = next(iter(usual or every), None)
         if baseline is None:
             continue
         for row in rows:

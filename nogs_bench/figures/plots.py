@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
+from nogs_bench.figures.texts import rate_text
 from nogs_bench.files import PROVENANCE, read_provenance
 from nogs_bench.methods import METHODS
 from nogs_bench.results import RunResult, load_results
@@ -64,8 +65,9 @@ def draw_epe(case: EpeCase, name: str, out: str | Path) -> Path:
 def plot_curves(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:
     """Draw validation accuracy against iterations for every result in a folder; returns `out`.
 
-    One panel for each task, protocol and model; in it, one line for each method, the mean over
-    seeds, in a band from the least seed to the greatest, and the task's target as a dotted line.
+    One panel for each task, protocol and model; in it, one line for each method and learning rate,
+    the mean over seeds, in a band from the least seed to the greatest, and the task's target as a
+    dotted line.
 
     **Arguments**
 
@@ -77,10 +79,10 @@ def plot_curves(results: str | Path, out: str | Path, task: str | Task | None = 
     """
     if task is not None:
         get_task(task)
-    panels: dict[tuple[str, str, str], dict[str, list[RunResult]]] = {}
+    panels: dict[tuple[str, str, str], dict[Line, list[RunResult]]] = {}
     for run in load_results(Path(results)):
         panel = panels.setdefault((run.task, run.protocol, run.model.name), {})
-        panel.setdefault(run.method, []).append(run)
+        panel.setdefault((run.method, run.hyperparameters.learning_rate), []).append(run)
     with drawing(Path(out), (4.6 * len(panels), 3.2)) as figure:
         for axes, (key, methods) in zip(
             figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
@@ -89,18 +91,45 @@ def plot_curves(results: str | Path, out: str | Path, task: str | Task | None = 
     return Path(out)
 
 
+# A method and a learning rate: runs of different rates are different entries.
+Line = tuple[str, float]
+
+
+def line_names(lines: Iterable[Line]) -> dict[Line, str]:
+    """Each line by its method, in the registry's order; and its rate, where there are several."""
+    known = METHODS.names()
+    distinct = set(lines)
+    found = [method for method, _ in distinct]
+    order = sorted(
+        distinct,
+        key=lambda line: (known.index(line[0]) if line[0] in known else len(known), line),
+    )
+    return {
+        (method, rate): method if found.count(method) == 1 else f"{method} at {rate_text(rate)}"
+        for method, rate in order
+    }
+
+
+def colour_of(method: str) -> str:
+    """The method's colour in every figure."""
+    known = METHODS.names()
+    return COLOURS[(known.index(method) if method in known else len(known)) % len(COLOURS)]
+
+
 def _draw_curves(
-    axes: Any, key: tuple[str, str, str], methods: Mapping[str, list[RunResult]]
+    axes: Any, key: tuple[str, str, str], lines: Mapping[Line, list[RunResult]]
 ) -> None:
     task, protocol, model = key
-    order = sorted(methods, key=METHODS.names().index)
-    for method in order:
-        runs, number = methods[method], METHODS.names().index(method)
-        colour, seeds = COLOURS[number % len(COLOURS)], len(runs)
+    drawn: list[str] = []
+    for line, name in line_names(lines).items():
+        method, runs = line[0], lines[line]
+        colour, seeds = colour_of(method), len(runs)
+        style = ("-", "--", "-.", ":")[drawn.count(method) % 4]
+        drawn.append(method)
         at = np.array(sorted(set.intersection(*({p.iteration for p in r.curve} for r in runs))))
         values = np.array([[p.accuracy for p in run.curve if p.iteration in at] for run in runs])
-        label = f"{method} ({seeds} seed{'s' if seeds > 1 else ''})"
-        axes.plot(at, 100 * values.mean(0), color=colour, linewidth=1.6, label=label)
+        label = f"{name} ({seeds} seed{'s' if seeds > 1 else ''})"
+        axes.plot(at, 100 * values.mean(0), style, color=colour, linewidth=1.6, label=label)
         axes.fill_between(
             at, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.18, linewidth=0
         )

@@ -10,8 +10,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
-from nogs_bench.figures.plots import COLOURS
-from nogs_bench.methods import METHODS
+from nogs_bench.figures.plots import Line, colour_of, line_names
 from nogs_bench.results import ScoreRow, SpanEstimate, load_results, score
 from nogs_bench.tasks import GlimpseGrid, Task, get_task
 
@@ -37,30 +36,27 @@ def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = No
 
     Raises `NogsError` if there are no results, or one is damaged or of an unknown task.
     """
-    groups: dict[str, dict[str, ScoreRow]] = {}
+    groups: dict[str, dict[Line, ScoreRow]] = {}
     rows = score(results, task).rows
     settings = {(row.protocol, row.model) for row in rows}
     for row in rows:
         parts = [row.task] if len(settings) == 1 else [row.task, row.protocol, row.model]
-        groups.setdefault(", ".join(parts), {})[row.method] = row
-    known = METHODS.names()
-    methods = sorted({row.method for row in rows}, key=known.index)
+        groups.setdefault(", ".join(parts), {})[row.method, row.learning_rate] = row
+    bars = line_names((row.method, row.learning_rate) for row in rows)
     order = sorted(
         groups, key=lambda name: next(iter(groups[name].values())).convergence.middle.low
     )
     of_one = _shared_family(rows) if len(settings) == 1 else ""
     names = [name.removeprefix(f"{of_one}-") for name in order]
     step = 0.3 if len(order) <= MANY else 0.12
-    with drawing(Path(out), (max(3.2, 1.2 + step * len(order) * len(methods)), 3.6)) as figure:
+    with drawing(Path(out), (max(3.2, 1.2 + step * len(order) * len(bars)), 3.6)) as figure:
         axes = figure.subplots()
-        width = 0.8 / len(methods)
-        for number, method in enumerate(methods):
-            at = [i for i, name in enumerate(order) if method in groups[name]]
-            found = [groups[order[i]][method].convergence for i in at]
-            place = np.array(at) + (number - (len(methods) - 1) / 2) * width
-            _draw_bars(
-                axes, place, width, found, COLOURS[known.index(method) % len(COLOURS)], method
-            )
+        width = 0.8 / len(bars)
+        for number, (bar, label) in enumerate(bars.items()):
+            at = [i for i, name in enumerate(order) if bar in groups[name]]
+            found = [groups[order[i]][bar].convergence for i in at]
+            place = np.array(at) + (number - (len(bars) - 1) / 2) * width
+            _draw_bars(axes, place, width, found, colour_of(bar[0]), label)
         axes.set_xticks(range(len(order)), names, rotation=90 if len(order) > 4 else 0, fontsize=8)
         axes.margins(x=0.01)
         axes.set(xlabel=of_one, ylabel="iterations to convergence", ylim=(0, None))

@@ -9,6 +9,7 @@ from PIL import Image
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.plots import cell_edges, plot_curves, plot_epe
+from nogs_bench.figures.study_plots import plot_bars
 from nogs_bench.results.result import save_result
 from nogs_bench.tasks.task import get_task
 from results import run_result
@@ -68,3 +69,20 @@ def test_curves_have_a_line_for_each_method(tmp_path: Path) -> None:
     assert drawn.index("ram (2 seeds)") < drawn.index("ps-nogs (2 seeds)"), "the baseline first"
     with pytest.raises(NogsError, match="no results folder"):
         plot_curves(tmp_path / "absent", tmp_path / "a.svg")
+
+
+def test_runs_at_two_rates_are_two_lines_and_two_bars(tmp_path: Path) -> None:
+    from nogs_bench.figures.plots import line_names
+    from nogs_bench.results.entries import save_entries
+
+    runs = [run_result(method, seed) for method in ("ram", "ps-nogs") for seed in range(2)]
+    for run in runs[:2]:
+        faster = run.hyperparameters.model_copy(update={"learning_rate": 3e-3})
+        runs.append(run.model_copy(update={"hyperparameters": faster}))
+    save_entries(runs, tmp_path / "results")
+    lines = {(run.method, run.hyperparameters.learning_rate) for run in runs}
+    assert list(line_names(lines).values()) == ["ram at 3e-4", "ram at 3e-3", "ps-nogs"]
+    for plot in (plot_curves, plot_bars):
+        words = plot(tmp_path / "results", tmp_path / "x.svg").read_text()
+        for name in line_names(lines).values():
+            assert f"<!-- {name}" in words, plot

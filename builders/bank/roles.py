@@ -137,7 +137,7 @@ def _from_training_images(
     return Roles(
         annotated=train[numbers],
         numbers=numbers,
-        bank=train[bank],
+        bank=picked(train, bank),
         avp=lambda epoch: avp_images,
         avp_validation=load_split(task, "avp_validation", data),
         record={

@@ -88,7 +88,8 @@ class Picked:
     """Some images of a memory-mapped file, in any order, read when they are asked for.
 
     Indexed along the first dimension, by a number, a slice or an integer array, it gives an array
-    in memory, as the array does that it stands for. `np.asarray` reads all.
+    in memory, as the array does that it stands for; slices of further dimensions, in a tuple, read
+    that part. `np.asarray` reads all.
     """
 
     dtype = np.dtype(np.uint8)
@@ -101,8 +102,9 @@ class Picked:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int | slice | np.ndarray) -> np.ndarray:
-        found: np.ndarray = self._images[self._rows[index]]
+    def __getitem__(self, index: int | slice | np.ndarray | tuple[Any, ...]) -> np.ndarray:
+        rows, *part = index if isinstance(index, tuple) else (index,)
+        found: np.ndarray = self._images[(self._rows[rows], *part)]
         return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -23,6 +23,8 @@ def test_picked_images_read_as_the_array_would(tmp_path: Path) -> None:
         np.testing.assert_array_equal(lazy.images[index], plain.images[index])
         np.testing.assert_array_equal(lazy[index].labels, plain[index].labels)
         assert mapping_of(lazy.images[index]) is None
+        part = (index, slice(None), 2, slice(1, 3))
+        np.testing.assert_array_equal(lazy.images[part], plain.images[part])
     np.testing.assert_array_equal(lazy.images[3], plain.images[3])
     np.testing.assert_array_equal(np.asarray(lazy.images), plain.images)
     assert lazy.digest() == plain.digest()

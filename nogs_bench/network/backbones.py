@@ -51,7 +51,11 @@ def timm_backbone(name: str, weights: str, channels: int, size: int | None, outp
             f"timm's weights of {name} are out of reach ({type(error).__name__}); connect to the "
             "Hub, or give a local file as timm:NAME@FILE.safetensors"
         ) from error
-    except (RuntimeError, KeyError, ValueError) as error:
+    except KeyError as error:  # timm before 1.0.20 looks names up in the file
+        raise NogsError(
+            f"weights {weights} do not fit timm's {name}: they have no {error.args[0]}"
+        ) from error
+    except (RuntimeError, ValueError) as error:
         raise NogsError(
             f"timm's {name} with weights {weights!r} cannot be made: {error}"
         ) from error

@@ -297,7 +297,7 @@ KINDS: dict[str, Kind] = {
     ),
     "YCbCr tiff": (
         "tif",
-        lambda: encoded(flat("YCbCr", (76, 85, 255)), "TIFF"),
+        lambda: encoded(flat("YCbCr", (76, 85, 255)), "TIFF", compression="tiff_deflate"),
         np.broadcast_to([254, 0, 0], (SIDE, SIDE, 3)),
         2,
     ),

@@ -54,6 +54,8 @@ def mutations(container: str, count: int) -> Iterator[bytes]:
     for number in range(count):
         content = bytearray(files[number % len(files)])
         for _ in range(int(rng.integers(1, 6))):
+            if not content:
+                break
             reach = len(content) if rng.random() < 0.5 else min(len(content), 200)
             at, length = int(rng.integers(reach)), int(rng.integers(1, 16))
             piece = rng.integers(0, 256, length).astype(np.uint8).tobytes()

@@ -1,6 +1,6 @@
 """Annotation where the truth is known: a small world with a closed-form posterior.
 
-    python benchmarks/truth.py [--images 60] [--seeds 20] [--small]
+    python benchmarks/truth.py [--images 60] [--seeds 20] [--parts pairs,searches,first] [--small]
 
 The world (`tests/support/small_world.py`) is a mixture of products of Bernoullis: images are drawn
 at will, and the posterior and the expected posterior entropy (EPE) of every next glimpse are sums.
@@ -122,6 +122,7 @@ def main() -> None:
     arguments.add_argument("--seeds", type=int, default=20)
     arguments.add_argument("--effective", default="50,200")
     arguments.add_argument("--temperatures", default="1,0.6")
+    arguments.add_argument("--parts", default="pairs,searches,first")
     arguments.add_argument(
         "--small", action="store_true", help="for the tests: sizes that say little"
     )
@@ -131,7 +132,9 @@ def main() -> None:
     if given.small:
         bank, samples, images, seeds = 1_000, 60, 3, 2
     result: dict[str, Any] = {"pairs": {}, "searches": {}}
-    for temperature in map(float, given.temperatures.split(",")):
+    parts = given.parts.split(",")
+    temperatures = map(float, given.temperatures.split(",")) if "pairs" in parts else ()
+    for temperature in temperatures:
         world = SmallWorld(temperature=temperature)
         for effective in map(float, given.effective.split(",")):
             for criterion, observed in PAIRS:
@@ -148,7 +151,7 @@ def main() -> None:
                 )
                 result["pairs"][name] = row
                 shown(name, row)
-    for search in SEARCHES:
+    for search in SEARCHES if "searches" in parts else ():
         row = measured(
             SmallWorld(),
             images,
@@ -163,7 +166,8 @@ def main() -> None:
         shown(search, row)
         if row["bound_held"]:
             print(f"{'':38} bound held in {row['bound_held']:.1%}", flush=True)
-    result["first"] = first_glimpse(bank, seeds)
+    if "first" in parts:
+        result["first"] = first_glimpse(bank, seeds)
     print(json.dumps(result))
 
 

@@ -24,6 +24,9 @@ LIMITS = """\
   and carry the bias of both: a network supervised by them for long can end below one that is not.
 - The search is greedy, one glimpse at a time; a sequence may repeat a location.
 - `epe` and `epe_map` are Monte-Carlo estimates, and the least of many estimates is biased low."""
+PASTED = """\
+- `epe` and `epe_map` were estimated with the image's own pixels pasted into other images: a score
+  to compare locations by, no expectation. The true cross-entropy is in the table above."""
 PRIVATE = (
     "**For your own use: do not publish or pass on this folder.** It holds images that may not be "
     "redistributed ({licence})."
@@ -80,7 +83,7 @@ def dataset_card(
         *_quality(record["quality"], record["calibration"]),
         *_epe(epe),
         "## Limits and biases",
-        "\n".join([LIMITS, *(f"- {caveat}" for caveat in task.caveats)]),
+        "\n".join([LIMITS, *_score(record), *(f"- {caveat}" for caveat in task.caveats)]),
         "## Licence",
         *([NO_LICENCE] if licence == UNKNOWN else []),
         f"Sequences: {licence}. Images: {task.images_licence}.",
@@ -88,6 +91,12 @@ def dataset_card(
         f"```bibtex\n{CITATION}\n```",
     ]
     return f"---\n{card_fields(task, record, configs)}\n---\n\n" + "\n\n".join(body) + "\n"
+
+
+def _score(record: Mapping[str, Any]) -> list[str]:
+    """What is no expectation is not called one."""
+    first = record["made_by"].get("stages", {}).get("first-step", {})
+    return [PASTED] if first.get("config", {}).get("observed") == "pasted" else []
 
 
 def _columns(task: Task, configs: Mapping[str, Any]) -> str:

@@ -44,6 +44,27 @@ def test_quality_says_so(built):
     assert quality["built"]["accuracy"][0] > 0.95 > quality["random"]["accuracy"][0]
 
 
+def test_a_score_is_called_no_expectation(built, tmp_path):
+    pasted = quick(tmp_path / "pasted", posterior="bank", observed="pasted", images=4)
+    said = "a score\n  to compare locations by, no expectation"
+    assert said in (pasted / "README.md").read_text()
+    assert said not in (built / "README.md").read_text()
+
+
+def test_what_was_gained_comes_with_its_error(built):
+    """Paired: of the same images, built minus random sequences."""
+    record = json.loads((built / "provenance.json").read_text())
+    quality = record["quality"]
+    gain, built_, random = (quality[n] for n in ("built - random", "built", "random"))
+    for t in range(2):
+        difference = built_["cross_entropy"][t] - random["cross_entropy"][t]
+        assert gain["cross_entropy"][t] == pytest.approx(difference, abs=1e-5)
+    assert 0 < gain["standard_error"][0] < 0.5
+    rows = pq.read_table(built / "annotations" / "train.parquet").to_pylist()
+    epe = np.array([row["epe"] for row in rows if row["annotated"]])
+    np.testing.assert_allclose(built_["stated"], epe.mean(0), rtol=1e-5)
+
+
 def test_calibration_is_that_of_uniform_glimpses(built, tmp_path):
     curves = read_calibration(built)
     assert [sum(curve.count) for curve in curves] == [30, 30]

@@ -197,11 +197,14 @@ def outcome_checks(
     (Bonferroni). Where a run of the entry never came to the target, nothing is known of when a
     further one does, and that is not checked.
     """
-    goal = get_task(claim.task).protocol(claim.protocol).target_accuracy
+    task = get_task(claim.task)
+    goal = task.protocol(claim.protocol).target_accuracy
     quantities: dict[str, Callable[[RunResult], Span]] = {
         "test accuracy": lambda run: _point(run.test.accuracy),
         "area under the curve": lambda run: _point(area_under_curve(run.curve)),
-        f"iterations to {target(goal)} %": lambda run: time_to_accuracy(run.curve, goal),
+        f"iterations to {target(goal)} %": lambda run: time_to_accuracy(
+            run.curve, goal, task.judged_by
+        ),
     }
     values = {name: [of(run) for run in entry] for name, of in quantities.items()}
     checked = [name for name, own in values.items() if all(each.reached for each in own)]

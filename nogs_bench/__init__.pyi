@@ -5,14 +5,17 @@ from .builders.pipeline import build as build
 from .builders.prepare import prepare as prepare
 from .builders.report import report as report
 from .deprecation import NogsDeprecationWarning as NogsDeprecationWarning
+from .diagnosis import check_task as check_task
 from .diagnosis import doctor as doctor
 from .errors import NogsError as NogsError
 from .evaluation import evaluate as evaluate
+from .evaluation import measure_target as measure_target
 from .executors import Where as Where
 from .figures import plot_bars as plot_bars
 from .figures import plot_curves as plot_curves
 from .figures import plot_epe as plot_epe
 from .figures import plot_locations as plot_locations
+from .images import HubImages as HubImages
 from .images import ImageFolder as ImageFolder
 from .images import Label as Label
 from .images import LabelledImages as LabelledImages
@@ -45,6 +48,7 @@ from .tasks import Training as Training
 from .tasks import TrainingProtocol as TrainingProtocol
 from .tasks import get_task as get_task
 from .tasks import register_task as register_task
+from .tasks import task_of as task_of
 from .trained import list_networks as list_networks
 from .trained import load_network as load_network
 from .trained import look as look

@@ -89,6 +89,7 @@ def write_dataset(
             "task": task.name,
             "task_version": task.version,
             "grid": asdict(task.grid),
+            **({"chosen": dict(task.chosen)} if task.chosen else {}),
             "digest": digest,
             "nogs_bench": package_version(),
             "origin": origin,

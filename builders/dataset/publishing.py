@@ -9,8 +9,8 @@ from typing import Any
 
 from nogs_bench.builders.dataset.publication import Publication, is_licensed, make_publication
 from nogs_bench.errors import NogsError
+from nogs_bench.files import hub_errors, require_hub
 from nogs_bench.progress import progress_bars
-from nogs_bench.sequences import hub_errors, require_hub
 from nogs_bench.tasks import Task
 from nogs_bench.tasks.families.celeba_hq import CELEBA_HQ
 from nogs_bench.tasks.families.cub import CUB

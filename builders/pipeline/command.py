@@ -27,15 +27,18 @@ from nogs_bench.builders.dataset import (
 from nogs_bench.builders.pipeline.parts import read_part
 from nogs_bench.builders.pipeline.plan import BuildPlan, check_names
 from nogs_bench.builders.pipeline.spread import alone, annotate_folds, annotate_part
+from nogs_bench.builders.pipeline.worth import announce, verdict
 from nogs_bench.builders.search import CRITERIA, PRECISIONS
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store
-from nogs_bench.images import LabelledImages, data_folder
-from nogs_bench.tasks import Task, load_split, merged_settings, split_short
+from nogs_bench.images import LabelledImages, data_folder, say
+from nogs_bench.tasks import Task, load_split, merged_settings, split_short, with_choices
 
 HERE = Where()
+# Choices of a task of images of one's own that `build` takes by name.
+BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
 
 
 def build(
@@ -51,6 +54,7 @@ def build(
     with_images: bool = True,
     replace: bool = False,
     overrides: Mapping[str, Any] | None = None,
+    anyway: bool = False,
     where: Where = HERE,
     **given: Any,
 ) -> Path:
@@ -58,8 +62,10 @@ def build(
 
     **Arguments**
 
-    - `task`: a registered name, `FILE.py:NAME`, or a `Task`. Several tasks of one family (a
-      sequence, or a pattern such as `"celeba-hq-*"`) are annotated together, from one AVP, and
+    - `task`: a registered name, `FILE.py:NAME`, a `Task`, or images that become one: a folder, or
+      `"hf:OWNER/NAME"`, as `task_of` takes them; its choices (`minutes`, `image_size`, `glimpse`,
+      `glimpses`, `label`) may be `given`, `label="*"` for all labels. Several tasks of one family
+      (a sequence, or a pattern such as `"celeba-hq-*"`) are annotated together, from one AVP, and
       each one's folder is `out/<its name>`.
     - `data`: folder of the task's images, where they need one; also one in a store (`s3://...`).
     - `posterior`: `"avp"` trains one; `"bank"` computes it from labelled images.
@@ -76,11 +82,15 @@ def build(
     - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
       (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
     - `precision`: of the posterior while it annotates: `"float32"` or `"bfloat16"`.
+    - `anyway`: search although the AVP tells no more than the commonest answer, where the task's
+      build would end (`Task.stops_blind`).
     - `folds`: cross-fitting. With 2 or more, each part of the training images is annotated with
       bank and posterior made of the others, so that all of them can be.
 
     **Returns** `out`. Raises `NogsError` on bad input; whatever stages had finished are kept.
     """
+    choices = {name: given.pop(name) for name in BY_HAND if name in given}
+    task = with_choices(task, choices)
     short, place = split_short("build", given)
     where = where.using("build", [field.name for field in fields(Where)], place)
     device = choose_device(where.device)
@@ -96,6 +106,7 @@ def build(
         bank=bank,
         precision=precision,
         store=where.store,
+        anyway=anyway,
     )
     if where.store is not None:
         check_store(where.store)
@@ -107,6 +118,7 @@ def build(
     for one in plan.tasks:
         require_vacant(one.name, plan.folder(one), replace)
     executor = where.open(device)
+    announce(plan, executor.workers)
     torch.set_num_threads(plan.threads)
     plans = [dataclasses.replace(plan, fold=Fold(number, folds)) for number in range(folds)]
     if where.part is not None:
@@ -127,6 +139,7 @@ def build(
                 origin=f"built by nogs-bench with the {posterior} posterior",
             )
             plan.mirror.push(*dataset_files(plan.folder(one)))
+            say(verdict(one, outcome.quality(number)))
     return Path(out)
 
 

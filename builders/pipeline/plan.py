@@ -26,7 +26,8 @@ OWN = ("name", "version", "description", "target", "protocols", "convergence", "
 class BuildPlan:
     """The arguments of `build`; picklable, so that worker processes can be started from it.
 
-    `settings`: what replaces the tasks' own, as `tasks.merged_settings` gives it.
+    `settings`: what replaces the tasks' own, as `tasks.merged_settings` gives it; `anyway`: whether
+    to search with a posterior that tells nothing.
     """
 
     spec: str | Task | tuple[str | Task, ...]
@@ -41,6 +42,7 @@ class BuildPlan:
     precision: str = "float32"
     fold: Fold = WHOLE
     store: str | None = None
+    anyway: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         # Without what is cached: a task from a user's file is loaded from that file again.

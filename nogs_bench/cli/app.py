@@ -52,6 +52,20 @@ Store = Annotated[
     str | None, typer.Option(help="Keep all that is finished there too, as s3://BUCKET/FOLDER.")
 ]
 
+# Choices of a task of images of one's own.
+Minutes = Annotated[
+    float | None,
+    typer.Option(help="Of images: that their build may take, of two cores [default: 30]."),
+]
+ImageSize = Annotated[
+    int | None, typer.Option(min=4, help="Of images: pixels of a side [default: from them].")
+]
+Glimpse = Annotated[int | None, typer.Option(min=2, help="Of images: pixels of a glimpse's side.")]
+Glimpses = Annotated[int | None, typer.Option(min=1, help="Of images: glimpses of each.")]
+LabelColumn = Annotated[
+    str | None, typer.Option("--label", help="Of hf:NAME: columns of labels; '*' builds for all.")
+]
+
 
 @app.callback(invoke_without_command=True)
 def _options(

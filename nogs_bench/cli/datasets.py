@@ -13,7 +13,12 @@ from nogs_bench.cli.app import (
     Data,
     Device,
     Executor,
+    Glimpse,
+    Glimpses,
+    ImageSize,
     Json,
+    LabelColumn,
+    Minutes,
     RayAddress,
     Set,
     Store,
@@ -74,7 +79,8 @@ def build(
     task: Annotated[
         str,
         typer.Argument(
-            help="A task's name, FILE.py:NAME, or 'celeba-hq-*'.", autocompletion=one("task")
+            help="A task's name, FILE.py:NAME, 'celeba-hq-*', or images: a folder, hf:NAME.",
+            autocompletion=one("task"),
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="The dataset folder to write.")] = None,
@@ -137,6 +143,14 @@ def build(
     ] = False,
     replace: Replace = False,
     set_: Set = None,
+    minutes: Minutes = None,
+    image_size: ImageSize = None,
+    glimpse: Glimpse = None,
+    glimpses: Glimpses = None,
+    label: LabelColumn = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Search although the posterior tells nothing.")
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Say what it would make and cost, and do nothing.")
     ] = False,
@@ -146,11 +160,19 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Annotate images with near-optimal glimpse sequences and write a dataset folder."""
+    choices = {
+        "minutes": minutes,
+        "image_size": image_size,
+        "glimpse": glimpse,
+        "glimpses": glimpses,
+        "label": label,
+    }
     if plan:
         from nogs_bench.builders.estimate import estimate_build
+        from nogs_bench.tasks import with_choices
 
         estimate = estimate_build(
-            task,
+            with_choices(task, choices),
             rates,
             folds,
             workers or 1,
@@ -198,20 +220,23 @@ def build(
             folds=folds,
             replace=replace,
             overrides=settings("build", set_),
+            anyway=anyway,
+            **{name: value for name, value in choices.items() if value is not None},
         )
         if part is not None:
             typer.echo(f"part {part} of {folder} is done; without --part, the dataset is written")
             return
-        if "*" in task:
+        several = "*" in task or label == "*"
+        if several:
             made = sorted(path.parent for path in folder.glob("*/provenance.json"))
             # The folder may hold more than this build made.
-            folders = [path for path in made if fnmatch(path.name, task)]
+            folders = [path for path in made if label == "*" or fnmatch(path.name, task)]
         else:
             folders = [folder]
     records = [json.loads((f / "provenance.json").read_text(encoding="utf-8")) for f in folders]
     if as_json:
         rows = [{"folder": str(f), **r} for f, r in zip(folders, records, strict=True)]
-        print_json(rows if "*" in task else rows[0])
+        print_json(rows if several else rows[0])
     else:
         from nogs_bench.figures import print_tables, quality_table
 

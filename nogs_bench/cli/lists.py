@@ -1,10 +1,25 @@
-"""What there is: `tasks`, `methods`, and with `doctor` this machine."""
+"""What there is: `tasks`, `methods`, what `task` images become, and with `doctor` this machine."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from nogs_bench.cli.app import Json, app, print_json
+from nogs_bench.cli.app import (
+    Data,
+    Glimpse,
+    Glimpses,
+    ImageSize,
+    Json,
+    LabelColumn,
+    Minutes,
+    app,
+    print_json,
+)
+from nogs_bench.errors import NogsError
 
 
 @app.command()
@@ -18,6 +33,63 @@ def tasks(as_json: Json = False) -> None:
         from nogs_bench.figures import print_tables, tasks_tables
 
         print_tables(*tasks_tables(list(TASKS)))
+
+
+@app.command()
+def task(
+    images: Annotated[
+        str,
+        typer.Argument(help="A folder of images, or hf:NAME; with --check any task."),
+    ],
+    minutes: Minutes = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A Python file to write the task to, to be changed.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Say what is odd about a task and its images.")
+    ] = False,
+    image_size: ImageSize = None,
+    glimpse: Glimpse = None,
+    glimpses: Glimpses = None,
+    label: LabelColumn = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Show what task images become, and why; builds nothing."""
+    given = {
+        "minutes": minutes,
+        "image_size": image_size,
+        "glimpse": glimpse,
+        "glimpses": glimpses,
+        "label": label,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if out is not None and out.exists():
+        raise NogsError(f"--out {out} is there already; give another file, or remove it")
+    if check:
+        from nogs_bench.diagnosis import check_task
+        from nogs_bench.tasks import with_choices
+
+        lines = check_task(with_choices(images, given), data)
+        if as_json:
+            print_json(lines)
+        else:
+            typer.echo("\n".join(lines) if lines else "nothing odd")
+        return
+    from nogs_bench.tasks import choices_of, task_file
+
+    _, chosen = choices_of(images, **given)
+    if out is not None:
+        from nogs_bench.files import write_text
+
+        write_text(out, task_file(images, **given))
+        typer.echo(f"{out} is written: build it as {out}:task")
+    elif as_json:
+        print_json([asdict(choice) for choice in chosen.choices.values()])
+    else:
+        from nogs_bench.figures import choices_table, print_tables
+
+        print_tables(choices_table(chosen))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -156,3 +157,46 @@ def _show_scores(scores: Any, as_json: bool) -> None:
         from nogs_bench.figures import print_tables, scores_tables
 
         print_tables(*scores_tables(scores))
+
+
+@app.command()
+def target(
+    task: Annotated[str, typer.Argument(help="A task's name, FILE.py:NAME, or images.")],
+    protocol: Annotated[
+        str | None, typer.Option(help="scratch or pretrained.", autocompletion=one("protocol"))
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Of each run.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the runs [default: results-target/TASK].")
+    ] = None,
+    data: Data = None,
+    device: Device = "auto",
+    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a task's target by RAM's runs, and write it into the task's file."""
+    with keeping("finished runs are kept"):
+        from nogs_bench.evaluation import measure_target
+
+        found = measure_target(
+            task,
+            protocol,
+            out=out,
+            iterations=iterations,
+            data=data,
+            device=device,
+            workers=workers,
+        )
+    if as_json:
+        print_json(asdict(found))
+        return
+    runs = ", ".join(f"{value:.1%}" for value in found.halfway)
+    typer.echo(
+        f"{found.task}, {found.protocol}: target {found.value:.0%} {found.judged_by} (RAM "
+        f"half-way: {runs})"
+    )
+    typer.echo(
+        f"written into {found.written}"
+        if found.written
+        else "nothing was written: the task is in no file with a line TARGET = ..."
+    )

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
-from nogs_bench.files import cache_folder, package_version
-from nogs_bench.sequences import is_offline, require_hub
+from nogs_bench.files import cache_folder, is_offline, package_version, require_hub
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 DRIVER, MEMORY = Path("/proc/driver/nvidia/version"), Path("/proc/meminfo")

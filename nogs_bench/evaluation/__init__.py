@@ -6,9 +6,12 @@ file; what is there already is not run again.
 
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.evaluation.configs import difference, model_info
+from nogs_bench.evaluation.target import Target, measure_target
 
 __all__ = [
+    "Target",
     "difference",
     "evaluate",
+    "measure_target",
     "model_info",
 ]

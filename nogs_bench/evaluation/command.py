@@ -15,6 +15,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import difference
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.evaluation.logs import check_log
+from nogs_bench.evaluation.own import as_built
 from nogs_bench.evaluation.packing import discard_finished, pack
 from nogs_bench.evaluation.pool import Watch, do_all, do_all_by
 from nogs_bench.evaluation.study import Study, Wanted, in_place, study_of, task_names
@@ -29,6 +30,7 @@ from nogs_bench.tasks import Task, merged_settings, split_short
 
 FEW = 8  # jobs whose bars stay when they are done
 HERE = Where()
+BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
 USED = ("device", "executor", "workers", "ray_address", "store")  # of `Where`
 
 
@@ -67,7 +69,8 @@ def evaluate(
 
     - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task; of a
       `Method`, it is trained beside `methods`, with the reference network.
-    - `task`: a registered name, `FILE.py:NAME`, or a `Task`.
+    - `task`: a registered name, `FILE.py:NAME`, a `Task`, or images, as `task_of` takes them, whose
+      numbers are then those of the build of `sequences`, or may be `given` (`image_size=64`).
     - `tasks`: several instead, names or patterns such as `celeba-hq-*`, comma-separated or a list.
     - `sequences`: dataset folder or Hub id of glimpse sequences; None those that come with the
       package, or else `nogs/TASK`. `{task}` in it stands for the task's name; a folder may hold
@@ -101,6 +104,9 @@ def evaluate(
 
     Raises `NogsError` at bad input, before anything is trained.
     """
+    choices = {name: given.pop(name) for name in BY_HAND if name in given}
+    if tasks is None:
+        task = as_built(task, sequences, choices)
     short, kept = split_short("evaluate", given)
     where = where.using("evaluate", USED, kept)
     changes = {f"training.{name}": value for name, value in (training or {}).items()}

@@ -16,6 +16,7 @@ from nogs_bench.figures.plots import (
 )
 from nogs_bench.figures.study_plots import plot_bars, plot_locations
 from nogs_bench.figures.tables import (
+    choices_table,
     empty_table,
     methods_table,
     print_tables,
@@ -44,6 +45,7 @@ __all__ = [
     "UNSEEN",
     "EpeCase",
     "cell_edges",
+    "choices_table",
     "draw_epe",
     "drawing",
     "duration",

@@ -120,6 +120,7 @@ def _draw_curves(
     axes: Any, key: tuple[str, str, str], lines: Mapping[Line, list[RunResult]]
 ) -> None:
     task, protocol, model = key
+    judged_by = get_task(task).judged_by
     drawn: list[str] = []
     for line, name in line_names(lines).items():
         method, runs = line[0], lines[line]
@@ -127,7 +128,9 @@ def _draw_curves(
         style = ("-", "--", "-.", ":")[drawn.count(method) % 4]
         drawn.append(method)
         at = np.array(sorted(set.intersection(*({p.iteration for p in r.curve} for r in runs))))
-        values = np.array([[p.accuracy for p in run.curve if p.iteration in at] for run in runs])
+        values = np.array(
+            [[getattr(p, judged_by) or 0.0 for p in run.curve if p.iteration in at] for run in runs]
+        )
         label = f"{name} ({seeds} seed{'s' if seeds > 1 else ''})"
         axes.plot(at, 100 * values.mean(0), style, color=colour, linewidth=1.6, label=label)
         axes.fill_between(
@@ -136,7 +139,9 @@ def _draw_curves(
     target = 100 * get_task(task).protocol(protocol).target_accuracy
     axes.axhline(target, color="0.5", linewidth=0.9, linestyle=":", label="target")
     axes.set_title(f"{task}, {protocol}, {model}", fontsize=9, loc="left")
-    axes.set(xlabel="iterations", ylabel="validation accuracy, %", xlim=(0, None))
+    axes.set(
+        xlabel="iterations", ylabel=f"validation {judged_by.replace('_', ' ')}, %", xlim=(0, None)
+    )
     axes.grid(axis="y", color="0.92", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.legend(frameon=False, fontsize=8, loc="lower right")

@@ -27,6 +27,7 @@ from nogs_bench.tasks import Task, get_task
 if TYPE_CHECKING:
     from nogs_bench.methods import Method
     from nogs_bench.results import ScoreRow, Scores, SpanEstimate
+    from nogs_bench.tasks import Chosen
 
 WIDTH_OF_FILES = 160
 
@@ -65,6 +66,16 @@ def tasks_tables(tasks: Sequence[Task]) -> list[Table]:
     for family, task in {task.family: task for task in tasks}.items():
         families.add_row(family, escape(task.source.summary), task.images_licence, task.licence)
     return [shape, families]
+
+
+def choices_table(chosen: Chosen) -> Table:
+    """What was chosen for images of a user's own, a number a row."""
+    facts = chosen.facts
+    title = f"{facts.name}: {facts.images:,} images of {facts.classes} classes"
+    table = empty_table(f"{title}, {chosen.minutes:g} minutes", "choice", "value", "why")
+    for choice in chosen.choices.values():
+        table.add_row(choice.name, escape(str(choice.value)), escape(choice.why))
+    return table
 
 
 def methods_table(methods: Iterable[Method]) -> Table:
@@ -137,6 +148,8 @@ def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]
     return table
 
 
+# What follows a target that is about it.
+JUDGED = {"accuracy": "", "balanced_accuracy": " balanced"}
 Column = tuple[str, Callable[["ScoreRow"], str]]
 
 
@@ -150,7 +163,7 @@ def score_columns(rows: Sequence[ScoreRow]) -> list[Column]:
         ("rank", lambda row: rank_text(row.rank)),
         ("as good as ram ever gets", lambda row: spans_text(row.as_good)),
         ("times sooner than ram", lambda row: spans_text(row.headline, times)),
-        (f"iterations to {target(first.target_accuracy)} %", _to_target),
+        (f"iterations to {target(first.target_accuracy)} %{JUDGED[first.judged_by]}", _to_target),
         ("times sooner", lambda row: spans_text(row.speed_ups.get("time_to_target"), times)),
         ("converged, the paper's way", lambda row: spans_text(row.convergence)),
         ("test accuracy, %", lambda row: estimate_text(row.test_accuracy, percent)),

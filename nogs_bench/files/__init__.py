@@ -25,6 +25,7 @@ from nogs_bench.files.artefact import (
     write_text,
 )
 from nogs_bench.files.checkpoint import load_checkpoint, resumed, save_checkpoint
+from nogs_bench.files.hub import hub_errors, is_offline, require_hub
 from nogs_bench.files.lock import locked
 from nogs_bench.files.npy import read_array
 from nogs_bench.files.repairs import repaired, sweep
@@ -48,6 +49,8 @@ __all__ = [
     "digest_file",
     "digest_json",
     "fetched",
+    "hub_errors",
+    "is_offline",
     "is_url",
     "load_checkpoint",
     "locked",
@@ -60,6 +63,7 @@ __all__ = [
     "read_provenance",
     "repaired",
     "replacing",
+    "require_hub",
     "resumed",
     "save_checkpoint",
     "sound_arrays",

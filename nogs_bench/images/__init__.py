@@ -26,6 +26,7 @@ from nogs_bench.images.decoder import (
     stretched,
 )
 from nogs_bench.images.folder import ImageFolder
+from nogs_bench.images.hub import OPEN_LICENCES, HubImages, OpenedDataset, open_dataset
 from nogs_bench.images.idx import read_idx
 from nogs_bench.images.labelled import (
     BadRows,
@@ -36,7 +37,7 @@ from nogs_bench.images.labelled import (
     picture_digest,
 )
 from nogs_bench.images.labels import Label, Splits
-from nogs_bench.images.listing import list_images, list_pictures, say
+from nogs_bench.images.listing import Listing, list_images, list_pictures, say
 from nogs_bench.images.prepared import (
     RECORD,
     PreparedFolder,
@@ -54,15 +55,19 @@ from nogs_bench.images.store import (
 
 __all__ = [
     "BLOCK",
+    "OPEN_LICENCES",
     "RECORD",
     "WHITE",
     "BadRows",
     "Colour",
+    "HubImages",
     "ImageFolder",
     "ImageSource",
     "Item",
     "Label",
     "LabelledImages",
+    "Listing",
+    "OpenedDataset",
     "PreparedFolder",
     "Sampler",
     "Splits",
@@ -77,6 +82,7 @@ __all__ = [
     "list_pictures",
     "mapping_of",
     "open_array",
+    "open_dataset",
     "open_split",
     "paint",
     "picked",

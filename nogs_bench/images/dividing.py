@@ -4,12 +4,50 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 
 from nogs_bench.errors import NogsError
+from nogs_bench.images.decoder import MODES, Colour
 
 Groups = list[list[int]]
+
+
+class Divided(Protocol):
+    """Settings of a source that divides its images; see `ImageFolder`."""
+
+    @property
+    def image_size(self) -> int: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def background(self) -> Colour: ...
+    @property
+    def shares(self) -> Mapping[str, float]: ...
+
+
+def check_division(source: Divided) -> None:
+    """Raise `NogsError` at a setting that is out of its range."""
+    where = f"images of {getattr(source, 'root', None) or getattr(source, 'name', '')}"
+    if source.channels not in MODES:
+        raise NogsError(f"{where}: channels must be 1 or 3, not {source.channels}")
+    if source.image_size < 1:
+        raise NogsError(f"{where}: image_size must be at least 1, not {source.image_size}")
+    if source.seed < 0:
+        raise NogsError(f"{where}: seed must be at least 0, not {source.seed}")
+    shares = list(source.shares.values())
+    if min(shares) <= 0 or sum(shares) >= 1:
+        raise NogsError(
+            f"{where}: validation, test and avp_validation are shares above 0 that leave some to "
+            f"train, not {shares}"
+        )
+    if len(source.background) != 3 or not all(0 <= part <= 255 for part in source.background):
+        raise NogsError(
+            f"{where}: background is (red, green, blue) in 0 .. 255, not {source.background}"
+        )
 
 
 def divide(

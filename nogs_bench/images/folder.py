@@ -10,8 +10,8 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.images.cache import Decoded, Item, decoded, file_state
-from nogs_bench.images.decoder import MODES, WHITE, Colour, read_picture, squared
-from nogs_bench.images.dividing import account, divide
+from nogs_bench.images.decoder import WHITE, Colour, read_picture, squared
+from nogs_bench.images.dividing import account, check_division, divide
 from nogs_bench.images.labelled import LabelledImages
 from nogs_bench.images.labels import Label, Splits
 from nogs_bench.images.listing import list_images, say
@@ -57,11 +57,16 @@ class ImageFolder:
     splits: Splits = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._check()
+        check_division(self)
         read = self._read(Path(self.root))
         sizes = {name: len(numbers) for name, numbers in read.splits.items()}
         object.__setattr__(self, "label", Label("class", read.classes))
         object.__setattr__(self, "splits", Splits(**sizes))
+
+    @property
+    def labels(self) -> tuple[Label, ...]:
+        """The one label, as a task has its labels."""
+        return (self.label,)
 
     @property
     def summary(self) -> str:
@@ -77,27 +82,9 @@ class ImageFolder:
         labels = [[classes.index(read.labels[number])] for number in numbers]
         return LabelledImages(read.decoded.part(numbers), np.array(labels, np.int64))
 
-    def _check(self) -> None:
-        where = f"images of {self.root}"
-        if self.channels not in MODES:
-            raise NogsError(f"{where}: channels must be 1 or 3, not {self.channels}")
-        if self.image_size < 1:
-            raise NogsError(f"{where}: image_size must be at least 1, not {self.image_size}")
-        if self.seed < 0:
-            raise NogsError(f"{where}: seed must be at least 0, not {self.seed}")
-        shares = self._shares
-        if min(shares.values()) <= 0 or sum(shares.values()) >= 1:
-            raise NogsError(
-                f"{where}: validation, test and avp_validation are shares above 0 that leave some "
-                f"to train, not {list(shares.values())}"
-            )
-        if len(self.background) != 3 or not all(0 <= part <= 255 for part in self.background):
-            raise NogsError(
-                f"{where}: background is (red, green, blue) in 0 .. 255, not {self.background}"
-            )
-
     @property
-    def _shares(self) -> dict[str, float]:
+    def shares(self) -> dict[str, float]:
+        """Of each split but `train`, where the folder has none."""
         names = ("validation", "test", "avp_validation")
         return {name: getattr(self, name) for name in names}
 
@@ -115,7 +102,7 @@ class ImageFolder:
         found = decoded(items, (self.channels, self.image_size, self.image_size), place)
         labels = [file.label for file in listing.files]
         given = [file.split for file in listing.files]
-        splits = divide(labels, found.digests, given, self._shares, self.seed, str(root))
+        splits = divide(labels, found.digests, given, self.shares, self.seed, str(root))
         passed_over = listing.account()
         for line in [
             *([passed_over] if passed_over else []),

@@ -44,9 +44,12 @@ def first_passing(curve: Curve, passed: Callable[[Point], bool]) -> Span:
     return Span(curve[-1].iteration, math.inf)
 
 
-def time_to_accuracy(curve: Curve, target: float) -> Span:
-    """When accuracy(i) >= `target` for the first time."""
-    return first_passing(curve, lambda point: point.accuracy >= target)
+def time_to_accuracy(curve: Curve, target: float, judged_by: str = "accuracy") -> Span:
+    """When accuracy(i), or what else a task is `judged_by`, is `target` or more for the first time.
+
+    A point that does not record it has not passed.
+    """
+    return first_passing(curve, lambda point: (getattr(point, judged_by) or 0.0) >= target)
 
 
 def time_to_cross_entropy(curve: Curve, level: float) -> Span:

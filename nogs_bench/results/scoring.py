@@ -75,6 +75,7 @@ class ScoreRow:
     - `rank`: the best and the worst that it can have by time to target among all entries of the
       task and protocol; None where these ran for different lengths.
     - `remarks`: what of the runs is of older rules.
+    - `judged_by`: what `target_accuracy` is about, as the task has it.
     """
 
     task: str
@@ -111,6 +112,7 @@ class ScoreRow:
     anytime: tuple[Estimate, ...] | None = None
     rank: tuple[int, int] | None = None
     remarks: tuple[str, ...] = ()
+    judged_by: str = "accuracy"
 
     @property
     def headline(self) -> SpanEstimate | None:
@@ -249,6 +251,7 @@ def _row(runs: list[RunResult], baselines: list[list[RunResult]]) -> ScoreRow:
         test_cross_entropy=estimate([run.test.cross_entropy for run in runs]),
         anytime=_anytime(runs),
         remarks=_remarks(runs),
+        judged_by=task.judged_by,
         **_over_baseline(runs, baselines, reference, quantities),
     )
 
@@ -271,7 +274,9 @@ def _quantities(task: Task, target: float, reference: Reference | None) -> dict[
     """The times that a row has, by name."""
     criteria, classes = task.convergence, len(task.classes)
     found: dict[str, Quantity] = {
-        "time_to_target": lambda run: Convergence(_to_target(run.curve, target), True),
+        "time_to_target": lambda run: Convergence(
+            _to_target(run.curve, target, task.judged_by, classes), True
+        ),
         "convergence_cross_entropy": lambda run: convergence_of_cross_entropy(
             run.curve, criteria.cross_entropy_tolerance, classes
         ),
@@ -285,12 +290,12 @@ def _quantities(task: Task, target: float, reference: Reference | None) -> dict[
     return found
 
 
-def _to_target(curve: Curve, target: float) -> Span:
+def _to_target(curve: Curve, target: float, judged_by: str, classes: int) -> Span:
     """Nothing is known by a target that a constant answer reaches."""
-    constant = constant_accuracy(curve)
+    constant = 1 / classes if judged_by != "accuracy" else constant_accuracy(curve)
     if constant is not None and constant >= target:
         return Span(0, math.inf)
-    return time_to_accuracy(curve, target)
+    return time_to_accuracy(curve, target, judged_by)
 
 
 def _as_the_paper(run: RunResult) -> Span:

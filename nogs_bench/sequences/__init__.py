@@ -11,7 +11,6 @@ from nogs_bench.sequences.annotations import (
     own_sequences,
     write_annotations,
 )
-from nogs_bench.sequences.hub import hub_errors, is_offline, require_hub
 from nogs_bench.sequences.identity import identity_record
 from nogs_bench.sequences.joining import picture
 from nogs_bench.sequences.loading import SHIPPED, load, posterior_folder, require_digest
@@ -20,9 +19,7 @@ from nogs_bench.sequences.maps import load_maps
 __all__ = [
     "SHIPPED",
     "Annotations",
-    "hub_errors",
     "identity_record",
-    "is_offline",
     "load",
     "load_annotations",
     "load_maps",
@@ -30,6 +27,5 @@ __all__ = [
     "picture",
     "posterior_folder",
     "require_digest",
-    "require_hub",
     "write_annotations",
 ]

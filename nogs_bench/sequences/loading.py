@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import PROVENANCE, digest_file, fetched, is_url, read_provenance
-from nogs_bench.sequences.hub import hub_errors, is_offline, require_hub
+from nogs_bench.files import (
+    PROVENANCE,
+    digest_file,
+    fetched,
+    hub_errors,
+    is_offline,
+    is_url,
+    read_provenance,
+    require_hub,
+)
 from nogs_bench.sequences.identity import read_identity
 from nogs_bench.tasks import TASKS, Task, get_task
 

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nogs_bench.errors import NogsError
+from nogs_bench.files import hub_errors, require_hub
 from nogs_bench.results import RunResult, load_result
-from nogs_bench.sequences import hub_errors, require_hub
 from nogs_bench.sharing.model_card import model_card
 from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
 

@@ -9,6 +9,18 @@ from importlib import import_module
 from nogs_bench.tasks.geometry import GlimpseGrid, extract
 from nogs_bench.tasks.handcrafted import hand_crafted_glimpses
 from nogs_bench.tasks.loading import check_images, load_split, sample_images
+from nogs_bench.tasks.own import (
+    RULES,
+    Choice,
+    Chosen,
+    choices_of,
+    is_source,
+    reckoned,
+    source_specs,
+    task_file,
+    task_of,
+    with_choices,
+)
 from nogs_bench.tasks.settings import merged_settings, read_settings, split_short, with_settings
 from nogs_bench.tasks.task import (
     TASKS,
@@ -24,9 +36,12 @@ from nogs_bench.tasks.task import (
 )
 
 __all__ = [
+    "RULES",
     "TASKS",
     "Annotation",
     "AvpTraining",
+    "Choice",
+    "Chosen",
     "Convergence",
     "GlimpseGrid",
     "Pretraining",
@@ -34,15 +49,22 @@ __all__ = [
     "Training",
     "TrainingProtocol",
     "check_images",
+    "choices_of",
     "extract",
     "get_task",
     "hand_crafted_glimpses",
+    "is_source",
     "load_split",
     "merged_settings",
     "read_settings",
+    "reckoned",
     "register_task",
     "sample_images",
+    "source_specs",
     "split_short",
+    "task_file",
+    "task_of",
+    "with_choices",
     "with_settings",
 ]
 

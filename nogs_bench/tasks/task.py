@@ -15,6 +15,7 @@ from nogs_bench.registry import Registry, load_object, nearest
 from nogs_bench.tasks.build_settings import Annotation as Annotation
 from nogs_bench.tasks.build_settings import AvpTraining as AvpTraining
 from nogs_bench.tasks.geometry import GlimpseGrid
+from nogs_bench.tasks.specs import spec_of
 from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, check_name, settle
 
 
@@ -112,6 +113,9 @@ class Convergence:
     accuracy_tolerance: float = 0.01
 
 
+JUDGED_BY = ("accuracy", "balanced_accuracy")
+
+
 @dataclass(frozen=True)
 class Task:
     """A benchmark task: geometry, splits, hyperparameters, criteria, reference figures, origin.
@@ -133,6 +137,12 @@ class Task:
     - `source_datasets`: where the images come from, as the Hub's cards say it: `"original"`, or
       `"extended|NAME"`, with `other-` before a name that is not on the Hub.
     - `caveats`: limits and biases of images and labels, a sentence each, for the card.
+    - `judged_by`: what the protocols' `target_accuracy` is about, `"accuracy"` or
+      `"balanced_accuracy"`, the mean of the classes' own accuracies.
+    - `stops_blind`: whether a build ends before its search where the AVP tells no more than the
+      commonest answer.
+    - `chosen`: what was set by hand where rules chose the rest (`task_of`): with the images, this
+      makes the same task again.
     """
 
     name: str
@@ -157,11 +167,19 @@ class Task:
     source_datasets: tuple[str, ...] = ("original",)
     caveats: tuple[str, ...] = ()
     reference: Mapping[str, Any] = field(default_factory=dict)
+    judged_by: str = "accuracy"
+    stops_blind: bool = False
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_name(self.name, "the task's name")
         check_name(self.family, "the family's name")
         settle(self, f"task {self.name}", {"version": COUNT})
+        if self.judged_by not in JUDGED_BY:
+            raise NogsError(
+                f"task {self.name}: judged_by must be {' or '.join(JUDGED_BY)}, not "
+                f"{self.judged_by!r}"
+            )
         if not 0 <= self.target < len(self.labels):
             raise NogsError(f"task {self.name}: target {self.target} is not one of its labels")
         if self.T < 1 or self.channels < 1 or not self.protocols:
@@ -224,6 +242,7 @@ class Task:
             "avp": asdict(self.avp),
             "annotation": asdict(self.annotation),
             "reference": dict(self.reference),
+            "chosen": dict(self.chosen),
         }
         return plain
 
@@ -237,9 +256,16 @@ def register_task(task: Task) -> Task:
 
 
 def get_task(name: str | Task) -> Task:
-    """The registered task `name`, or the one that `FILE.py:NAME` defines (and registers it)."""
+    """The registered task `name`, or the one that it stands for, which is then registered.
+
+    `FILE.py:NAME` stands for a task in a file; a folder of images, and what else is in `SPECS`, for
+    one whose numbers are chosen by rules.
+    """
     if isinstance(name, Task):
         return name
+    spec = None if name in TASKS.names() else spec_of(name)
+    if spec is not None:
+        return register_task(spec.task(name))
     if ":" in name:
         task = load_object(name, "task")
         if not isinstance(task, Task):

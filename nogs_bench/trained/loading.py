@@ -9,10 +9,10 @@ from typing import Any
 from torch import nn
 
 from nogs_bench.errors import NogsError
+from nogs_bench.files import hub_errors, is_offline, require_hub
 from nogs_bench.network import MODELS, load_model
 from nogs_bench.notebook import html_facts
 from nogs_bench.results import RunConfig
-from nogs_bench.sequences import hub_errors, is_offline, require_hub
 from nogs_bench.tasks import TASKS, Task, get_task
 from nogs_bench.trained.weights import CHOICES, SUFFIX, Kept, read_weights, task_shape, weights_path
 

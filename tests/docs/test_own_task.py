@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from drawings import COLOURS, write_drawings
 from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import read_provenance
 from nogs_bench.images.folder import ImageFolder
@@ -20,27 +21,14 @@ from places import ROOT
 
 PAGE = ROOT / "docs" / "own-task.md"
 BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.M | re.S)
-COLOURS = {"heron": (40, 60, 200), "kingfisher": (220, 120, 40), "owl": (60, 160, 70)}
-
-
-def write_photos(folder: Path, each: int = 100) -> Path:
-    """Grey noise, 40 x 36, but for one patch whose colour is the class's."""
-    rng = np.random.default_rng(0)
-    for name, colour in COLOURS.items():
-        (folder / name).mkdir(parents=True)
-        for number in range(each):
-            pixels = np.repeat(rng.integers(90, 140, (36, 40, 1)), 3, axis=2).astype(np.uint8)
-            pixels[20:32, 22:34] = colour
-            Image.fromarray(pixels).save(folder / name / f"{number:04}.png")
-    return folder
 
 
 @pytest.mark.slow
 def test_the_page_on_own_tasks_works_as_written(tmp_path: Path) -> None:
-    write_photos(tmp_path / "photos")
+    write_drawings(tmp_path / "photos")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     blocks = BLOCK.findall(PAGE.read_text(encoding="utf-8"))
-    assert [language for language, _ in blocks] == ["python", "bash", "python", "bash"]
+    assert len(blocks) == 6
     outputs = []
     for language, text in blocks:
         named = re.match(r"# (\w+\.py)\n", text)
@@ -53,19 +41,35 @@ def test_the_page_on_own_tasks_works_as_written(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         outputs.append(done.stdout)
-    quality = read_provenance(tmp_path / "nogs" / "my-photos")["quality"]
+    record = read_provenance(tmp_path / "nogs" / "photos")
+    quality = record["quality"]
     assert quality["built"]["accuracy"][0] > quality["random"]["accuracy"][0] + 0.2
-    assert "(32, 32)" in outputs[1]
-    assert str(list(COLOURS)) in outputs[1]
+    assert record["chosen"] == {"minutes": 1}
+    assert "image_size" in outputs[0]
+    assert outputs[1].startswith("36 6 5")
+    assert str(list(COLOURS)) in outputs[3]
+    assert "nothing odd" in outputs[5]
+    built = rebuilt(tmp_path, "photos?minutes=1", "one")
+    assert built == rebuilt(tmp_path, "mytask.py:task", "two")
+    assert (tmp_path / "curves.png").stat().st_size
     methods = {result.method for result in load_results(tmp_path / "results")}
     assert methods == {"ram", "ps-nogs"}
-    assert all(
-        (tmp_path / name).stat().st_size for name in ("curves.png", "epe.png", "reliability.png")
-    )
+
+
+def rebuilt(folder: Path, task: str, out: str) -> dict[str, bytes]:
+    """What a small build of a task writes, by path."""
+    code = f"""
+import nogs_bench
+nogs_bench.build({task!r}, {out!r}, overrides={{"avp.epochs": 2, "annotation.samples": 5}},
+    images=4, anyway=True)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, capture_output=True)
+    files = [p for p in (folder / out).rglob("*") if p.is_file() and ".build" not in p.parts]
+    return {path.relative_to(folder / out).as_posix(): path.read_bytes() for path in files}
 
 
 def test_a_folder_s_splits_are_all_files_once(tmp_path: Path) -> None:
-    photos = ImageFolder(write_photos(tmp_path / "photos", each=10), image_size=9)
+    photos = ImageFolder(write_drawings(tmp_path / "photos", each=10), image_size=9)
     assert photos.label.classes == tuple(COLOURS)
     assert vars(photos.splits) == {
         "train": 18,
@@ -84,7 +88,7 @@ def test_a_folder_s_splits_are_all_files_once(tmp_path: Path) -> None:
         np.testing.assert_allclose(image[:, 6, 6], list(COLOURS.values())[label], atol=9)
     again = ImageFolder(tmp_path / "photos", image_size=9, seed=1).load("train")
     assert not np.array_equal(again.images, parts[0].images)
-    elsewhere = write_photos(tmp_path / "elsewhere", each=10)
+    elsewhere = write_drawings(tmp_path / "elsewhere", each=10)
     np.testing.assert_array_equal(photos.load("test", elsewhere).images, parts[2].images)
 
 
@@ -118,14 +122,14 @@ def test_bad_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "two").mkdir()
     with pytest.raises(NogsError, match=r"one holds no images"):
         ImageFolder(tmp_path, 8)
-    photos = write_photos(tmp_path / "photos", each=2)
+    photos = write_drawings(tmp_path / "photos", each=2)
     with pytest.raises(NogsError, match="heron has too few images"):
         ImageFolder(photos, 8)
     with pytest.raises(NogsError, match="channels must be 1 or 3"):
         ImageFolder(photos, 8, channels=2)
-    more = write_photos(tmp_path / "more", each=10)
+    more = write_drawings(tmp_path / "more", each=10)
     source = ImageFolder(more, 8)
-    other = write_photos(tmp_path / "other", each=10)
+    other = write_drawings(tmp_path / "other", each=10)
     (other / "owl").rename(other / "eagle")
     with pytest.raises(NogsError, match="the task"):
         source.load("train", other)

@@ -43,6 +43,9 @@ def test_a_time_lies_between_two_validations():
     assert time_to_accuracy(CURVE, 0.7) == Span(0, 100)
     assert time_to_accuracy(CURVE, 0.705) == Span(200, 300)
     assert time_to_accuracy(CURVE, 0.05) == Span(0, 100)
+    balanced = [p.model_copy(update={"balanced_accuracy": p.accuracy / 2}) for p in CURVE]
+    assert time_to_accuracy(balanced, 0.3525, "balanced_accuracy") == Span(200, 300)
+    assert not time_to_accuracy(CURVE, 0.1, "balanced_accuracy").reached  # not recorded
     never = time_to_accuracy(CURVE, 0.8)
     assert never == Span(400, math.inf)
     assert not never.reached

@@ -1,0 +1,82 @@
+"""Plain words about a build: what it will cost, what its posterior knows, what it was worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from nogs_bench.builders.bank import Roles
+from nogs_bench.builders.pipeline.plan import BuildPlan
+from nogs_bench.builders.posterior import Posterior, along_each, fixed_cells
+from nogs_bench.errors import NogsError
+from nogs_bench.images import say
+from nogs_bench.tasks import Task, reckoned
+
+SURE = 2.0  # standard errors that a gain must be above 0
+
+
+def announce(plan: BuildPlan, workers: int) -> None:
+    """Say what a build will cost, of a task whose numbers were chosen."""
+    task = plan.task
+    if not task.stops_blind or plan.posterior != "avp" or plan.device != "cpu":
+        return
+    training, search = (seconds / 60 for seconds in reckoned(task, workers))
+    say(
+        f"{task.name}: {plan.count:,} sequences will take about {training + search:.0f} minutes of "
+        f"{workers} idle cores (posterior {training:.1f}, sequences {search:.1f}), reckoned"
+    )
+
+
+def check_posterior(plan: BuildPlan, task: Task, posterior: Posterior, roles: Roles) -> None:
+    """Say how good a posterior is at random glimpses, beside the commoner answer.
+
+    Raises `NogsError` if it tells no more than the classes' shares among these images, unless the
+    plan goes on anyway. For tasks that want that (`Task.stops_blind`).
+    """
+    if not task.stops_blind:
+        return
+    # Neither trained it, and where images are few, each counts.
+    parts = [roles.avp_validation, roles.annotated]
+    images = np.concatenate([part.images for part in parts])
+    labels = np.concatenate([part.labels[:, task.target] for part in parts])
+    cells = fixed_cells(task.grid, len(labels), task.T)
+    each = along_each(posterior, images, labels, cells, plan.device)
+    # The best that a constant answer could do, even if it knew these images' labels.
+    shares = np.bincount(labels, minlength=len(task.classes)) / len(labels)
+    gain = -np.log(shares[labels]) - each["cross_entropy"][:, -1].numpy()
+    mean, error = _mean(gain)
+    right = float(each["accuracy"][:, -1].mean())
+    commoner = float(shares.max())
+    line = (
+        f"{task.name}: after {task.T} random glimpses the posterior is right on {right:.1%} of "
+        f"{len(labels):,} held-out images, the commonest answer on {commoner:.1%}; it knows "
+        f"{mean:.3f} \u00b1 {error:.3f} nats more than how common each class is"
+    )
+    say(line)
+    if mean <= error and not plan.anyway:
+        raise NogsError(
+            f"{task.name}: the posterior tells no more than the commonest answer (the line above), "
+            "so sequences would be worth nothing; give more images, larger glimpses (--glimpse), "
+            "more time (--minutes) or pre-trained weights (--set avp.network=timm:NAME@FILE), or "
+            "go on with --anyway"
+        )
+
+
+def verdict(task: Task, quality: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
+    """One line of a dataset's `quality`: what its sequences tell more than random ones, plainly."""
+    paired = quality["built - random"]
+    gain, error = -paired["cross_entropy"][-1], paired["standard_error"][-1]
+    said = (
+        f"{task.name}: after {task.T} glimpses the posterior's cross-entropy is {gain:.3f} "
+        f"\u00b1 {error:.3f} nats less along these sequences than along random ones"
+    )
+    if gain > SURE * error:
+        return said
+    return f"{said}: THESE SEQUENCES ARE NO BETTER THAN RANDOM ONES"
+
+
+def _mean(values: np.ndarray) -> tuple[float, float]:
+    """Mean and its standard error, 0 of a single value."""
+    error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return float(values.mean()), float(error)

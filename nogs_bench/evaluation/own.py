@@ -1,0 +1,30 @@
+"""Images of one's own as an evaluation's task: as the build of the sequences had it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.files import PROVENANCE, read_provenance
+from nogs_bench.tasks import get_task, is_source, source_specs, with_choices
+
+
+def as_built(task: Any, sequences: str | Path | None, choices: dict[str, Any]) -> Any:
+    """What `get_task` takes for `task` with `choices`, one of a family.
+
+    Where it is images, and `sequences` a folder that was built of them with other numbers set by
+    hand, these are what is not given here, and the label is that of the sequences.
+    """
+    if not is_source(task):
+        return with_choices(task, choices)
+    given = {name: value for name, value in choices.items() if value is not None}
+    folder = None if sequences is None else Path(sequences)
+    if folder is None or not (folder / PROVENANCE).is_file():
+        return source_specs(task, **given)[0]
+    record = read_provenance(folder)
+    settings = dict(record.get("chosen", {})) | given
+    first = source_specs(task, **settings)[0]
+    if get_task(first).name == record.get("task") or "label" in settings:
+        return first
+    every = source_specs(task, **settings, label="*")
+    return next((spec for spec in every if get_task(spec).name == record.get("task")), first)

@@ -1,0 +1,106 @@
+"""A protocol's target, measured: where RAM's median run stands half-way."""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.command import evaluate
+from nogs_bench.files import replacing
+from nogs_bench.results import RunResult, load_results
+from nogs_bench.tasks import get_task
+
+SEEDS = (1_000, 1_001, 1_002)  # none that is scored
+LINE = re.compile(r"^TARGET = .*$", re.M)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What RAM's runs say a protocol's target should be.
+
+    - `value`: the target, rounded down to a whole per cent; `judged_by`: what it is about.
+    - `halfway`: of each run, its best in the first half, 0 .. 1.
+    - `written`: the file that holds it now, if one does.
+    """
+
+    task: str
+    protocol: str
+    judged_by: str
+    value: float
+    halfway: tuple[float, ...]
+    written: str | None = None
+
+
+def measure_target(
+    task: str,
+    protocol: str | None = None,
+    *,
+    out: str | Path | None = None,
+    iterations: int | None = None,
+    **given: Any,
+) -> Target:
+    """Train RAM with three seeds that are not scored, and set the target where its median run
+    stands half-way.
+
+    The rule of the tasks that come with the package. Where `task` is `FILE.py:NAME` and the file
+    has a line `TARGET = ...`, as `nogs-bench task --out` writes it, that line is written anew.
+
+    **Arguments**
+
+    - `protocol`: name of one of the task's; None its first.
+    - `out`: folder of the runs, kept (default: `results-target/TASK`).
+    - `iterations`: of each run (default: the protocol's).
+    - `given`: as `evaluate` takes them (`data`, `device`, `workers`, ...).
+
+    Raises `NogsError` as `evaluate`.
+    """
+    known = get_task(task)
+    plan = known.protocol(protocol)
+    folder = Path(out) if out else Path("results-target") / known.name
+    evaluate(
+        task=task,
+        methods="ram",
+        seeds=SEEDS,
+        protocol=plan.name,
+        out=folder,
+        iterations=iterations,
+        weights=False,
+        **given,
+    )
+    runs = [
+        run
+        for run in load_results(folder)
+        if (run.task, run.protocol, run.method) == (known.name, plan.name, "ram")
+        and run.seed in SEEDS
+    ]
+    found = tuple(halfway(run, known.judged_by) for run in runs)
+    value = math.floor(100 * statistics.median(found)) / 100
+    written = write_target(task, value)
+    return Target(known.name, plan.name, known.judged_by, value, found, written)
+
+
+def halfway(run: RunResult, judged_by: str) -> float:
+    """The best that a run was in the first half of its iterations."""
+    most = run.hyperparameters.iterations / 2
+    return max(getattr(p, judged_by) or 0.0 for p in run.curve if p.iteration <= most)
+
+
+def write_target(task: str, value: float) -> str | None:
+    """Write a target into the file of a task `FILE.py:NAME`; its name, or None if it has no line
+    for that."""
+    file = Path(task.rpartition(":")[0])
+    if not file.is_file():
+        return None
+    text = file.read_text(encoding="utf-8")
+    if len(LINE.findall(text)) > 1:
+        raise NogsError(f"{file} has more than one line TARGET = ...; keep one")
+    if not LINE.search(text):
+        return None
+    with replacing(file) as temporary:
+        temporary.write_text(LINE.sub(f"TARGET = {value}", text), encoding="utf-8")
+    return str(file)

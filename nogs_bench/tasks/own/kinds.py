@@ -1,0 +1,184 @@
+"""Texts that stand for a task of images of one's own: a folder, or `hf:` and a dataset.
+
+Numbers set by hand may follow as in an address: `photos/?minutes=10&image_size=64`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from nogs_bench.errors import NogsError
+from nogs_bench.images import Label, Splits
+from nogs_bench.registry import nearest
+from nogs_bench.tasks.own.facts import Place
+from nogs_bench.tasks.own.folder import FolderPlace
+from nogs_bench.tasks.own.hub import HubPlace
+from nogs_bench.tasks.own.making import make_task, task_name
+from nogs_bench.tasks.own.rules import MINUTES, Chosen, choose
+from nogs_bench.tasks.own.writing import write_code
+from nogs_bench.tasks.specs import SPECS, spec_of
+from nogs_bench.tasks.task import Task
+
+HUB = "hf:"
+EVERY = "*"
+
+
+@dataclass(frozen=True)
+class OwnImages:
+    """A kind of such texts; a `TaskSpec`.
+
+    `place`: where the images are that a text names, given the label columns that are asked for.
+    """
+
+    images: str
+    fits_text: Callable[[str], bool]
+    place: Callable[[str, str | None], Place]
+
+    def fits(self, text: str) -> bool:
+        return self.fits_text(_split(text)[0])
+
+    def task(self, text: str) -> Task:
+        return task_of(text)
+
+
+def _folder(text: str, label: str | None) -> Place:
+    if label is not None:
+        raise NogsError(
+            f"--label {label}: the folders' names are the labels of {text}; leave --label out"
+        )
+    return FolderPlace(Path(text))
+
+
+def _dataset(text: str, label: str | None) -> Place:
+    return HubPlace.of(text.removeprefix(HUB), label)
+
+
+# In this order they are asked.
+SPECS.add("dataset", OwnImages("hf:OWNER/NAME or hf:./PATH", lambda t: t.startswith(HUB), _dataset))
+SPECS.add("folder", OwnImages("a folder of images", lambda t: Path(t).is_dir(), _folder))
+
+
+def is_source(text: object) -> bool:
+    """Whether `text` names images rather than a task."""
+    return isinstance(text, str | Path) and isinstance(spec_of(str(text)), OwnImages)
+
+
+def source_specs(images: str | Path, **choices: Any) -> list[str]:
+    """The images' text with `choices` of `task_of`, for `get_task` in any process.
+
+    One; with `label="*"` one for each label that the images have, which make a family.
+    """
+    text, before = _split(str(images))
+    settings = before | {name: value for name, value in choices.items() if value is not None}
+    if not text.startswith(HUB):
+        text = str(Path(text).resolve())
+    if settings.get("label") != EVERY:
+        return [_joined(text, settings)]
+    del settings["label"]
+    place, _ = choices_of(text)
+    labels = place.facts().labels
+    return [_joined(text, settings | {"about": label.name}) for label in labels]
+
+
+def with_choices(task: Any, choices: dict[str, Any]) -> Any:
+    """What `get_task` takes for `task` with `choices` of `task_of`, a list of them for a family.
+
+    What is no place of images stays as it is; raises `NogsError` if choices are given for it.
+    """
+    given = [name for name, value in choices.items() if value is not None]
+    if is_source(task):
+        specs = source_specs(task, **choices)
+        return specs[0] if len(specs) == 1 else specs
+    if given:
+        raise NogsError(
+            f"{given[0]} chooses numbers for a folder of images or a dataset, and {task} has its "
+            "own; leave it out, or change a setting (--set)"
+        )
+    return task
+
+
+def task_of(images: str | Path, **choices: Any) -> Task:
+    """A task of labelled images, its numbers chosen from them and from the time there is.
+
+    The same images, arguments and version of the package give the same task.
+
+    **Arguments**
+
+    - `images`: a folder with one subfolder for each class, or with `train/`, `val/`, `test/` of
+      such; or `"hf:OWNER/NAME"`, a dataset of the Hub (`:CONFIG`, `@REVISION` may follow), or
+      `"hf:./PATH"`, what `datasets` loads from there.
+    - `minutes`: that a build may take on two ordinary cores; default 30.
+    - `label`: the dataset's columns of labels, comma-separated; default: found by type.
+    - `about`: which of several labels the task is about; default: the first.
+    - further `choices`: numbers set by hand, by the names that docs/own-task.md lists, such as
+      `image_size=64`, `glimpse=8`, `glimpses=4`.
+
+    Raises `NogsError` if there are no such images, and at a name that is not chosen.
+    """
+    place, chosen = choices_of(images, **choices)
+    settings = _settings(images, choices)
+    about = settings.pop("about", None)
+    source: Any = place.source(chosen.values)
+    labels: tuple[Label, ...] = source.labels
+    splits: Splits = source.splits
+    task = replace(make_task(chosen, source, labels, splits), chosen=settings)
+    names = [label.name for label in labels]
+    if about is not None and about not in names:
+        raise NogsError(f"{images} has no label {about!r}: {nearest(about, names)}it has {names}")
+    if len(names) == 1 and "label" not in settings:
+        return task
+    number = names.index(about) if about else 0
+    return replace(task, name=task_name(f"{task.family}-{names[number]}"), target=number)
+
+
+def choices_of(images: str | Path, **choices: Any) -> tuple[Place, Chosen]:
+    """What `task_of` would choose, and why, without decoding the images."""
+    kind, (text, _) = spec_of(str(images)), _split(str(images))
+    if not isinstance(kind, OwnImages):
+        known = ", or ".join(spec.images for spec in SPECS if isinstance(spec, OwnImages))
+        raise NogsError(f"{images} is no place of images; give {known}")
+    settings = _settings(images, choices)
+    place = kind.place(text, settings.pop("label", None))
+    settings.pop("about", None)
+    minutes = settings.pop("minutes", MINUTES)
+    return place, choose(place.facts(), minutes, settings)
+
+
+def task_file(images: str | Path, **choices: Any) -> str:
+    """The task of `task_of` as a Python file, a comment for each number."""
+    place, chosen = choices_of(images, **choices)
+    task = task_of(images, **choices)
+    return write_code(place, chosen, task, str(images))
+
+
+def _settings(images: str | Path, choices: dict[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in choices.items() if value is not None}
+    return _split(str(images))[1] | given
+
+
+def _split(text: str) -> tuple[str, dict[str, Any]]:
+    """The images and what is set of their task."""
+    images, mark, query = text.rpartition("?")
+    if not mark or Path(text).is_dir():
+        return text, {}
+    return images, {name: _read(value) for name, value in parse_qsl(query)}
+
+
+def _joined(text: str, settings: dict[str, Any]) -> str:
+    query = {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in sorted(settings.items())
+    }
+    return f"{text}?{urlencode(query)}" if query else text
+
+
+def _read(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

@@ -1,0 +1,10 @@
+"""A task's numbers, each chosen by one rule from the images and the time there is.
+
+In come `Facts` and what is set by hand; out comes `Chosen`, every number with its reason.
+"""
+
+from nogs_bench.tasks.own.rules.choosing import RULES, choose
+from nogs_bench.tasks.own.rules.rates import reckoned
+from nogs_bench.tasks.own.rules.rule import MINUTES, Choice, Chosen, Rule
+
+__all__ = ["MINUTES", "RULES", "Choice", "Chosen", "Rule", "choose", "reckoned"]

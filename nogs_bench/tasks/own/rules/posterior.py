@@ -1,0 +1,67 @@
+"""The attentional variational posterior: which network, and for how long it is trained."""
+
+from __future__ import annotations
+
+from nogs_bench.tasks.own.facts import Facts
+from nogs_bench.tasks.own.rules.parts import avp_images
+from nogs_bench.tasks.own.rules.rates import rates_of
+from nogs_bench.tasks.own.rules.rule import Chosen, between, rounded, rule
+from nogs_bench.tasks.own.rules.sizes import SMALL_SIDE
+
+SHARE_OF_TIME = 0.6
+LEAST_EPOCHS, MOST_EPOCHS = 5, 100
+MOST_SEEN = 2_000_000  # images, all epochs together: more is of little use
+
+
+@rule(
+    "network",
+    "the image size. Small images: two convolutions whose kernels are the grid's steps, so that a "
+    "glimpse is whole ones and a candidate costs a small window. Photographs: the glimpses alone, "
+    "which cost what their few pixels cost",
+    "local:... or patch-sum",
+)
+def network(facts: Facts, chosen: Chosen) -> tuple[str, str]:
+    step = chosen["stride"]
+    if chosen["image_size"] > SMALL_SIDE:
+        return "patch-sum:256x2", "photographs: a glimpse costs what its own pixels cost"
+    wide = (24, 48) if chosen["channels"] == 1 else (32, 64)
+    spec = f"local:{wide[0]}k{step}s{step}-{wide[1]}k3s2p1-256"
+    return spec, f"small images: kernels of {step}, the grid's step"
+
+
+@rule(
+    "mirrored",
+    "the image size: photographs are shown reversed left to right too, which doubles them. Where "
+    "left and right matter (writing), set it to false",
+    "true for photographs",
+)
+def mirrored(facts: Facts, chosen: Chosen) -> tuple[bool, str]:
+    photographs = chosen["image_size"] > SMALL_SIDE
+    return photographs, "a photograph's mirror image is one" if photographs else "small images"
+
+
+@rule("avp_batch", "64, or 32 where fewer than a thousand images train it", "32 or 64")
+def avp_batch(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    count = avp_images(facts, chosen)
+    return (32 if count < 1_000 else 64), f"some {count:,} images train it"
+
+
+@rule("avp_rate", "the network: what each was best at on the offline tasks", "1e-3 or 2e-3")
+def avp_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
+    local = chosen["network"].startswith("local")
+    return (2e-3, "convolutions") if local else (1e-3, "glimpses alone")
+
+
+@rule(
+    "epochs",
+    "the minutes: three fifths of them, over the images and what one costs; no more than two "
+    "million images in all",
+    "5 .. 100",
+)
+def epochs(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    count = avp_images(facts, chosen)
+    seconds = 60 * SHARE_OF_TIME * chosen.minutes
+    rates = rates_of(*(chosen[name] for name in ("network", "image_size", "glimpse", "channels")))
+    affordable = seconds * rates.training / count
+    wanted = between(min(affordable, MOST_SEEN / count), LEAST_EPOCHS, MOST_EPOCHS)
+    return rounded(wanted), f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes, {count:,} images"

@@ -1,0 +1,88 @@
+"""A task's numbers, each chosen by one rule from the images and the time there is.
+
+A rule is a function of `Facts` and of what was chosen before it; it says why in a few words. The
+table in docs/own-task.md is made of these rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nogs_bench.tasks.own.facts import Facts
+
+MINUTES = 30.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A number (or name) of a task, and why it is that."""
+
+    name: str
+    value: Any
+    why: str
+
+
+@dataclass
+class Chosen:
+    """What has been chosen so far.
+
+    - `minutes`: that a build may take, of two ordinary cores.
+    - `given`: what the user set by hand.
+    """
+
+    facts: Facts
+    minutes: float = MINUTES
+    given: Mapping[str, Any] = field(default_factory=dict)
+    choices: dict[str, Choice] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.choices[name].value
+
+    @property
+    def cells(self) -> int:
+        """Cells of the grid."""
+        across = (self["image_size"] - self["glimpse"]) // self["stride"] + 1
+        return int(across) ** 2
+
+    @property
+    def values(self) -> dict[str, Any]:
+        return {name: choice.value for name, choice in self.choices.items()}
+
+
+Make = Callable[[Facts, Chosen], tuple[Any, str]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How one number is chosen.
+
+    - `depends`: what it depends on and why, a sentence for the documentation.
+    - `span`: what it can become, in words.
+    """
+
+    name: str
+    depends: str
+    span: str
+    make: Make
+
+
+def rule(name: str, depends: str, span: str) -> Callable[[Make], Rule]:
+    """Decorator: makes a `Rule` of the function that chooses `name`."""
+
+    def make_rule(make: Make) -> Rule:
+        return Rule(name, depends, span, make)
+
+    return make_rule
+
+
+def between(value: float, least: float, most: float) -> float:
+    """`value`, or the nearer end."""
+    return min(max(value, least), most)
+
+
+def rounded(value: float) -> int:
+    """To two digits, so that a few images more or less change nothing."""
+    digits = max(0, len(str(int(value))) - 2)
+    return int(round(value, -digits))

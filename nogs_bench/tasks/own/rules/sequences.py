@@ -1,0 +1,47 @@
+"""How sequences are searched: completions, and how many."""
+
+from __future__ import annotations
+
+from nogs_bench.tasks.own.facts import Facts
+from nogs_bench.tasks.own.rules.rates import ASKED, rates_of
+from nogs_bench.tasks.own.rules.rule import Chosen, between, rounded, rule
+
+SHARE_OF_TIME = 0.3
+CORES = 2
+LEAST_SAMPLES, MOST_SAMPLES = 50, 500
+
+
+@rule(
+    "effective_samples",
+    "a tenth of the bank: completions must fit what was seen, and be enough to average over",
+    "10 .. 100, half of a smaller bank",
+)
+def effective_samples(facts: Facts, chosen: Chosen) -> tuple[float, str]:
+    bank = chosen["bank_images"]
+    least = max(1, min(10, bank // 2))
+    return float(rounded(between(bank / 10, least, 100))), f"a tenth of the bank's {bank:,}"
+
+
+@rule(
+    "search",
+    "always a race: all cells are tried with few completions, and those that are surely worse drop "
+    "out",
+    "racing",
+)
+def search(facts: Facts, chosen: Chosen) -> tuple[str, str]:
+    return "racing", "few completions for most cells, many for the best"
+
+
+@rule(
+    "samples",
+    "the minutes: three tenths of them, of two cores, over the images, steps and cells; the best "
+    "of many noisy estimates is mostly luck, so the more the better",
+    "50 .. 500",
+)
+def samples(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    seconds = 60 * SHARE_OF_TIME * chosen.minutes * CORES
+    rates = rates_of(*(chosen[name] for name in ("network", "image_size", "glimpse", "channels")))
+    asked = chosen["annotated"] * (chosen["glimpses"] - 1) * chosen.cells * ASKED
+    affordable = seconds * rates.evaluations / max(1, asked)
+    wanted = rounded(between(affordable, LEAST_SAMPLES, MOST_SAMPLES))
+    return wanted, f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes"

@@ -1,0 +1,54 @@
+"""Image, glimpse, grid and number of glimpses."""
+
+from __future__ import annotations
+
+from nogs_bench.tasks.own.facts import Facts
+from nogs_bench.tasks.own.rules.rule import Chosen, between, rule
+
+LEAST_SIDE, MOST_SIDE = 16, 96
+SMALL_SIDE = 64  # up to here images are looked at whole, above they are photographs
+A_GLIMPSE = 6  # of these make a side
+
+
+@rule(
+    "image_size",
+    "the images' shorter side (their median), down to a multiple of 4: no pixel is made up. Work "
+    "grows with the square of it, so large photographs are made smaller",
+    "16 .. 96 pixels",
+)
+def image_size(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    side = int(between(facts.side // 4 * 4, LEAST_SIDE, MOST_SIDE))
+    return side, f"the images' shorter side is {facts.side}, and {MOST_SIDE} at most"
+
+
+@rule("channels", "whether any of some forty images shows a colour", "1 or 3")
+def channels(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    return (1, "no image shows a colour") if facts.grey else (3, "the images have colours")
+
+
+@rule(
+    "glimpse",
+    "a sixth of the side, to a multiple of 4 (of 2 below 8): five then see an eighth of the image, "
+    "so that it matters which",
+    "4 .. 16 pixels",
+)
+def glimpse(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    side = chosen["image_size"]
+    exact = side / A_GLIMPSE
+    unit = 4 if exact >= 7 else 2
+    size = int(max(4, unit * int(exact / unit + 0.5)))
+    return min(size, side), f"about a {A_GLIMPSE}th of the side"
+
+
+@rule(
+    "stride",
+    "half a glimpse, so that any place can be in the middle of one",
+    "from 2 pixels on",
+)
+def stride(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    return max(1, chosen["glimpse"] // 2), "half a glimpse"
+
+
+@rule("glimpses", "always five, as the paper's tasks have it", "5")
+def glimpses(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    return 5, "as in the paper"

@@ -1,0 +1,61 @@
+"""How hard-attention networks are trained on the task, and what they are to reach."""
+
+from __future__ import annotations
+
+from nogs_bench.tasks.own.facts import Facts
+from nogs_bench.tasks.own.rules.parts import training_images
+from nogs_bench.tasks.own.rules.rule import Chosen, rule
+from nogs_bench.tasks.own.rules.sizes import SMALL_SIDE
+
+UNEVEN = 1.5  # times an even share
+
+
+@rule("batch_size", "64, or 32 where fewer than a thousand images train", "32 or 64")
+def batch_size(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    count = training_images(facts, chosen)
+    return (32 if count < 1_000 else 64), f"some {count:,} images train"
+
+
+@rule(
+    "learning_rate",
+    "the image size: on small images RAM learns soonest at 3e-3 (of 3e-4, 1e-3, 3e-3 and 6e-3, "
+    "measured on cluttered digits), on photographs the paper's 3e-4",
+    "3e-4 or 3e-3",
+)
+def learning_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
+    small = chosen["image_size"] <= SMALL_SIDE
+    return (3e-3, "small images") if small else (3e-4, "photographs")
+
+
+@rule(
+    "iterations",
+    "the image size: photographs are learned slowly",
+    "4,000 or 12,000",
+)
+def iterations(facts: Facts, chosen: Chosen) -> tuple[int, str]:
+    small = chosen["image_size"] <= SMALL_SIDE
+    return (4_000, "small images") if small else (12_000, "photographs")
+
+
+@rule(
+    "judged_by",
+    "the commonest class: where it has more than one and a half times an even share, a constant "
+    "answer has a good accuracy, and every class counts alike instead",
+    "accuracy or balanced_accuracy",
+)
+def judged_by(facts: Facts, chosen: Chosen) -> tuple[str, str]:
+    share = f"the commonest class has {facts.commonest:.0%}"
+    uneven = facts.commonest * facts.classes > UNEVEN
+    return ("balanced_accuracy" if uneven else "accuracy"), share
+
+
+@rule(
+    "target",
+    "half-way from the constant answer to all right, until `nogs-bench target` has measured what "
+    "RAM reaches",
+    "0.5 .. 1",
+)
+def target(facts: Facts, chosen: Chosen) -> tuple[float, str]:
+    even = chosen["judged_by"] == "balanced_accuracy"
+    least = 1 / facts.classes if even else facts.commonest
+    return round((1 + least) / 2, 2), f"half-way from {least:.0%}; not measured yet"

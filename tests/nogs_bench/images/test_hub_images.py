@@ -1,0 +1,138 @@
+"""Datasets that `datasets` loads, on this machine: columns, splits, labels, pixels."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+from datasets import Image as ImageFeature
+from PIL import Image
+
+from nogs_bench.errors import NogsError
+from nogs_bench.images import HubImages, Label
+from nogs_bench.tasks import get_task, source_specs, task_file, task_of
+
+KINDS = ("tern", "gull", "auk")
+
+
+@pytest.fixture(autouse=True)
+def _caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def png(value: int) -> dict[str, Any]:
+    file = io.BytesIO()
+    Image.fromarray(np.full((20, 24, 3), (value, 255 - value, 9), np.uint8)).save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": None}
+
+
+def rows(count: int, start: int = 0) -> dict[str, list[Any]]:
+    numbers = range(start, start + count)
+    return {
+        "name": [f"photo {number}" for number in numbers],
+        "picture": [png(number) for number in numbers],
+        "species": [number % 3 for number in numbers],
+        "flies": [number % 2 == 0 for number in numbers],
+        "year": [1990 + number % 4 for number in numbers],
+    }
+
+
+FEATURES = Features(
+    {
+        "name": Value("string"),
+        "picture": ImageFeature(),
+        "species": ClassLabel(names=list(KINDS)),
+        "flies": Value("bool"),
+        "year": Value("int32"),
+    }
+)
+
+
+def write_birds(folder: Path, **sizes: int) -> Path:
+    folder.mkdir()
+    start = 0
+    for split, count in sizes.items():
+        made = Dataset.from_dict(rows(count, start), features=FEATURES)
+        made.to_parquet(folder / f"{split}-00000-of-00001.parquet")
+        start += count
+    (folder / "README.md").write_text(
+        "---\nlicense: cc-by-4.0\n---\n# Birds\n\n```bibtex\n@misc{birds, title={B}}\n```\n"
+    )
+    return folder
+
+
+def test_splits_are_kept_and_labels_found_by_type(tmp_path: Path) -> None:
+    birds = write_birds(tmp_path / "birds", train=60, test=12)
+    images = HubImages(str(birds), 8)
+    assert images.labels == (Label("species", KINDS), Label("flies", ("false", "true")))
+    assert (images.splits.test, images.splits.train) == (12, 60 - 6 - 6)
+    test = images.load("test")
+    assert sorted(test.labels.tolist()) == sorted([n % 3, int(n % 2 == 0)] for n in range(60, 72))
+    # Each image is one colour, which says its number, which says its labels.
+    for split in ("train", "validation", "test", "avp_validation"):
+        part = images.load(split)
+        number = part.images[:, 0, 4, 4].astype(int)
+        np.testing.assert_array_equal(part.labels, np.column_stack([number % 3, number % 2 == 0]))
+        np.testing.assert_array_equal(part.images[:, 1, 0, 0], 255 - number)
+    years = HubImages(str(birds), 8, label=("year",))
+    assert years.labels == (Label("year", ("1990", "1991", "1992", "1993")),)
+    with pytest.raises(NogsError, match=r"no column of labels 'colour'; it has name, species"):
+        HubImages(str(birds), 8, label=("colour",))
+
+
+def test_texts_and_missing_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Dataset.from_dict(
+        {
+            "picture": [png(number) for number in range(40)],
+            "file": [f"{number}.png" for number in range(40)],
+            "kind": [None if number == 7 else KINDS[number % 3] for number in range(40)],
+        },
+        features=Features(
+            {"picture": ImageFeature(), "file": Value("string"), "kind": Value("string")}
+        ),
+    )
+    made.to_parquet(tmp_path / "gulls.parquet")
+    images = HubImages(str(tmp_path / "gulls.parquet"), 8)
+    assert images.labels == (Label("kind", ("auk", "gull", "tern")),)
+    assert sum(vars(images.splits).values()) == 39
+    assert "passed over 1 of 40 images without a label" in capsys.readouterr().err
+
+
+def test_a_dataset_is_a_family_of_tasks(tmp_path: Path) -> None:
+    birds = write_birds(tmp_path / "birds", train=60)
+    task = task_of(f"hf:{birds}")
+    assert (task.name, task.family, task.target) == ("birds-species", "birds", 0)
+    assert task.images_licence == "cc-by-4.0"
+    assert task.images_may_ship
+    assert "@misc{birds" in task.caveats[0]
+    specs = source_specs(f"hf:{birds}", label="*")
+    assert [get_task(spec).name for spec in specs] == ["birds-species", "birds-flies"]
+    assert get_task(specs[1]).classes == ("false", "true")
+    assert get_task(specs[1]).source == task.source
+    alone = task_of(f"hf:{birds}", label="flies")
+    assert [label.name for label in alone.labels] == ["flies"]
+    (tmp_path / "mine.py").write_text(task_file(f"hf:{birds}"), encoding="utf-8")
+    assert get_task(f"{tmp_path / 'mine.py'}:task") == task
+
+
+def test_what_cannot_be_had_is_said_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(NogsError, match=r"no such dataset \./absent"):
+        HubImages("./absent", 8)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NogsError, match="cannot be loaded"):
+        HubImages(str(tmp_path / "empty"), 8)
+    made = Dataset.from_dict({"text": ["a", "b"]})
+    DatasetDict({"train": made})["train"].to_parquet(tmp_path / "texts.parquet")
+    with pytest.raises(NogsError, match="no column of images; its columns are text"):
+        HubImages(str(tmp_path / "texts.parquet"), 8)
+
+
+def test_without_a_network_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(NogsError, match=r"no dataset birds/absent: http\S+ is out of reach"):
+        HubImages("birds/absent", 8)

@@ -1,0 +1,114 @@
+"""Tasks of a user's own images: which numbers are chosen, and that they stay the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from drawings import COLOURS, write_drawings
+from nogs_bench.errors import NogsError
+from nogs_bench.images import Label
+from nogs_bench.tasks import choices_of, get_task, is_source, source_specs, task_file, task_of
+from nogs_bench.tasks.own.facts import Facts
+from nogs_bench.tasks.own.rules import RULES, choose
+
+
+def facts(counts: tuple[int, ...], side: int, grey: bool = False, **given: int) -> Facts:
+    names = tuple(f"c{number}" for number in range(len(counts)))
+    return Facts("some", (Label("class", names),), counts, given, side, grey)
+
+
+SIZES = ("image_size", "channels", "glimpse", "stride")
+
+
+def test_numbers_by_hand() -> None:
+    """28 x 28 grey, as Fashion-MNIST: its own glimpses and steps; and photographs."""
+    small = choose(facts((7_000,) * 10, 28, grey=True, train=60_000, test=10_000))
+    assert [small[name] for name in SIZES] == [
+        28,
+        1,
+        4,
+        2,
+    ]
+    assert small.cells == 13 * 13
+    assert small["network"] == "local:24k2s2-48k3s2p1-256"
+    # 60,000 - 2,000 for validation - 1,000 for the AVP's own.
+    assert small["annotated"] == 600
+    assert small["bank_images"] == 2_000
+    assert small["judged_by"] == "accuracy"
+    assert small["target"] == 0.55
+    large = choose(facts((3_000, 1_000), 500))
+    assert [large[name] for name in SIZES] == [
+        96,
+        3,
+        16,
+        8,
+    ]
+    assert large["network"].startswith("patch-sum")
+    assert large["mirrored"]
+    # 4,000 - 400 - 800 - 400, a sixth of which is 400.
+    assert large["annotated"] == large["bank_images"] == 400
+    # Three quarters are of one class: a constant answer is right on 75 %.
+    assert choose(facts((3_001, 999), 500))["judged_by"] == "balanced_accuracy"
+    assert choose(facts((3_001, 999), 500))["target"] == 0.75
+
+
+def test_more_minutes_train_longer_and_ask_more() -> None:
+    short, long = (choose(facts((2_000, 2_000), 200), minutes=m) for m in (2, 60))
+    assert short["epochs"] < long["epochs"]
+    assert short["samples"] < long["samples"]
+    geometry = ("image_size", "glimpse", "stride", "glimpses", "annotated", "iterations", "target")
+    assert [short[name] for name in geometry] == [long[name] for name in geometry]
+
+
+def test_what_is_set_by_hand_stays_and_what_depends_on_it_follows() -> None:
+    chosen = choose(facts((500, 500), 200), given={"image_size": 48, "glimpse": 8})
+    assert [chosen[name] for name in ("image_size", "glimpse", "stride")] == [48, 8, 4]
+    assert chosen.choices["glimpse"].why == "as you set it"
+    with pytest.raises(NogsError, match="no choice is called glimps; there are image_size"):
+        choose(facts((500, 500), 200), given={"glimps": 8})
+    with pytest.raises(NogsError, match="half a minute"):
+        choose(facts((500, 500), 200), minutes=0)
+
+
+def test_a_folder_gives_the_same_task_and_the_same_in_a_file(tmp_path: Path) -> None:
+    photos = write_drawings(tmp_path / "photos", each=20)
+    assert is_source(str(photos))
+    assert not is_source("fashion-mnist")
+    task = task_of(photos, minutes=3)
+    assert task == task_of(photos, minutes=3)
+    assert task.name == task.family == "photos"
+    assert task.labels == (Label("class", tuple(COLOURS)),)
+    assert task.image_size == 36
+    assert task.glimpse_size == 6
+    assert vars(task.splits) == {"train": 36, "validation": 6, "test": 12, "avp_validation": 6}
+    (tmp_path / "mine.py").write_text(task_file(photos, minutes=3), encoding="utf-8")
+    assert get_task(f"{tmp_path / 'mine.py'}:task") == task
+    [spec] = source_specs(photos, minutes=3)
+    assert get_task(spec) == task
+    assert task != task_of(photos, minutes=3, glimpses=4)
+    assert task_of(photos, minutes=3, glimpses=4).T == 4
+    with pytest.raises(NogsError, match="leave --label out"):
+        task_of(photos, label="species")
+    with pytest.raises(NogsError, match="is no place of images; give hf:OWNER/NAME"):
+        task_of(tmp_path / "absent")
+
+
+def test_looking_decodes_no_more_than_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = write_drawings(tmp_path / "photos", each=50, grey=True)
+    opened = []
+    real = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda self: opened.append(self) or real(self))
+    _, chosen = choices_of(photos)
+    assert chosen["channels"] == 1
+    assert len(opened) <= 40
+
+
+def test_every_choice_is_in_the_documentation() -> None:
+    page = Path(__file__).parents[3] / "docs" / "own-task.md"
+    rows = [f"| `{each.name}` | {each.depends} | {each.span} |" for each in RULES.values()]
+    text = page.read_text(encoding="utf-8")
+    assert [row for row in rows if row not in text] == []

@@ -34,7 +34,7 @@ from nogs_bench.tasks import Task, get_task
 
 TASKS = ("celeba-hq-male", "cub-200", "fashion-mnist", "cluttered-digits", "cluttered-fashion")
 # Posteriors a step over cells x completions, on `cluttered-digits` and `fashion-mnist`:
-# docs/results.md, by `benchmarks/annotation.py --no-cost`.
+# docs/history/annotation.md, by `benchmarks/annotation.py --no-cost`.
 REPORTED = {"rematch": 16_239 / (169 * 3_000)}
 TOKENS = "tokens:vit_tiny_patch16_224"
 STYLEGAN_256 = (512, 512, 512, 512, 256, 128, 64)

@@ -46,7 +46,7 @@ Executor = Annotated[
 ]
 RayAddress = Annotated[
     str | None,
-    typer.Option(help="Of a Ray cluster [default: RAY_ADDRESS, or one that is started]."),
+    typer.Option(help="Of a Ray cluster. Default: RAY_ADDRESS, or one that is started."),
 ]
 Store = Annotated[
     str | None, typer.Option(help="Keep all that is finished there too, as s3://BUCKET/FOLDER.")

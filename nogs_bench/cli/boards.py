@@ -73,7 +73,7 @@ def verify(
     file: Annotated[Path, typer.Argument(help="A result file, among those of its entry.")],
     rerun: Annotated[bool, typer.Option("--rerun", help="Train again and compare.")] = False,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Which run of an entry's file [default: the first].")
+        int | None, typer.Option(min=0, help="Which run of an entry's file. Default: the first.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="FILE.py:NAME of the claim's model.")] = None,
     task: Annotated[str | None, typer.Option(help="FILE.py:NAME of the claim's task.")] = None,

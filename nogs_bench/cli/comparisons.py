@@ -25,17 +25,17 @@ def compare_completions(
         ),
     ],
     names: Annotated[
-        str | None, typer.Option(help="Comma-separated: retrieval, hmc, ... [default: all]")
+        str | None, typer.Option(help="Comma-separated: retrieval, hmc, ... Default: all.")
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Images to complete.")] = 8,
     samples: Annotated[int, typer.Option(min=2, help="Completions of each.")] = 32,
     glimpses: Annotated[
         int | None,
-        typer.Option(min=1, help="Random glimpses known of each image [default: T - 1]."),
+        typer.Option(min=1, help="Random glimpses known of each image. Default: T - 1."),
     ] = None,
     set_: Set = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Device = "auto",
     as_json: Json = False,
 ) -> None:
@@ -74,12 +74,12 @@ def compare_avp(
     ],
     networks: Annotated[
         str | None,
-        typer.Option(help="Comma-separated: conv, timm:NAME, ... [default: conv,local]"),
+        typer.Option(help="Comma-separated: conv, timm:NAME, ... Default: conv,local."),
     ] = None,
     seconds: Annotated[float, typer.Option(help="Time to train, each.")] = 60.0,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the trained networks [default: nogs/compare-avp/TASK]"),
+        typer.Option(help="Folder of the trained networks. Default: nogs/compare-avp/TASK."),
     ] = None,
     cost_only: Annotated[
         bool, typer.Option("--cost-only", help="Train nothing; time random weights.")
@@ -89,7 +89,7 @@ def compare_avp(
     ] = 0,
     set_: Set = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to train and to ask with.")] = 1,
     device: Device = "auto",
     as_json: Json = False,

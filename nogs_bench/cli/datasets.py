@@ -83,50 +83,62 @@ def build(
             autocompletion=one("task"),
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="The dataset folder to write.")] = None,
-    images: Annotated[int | None, typer.Option(min=1, help="How many to annotate.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The dataset folder to write; not needed with --plan.")
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="How many to annotate. Default: the task's.")
+    ] = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     posterior: Annotated[
         str, typer.Option(help="avp trains a network; bank computes it from labelled images.")
     ] = "avp",
     criterion: Annotated[
         str | None,
         typer.Option(
-            help="entropy or cross-entropy.",
+            help="entropy (the paper's) or cross-entropy. Default: the task's.",
             autocompletion=one("criterion"),
         ),
     ] = None,
     search: Annotated[
         str | None,
         typer.Option(
-            help="How the grid is searched.",
+            help="How the grid is searched. Default: the task's.",
             autocompletion=one("search"),
         ),
     ] = None,
     completion: Annotated[
         str | None,
         typer.Option(
-            help="retrieval, conditional-gan, hmc.",
+            help="retrieval, conditional-gan or hmc. Default: the task's.",
             autocompletion=one("completion"),
         ),
     ] = None,
     bank: Annotated[
-        str | None, typer.Option(help="Generator of the bank's images, docs/generators.md.")
+        str | None, typer.Option(help="Generator of the bank's images. Default: training images.")
     ] = None,
-    bank_images: Annotated[int | None, typer.Option(min=1, help="How many of them.")] = None,
+    bank_images: Annotated[
+        int | None, typer.Option(min=1, help="How many images the bank holds.")
+    ] = None,
     executor: Executor = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Annotating processes.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Annotating processes. Default: one a core, or one a GPU."),
+    ] = None,
     ray_address: RayAddress = None,
     part: Annotated[
-        str | None, typer.Option(help="NUMBER/COUNT: annotate a part, beside other such calls.")
+        str | None,
+        typer.Option(help="NUMBER/COUNT: annotate this part; other calls do the rest."),
     ] = None,
     store: Store = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
-    samples: Annotated[int | None, typer.Option(min=1, help="Completions an estimate.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Completions for each estimate. Default: the task's.")
+    ] = None,
     observed: Annotated[
-        str | None, typer.Option(help="At earlier glimpses: sample's or pasted pixels.")
+        str | None, typer.Option(help="Pixels shown at earlier glimpses: sample or pasted.")
     ] = None,
     precision: Annotated[
         str,
@@ -136,7 +148,7 @@ def build(
         ),
     ] = "float32",
     folds: Annotated[
-        int, typer.Option(min=1, help="2 or more: cross-fit, to annotate all images.")
+        int, typer.Option(min=1, help="2 or more: divide the images, and annotate all of them.")
     ] = 1,
     without_images: Annotated[
         bool, typer.Option("--without-images", help="Leave the images out of the dataset.")

@@ -62,11 +62,11 @@ def look(
     run: Where,
     out: Annotated[Path, typer.Option(help=".png, .svg or .gif; .html for many images.")],
     image: Annotated[
-        Path | None, typer.Argument(help="A picture, or a folder of them [default: the task's].")
+        Path | None, typer.Argument(help="A picture, or a folder of them. Default: the task's.")
     ] = None,
     split: Annotated[str, typer.Option("--task-split", help="Of the task's images.")] = "test",
     index: Annotated[
-        str | None, typer.Option(help="Numbers in the split, as 7 or 0,3,9 [default: the first].")
+        str | None, typer.Option(help="Numbers in the split, as 7 or 0,3,9. Default: the first.")
     ] = None,
     sequences: Annotated[
         str | None, typer.Option(help="Near-optimal sequences to show beside the network's.")
@@ -132,7 +132,7 @@ def test(
     run: Where,
     split: Annotated[str, typer.Option("--task-split", help="Of the task's images.")] = "test",
     data: Data = None,
-    rollouts: Annotated[int | None, typer.Option(min=1, help="M [default: the run's].")] = None,
+    rollouts: Annotated[int | None, typer.Option(min=1, help="M. Default: the run's.")] = None,
     confident: Confident = None,
     out: Annotated[
         Path | None, typer.Option(help="Draw confusion and reliability: .png or .svg.")

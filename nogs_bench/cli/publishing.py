@@ -18,7 +18,7 @@ def publish(
     folder: Annotated[Path, typer.Argument(help="A dataset folder; with --all, one of those.")],
     repo: Annotated[
         str | None,
-        typer.Option(help="OWNER/NAME on the Hub; with --all OWNER [default: the folder's name]."),
+        typer.Option(help="OWNER/NAME on the Hub; with --all OWNER. Default: the folder's name."),
     ] = None,
     all_41: Annotated[bool, typer.Option("--all", help="Publish the paper's 41 datasets.")] = False,
     private: Annotated[bool, typer.Option("--private", help="For yourself alone.")] = False,
@@ -80,7 +80,7 @@ def publish(
 def report(
     folder: Annotated[Path, typer.Argument(help="A dataset folder.")],
     out: Annotated[
-        Path | None, typer.Option(help="The page [default: report.html in the folder].")
+        Path | None, typer.Option(help="The page. Default: report.html in the folder.")
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder of the task's images, if the dataset has none.")

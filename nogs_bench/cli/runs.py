@@ -51,13 +51,13 @@ def evaluate(
     sequences: Annotated[
         str | None,
         typer.Option(
-            help="Dataset folder or Hub name, {task} standing for the task [default: shipped]."
+            help="Dataset folder or Hub name; {task} stands for the task. Default: shipped."
         ),
     ] = None,
     methods: Annotated[
         str,
         typer.Option(
-            help="Comma-separated; FILE.py:NAME; NAME:SETTING=NUMBER.",
+            help="Comma-separated names, FILE.py:NAME, or NAME:SETTING=NUMBER.",
             autocompletion=several("method"),
         ),
     ] = "ram,ps-nogs",
@@ -65,17 +65,21 @@ def evaluate(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="scratch or pretrained.",
+            help="scratch or pretrained. Default: the task's.",
             autocompletion=one("protocol"),
         ),
     ] = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Of each run.")] = None,
-    supervised: Annotated[int | None, typer.Option(min=1, help="Sequences to use.")] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Iterations of each run. Default: the protocol's.")
+    ] = None,
+    supervised: Annotated[
+        int | None, typer.Option(min=1, help="How many sequences to use. Default: the task's.")
+    ] = None,
     keypoints: Annotated[
-        Path | None, typer.Option(help="Where ps-hgs looks: .npy, docs/methods.md.")
+        Path | None, typer.Option(help="A .npy file of the places that ps-hgs looks at.")
     ] = None,
     maps: Annotated[
-        str | None, typer.Option(help="Dataset of EPE maps [default: as --sequences].")
+        str | None, typer.Option(help="Dataset of EPE maps. Default: as --sequences.")
     ] = None,
     embedder: Annotated[
         str | None,
@@ -86,7 +90,10 @@ def evaluate(
     data: Data = None,
     device: Device = "auto",
     executor: Executor = "local",
-    workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Training processes. Default: one a core, or one a GPU."),
+    ] = None,
     ray_address: RayAddress = None,
     store: Store = None,
     together: Annotated[

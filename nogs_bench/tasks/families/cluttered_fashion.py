@@ -177,7 +177,7 @@ CLUTTERED_FASHION = register_task(
                 ),
             ),
         ),
-        # Wide steps: nearly as good as finer ones at a third of their cost (docs/results.md).
+        # Wide steps: nearly as good as finer ones at a third of their cost (docs/history).
         avp=AvpTraining(
             "local:32k4s4-64k3s2p1-256",
             epochs=20,

@@ -129,7 +129,7 @@ def _find(folder: Path, stem: str) -> Path:
 
 
 # From scratch, summed supervision drowns the classifier; where only the location network trains, it
-# has nothing to drown (docs/results.md).
+# has nothing to drown (docs/history/training.md).
 TRAINING = Training(
     supervised=3_000, supervision_reduction="mean", location_gradient=True, evaluation_period=250
 )

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from board import board_runs, write_board
+from nogs_bench.results.entries import load_entry, save_entries
+from nogs_bench.results.result import save_result
 from places import ROOT
 from workflows import Outcome, Runner, git
 
@@ -32,13 +34,12 @@ Change = Callable[[Path], None]
 
 @pytest.fixture(scope="module")
 def upstream(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's repository: its script and those of its results that are of one board."""
+    """The project's repository: its script and results of one board."""
     folder = tmp_path_factory.mktemp("project") / "upstream"
     (folder / RESULTS).mkdir(parents=True)
     (folder / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci" / "judge", folder / ".ci")
-    for path in (ROOT / RESULTS).glob("cluttered-digits.scratch.*.json"):
-        shutil.copy2(path, folder / RESULTS)
+    save_entries(board_runs(["ram", "ps-nogs-anneal"]), folder / RESULTS)
     git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "--message", "The project")
@@ -111,35 +112,45 @@ def test_an_entry_reaches_the_page(judged: Callable[..., list[Outcome]], tmp_pat
     assert said.said.split()[-1] == "verdict/comment.md"
 
 
+def _loose(work: Path) -> Path:
+    """The folder of results, the new entry in it as one file a run, which may stand there too."""
+    results = work / RESULTS
+    (packed,) = results.rglob("cluttered-digits.scratch.ps-nogs.MyNet.json.gz")
+    runs = load_entry(packed)
+    packed.unlink()
+    for run in runs:
+        save_result(run, results)
+    return results
+
+
 def _rewritten(**changes: object) -> Change:
     def change(work: Path) -> None:
-        path = work / RESULTS / NAME.format(3)
+        path = _loose(work) / NAME.format(3)
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
     return change
 
 
 def _better_test(work: Path) -> None:
-    path = work / RESULTS / NAME.format(0)
+    path = _loose(work) / NAME.format(0)
     run = json.loads(path.read_text())
     run["test"]["accuracy"] = 0.9123456
     path.write_text(json.dumps(run))
 
 
 def _another_s_curve(work: Path) -> None:
-    other = work / RESULTS / "cluttered-digits.scratch.ps-nogs.reference.seed0.json"
-    path = work / RESULTS / NAME.format(0)
-    path.write_text(
-        json.dumps(json.loads(path.read_text()) | {"curve": json.loads(other.read_text())["curve"]})
-    )
+    (packed,) = (work / RESULTS).rglob("cluttered-digits.scratch.ram.reference.json.gz")
+    other = json.loads(load_entry(packed)[0].model_dump_json(exclude_defaults=True))
+    path = _loose(work) / NAME.format(0)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"curve": other["curve"]}))
 
 
 def _four_seeds(work: Path) -> None:
-    (work / RESULTS / NAME.format(4)).unlink()
+    (_loose(work) / NAME.format(4)).unlink()
 
 
 def _a_link(work: Path) -> None:
-    path = work / RESULTS / NAME.format(0)
+    path = _loose(work) / NAME.format(0)
     path.unlink()
     path.symlink_to("/etc/passwd")
 
@@ -165,7 +176,7 @@ def _another_judge(work: Path) -> None:
         (_rewritten(seed=4), "Validate", "must be called"),
         (_rewritten(extra=1), "Validate", "extra: Extra inputs"),
         (
-            lambda work: (work / RESULTS / NAME.format(4)).unlink(),
+            lambda work: (_loose(work) / NAME.format(4)).unlink(),
             "Validate",
             "needs at least 5 seeds",
         ),
@@ -188,7 +199,7 @@ def test_a_forged_entry_stops(
 
 def test_a_withdrawal_is_said(judged: Callable[..., list[Outcome]], tmp_path: Path) -> None:
     def without_anneal(work: Path) -> None:
-        for path in (work / RESULTS).glob("*.ps-nogs-anneal.*"):
+        for path in (work / RESULTS).rglob("*.ps-nogs-anneal.*"):
             path.unlink()
 
     assert judged(without_anneal)[-1].status == 0

@@ -18,6 +18,7 @@ from nogs_bench.tasks.handcrafted import (
     box_keypoints,
     hand_crafted_glimpses,
     nearest_corners,
+    read_keypoints,
     visible_keypoints,
 )
 from nogs_bench.tasks.task import get_task
@@ -140,3 +141,10 @@ def test_boxes_by_hand():
     np.testing.assert_array_equal(lit_boxes(images), [[2, 3, 6, 5], [0, 0, 8, 8]])
     expected = [[4, 4], [3, 3.5], [3, 4.5], [5, 3.5], [5, 4.5]]
     np.testing.assert_array_equal(box_keypoints(lit_boxes(images))[0], expected)
+
+
+def test_keypoints_as_shares_of_the_image_are_refused(tmp_path: Path) -> None:
+    task, path = get_task("fashion-mnist"), tmp_path / "keypoints.npy"
+    np.save(path, np.random.default_rng(0).random((4, task.T, 2)))
+    with pytest.raises(NogsError, match=r"all keypoints lie in 0\.\.1; give them in pixels"):
+        read_keypoints(path, task, 4)

@@ -176,7 +176,6 @@ def _rows(folder: str, split: str, device: str) -> tuple[LabelledImages, torch.T
     return rows, torch.from_numpy(rows.images).to(device)
 
 
-@cache
 def _task(spec: str, name: str) -> Task:
     """The task `name`, which `spec` defines if this process does not know it yet."""
     return TASKS[name] if name in TASKS.names() else get_task(spec)

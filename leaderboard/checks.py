@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nogs_bench.errors import NogsError
-from nogs_bench.methods import METHODS
+from nogs_bench.methods import recorded_method
 from nogs_bench.results import UNRECORDED, RunResult, differing, entry_key
 from nogs_bench.tasks import Task, get_task
 
@@ -78,7 +78,7 @@ def _sizes(task: Task, run: RunResult) -> Found:
 
 
 def _supervision(task: Task, run: RunResult) -> Found:
-    method = METHODS[run.method] if run.method in METHODS.names() else None
+    method = recorded_method(run.method)
     if method is not None and method.supervised != (run.dataset is not None):
         what = "supervised: name its sequences" if method.supervised else "not supervised"
         yield "dataset", f"{method.name} is {what}"

@@ -25,6 +25,7 @@ from nogs_bench.methods.method import (
     find_method,
     method_source,
     names_method,
+    recorded_method,
     register_method,
 )
 from nogs_bench.methods.rows import NEEDS, Rows
@@ -48,6 +49,7 @@ __all__ = [
     "method_source",
     "names_method",
     "partially_supervised",
+    "recorded_method",
     "register_method",
     "soft_cross_entropy",
 ]

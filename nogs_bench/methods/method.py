@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -146,6 +147,9 @@ class Method:
         return tuple(name for name in TEACHINGS if said[name])
 
 
+# How a changed method is called: `Method.changed`.
+_CHANGE = re.compile(r"\+([a-z_]+)-(-?[\d.]+(?:e[-+]?\d+)?)")
+_CHANGED = re.compile(rf"([^:]+?)((?:{_CHANGE.pattern})+)")
 OF_SEQUENCES = frozenset({"sequence_posterior", "maps"})
 OPTIONS = ("each_step", "passes", "rate")
 
@@ -166,10 +170,14 @@ def register_method(method: Method) -> Method:
 def find_method(spec: str) -> Method:
     """The method that `spec` names: NAME or FILE.py:NAME, then any number of :SETTING=NUMBER.
 
-    For example `ram`, `ram-taught:weight=20:each_step=1`, `my_method.py:METHOD`. Raises `NogsError`
-    if there is no such method or setting, or a file's method has a registered one's name.
+    For example `ram`, `ram-taught:weight=20:each_step=1`, `my_method.py:METHOD`. What results call
+    a changed method, `ram-taught+weight-20+each_step-1`, is understood too. Raises `NogsError` if
+    there is no such method or setting, or a file's method has a registered one's name.
     """
     head, told = _parts(spec)
+    changed = _CHANGED.fullmatch(head) if head not in METHODS.names() else None
+    if changed and changed[1] in METHODS.names():
+        head, told = changed[1], [f"{name}={value}" for name, value in _CHANGE.findall(changed[2])]
     if ":" in head:
         method = load_object(head, "method")
         if not isinstance(method, Method):
@@ -186,6 +194,14 @@ def find_method(spec: str) -> Method:
         except ValueError as error:
             raise NogsError(f"method {spec}: {text} is not SETTING=NUMBER") from error
     return method.changed(options) if options else method
+
+
+def recorded_method(name: str) -> Method | None:
+    """The registered method, or a changed one, that a result names; None of any other."""
+    try:
+        return None if ":" in name else find_method(name)
+    except NogsError:
+        return None
 
 
 def names_method(spec: str) -> bool:

@@ -15,7 +15,14 @@ import torch
 from corner_task import CORNER, TELLING, telling_annotations
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.methods import METHODS, Method, Rows, check_method, find_method
+from nogs_bench.methods import (
+    METHODS,
+    Method,
+    Rows,
+    check_method,
+    find_method,
+    recorded_method,
+)
 from nogs_bench.methods.losses import partially_supervised
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
@@ -106,6 +113,20 @@ def test_settings_are_changed_by_name(file):
         find_method(f"{file}:METHOD")
     with pytest.raises(NogsError, match=r"is a function, not a nogs_bench\.Method"):
         find_method(f"{file}:objective")
+
+
+@pytest.mark.parametrize(
+    "spec", ["ram+:each_step=0.5:rate=2", "ram-entropy:bonus=1e-05", "ram-ppo:passes=3:clip=0.4"]
+)
+def test_a_changed_method_is_found_by_what_results_call_it(spec):
+    method = find_method(spec)
+    again = find_method(method.name)
+    assert again.name == method.name
+    assert again.alike(method)
+    assert again.rate == method.rate
+    assert recorded_method(method.name).alike(method)
+    assert recorded_method(f"{method.name}+bogus-1") is None
+    assert recorded_method("somebody-s") is None
 
 
 @pytest.mark.parametrize("name", METHODS.names())

@@ -65,7 +65,7 @@ def test_an_object_is_loaded_from_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "spec", "message"),
     [
-        (None, "mine.py:Net", "no such model file"),
+        (None, "mine.py:Net", "no such model"),
         (None, "Net", "write it as FILE.py:NAME"),
         ("Net = 1", "mine.py:Other", "defines no 'Other'"),
         ("1 / 0", "mine.py:Net", "ZeroDivisionError"),

@@ -137,7 +137,7 @@ def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"protocol": "scrach"}, "has no protocol 'scrach'"),
-        ({"model": "none.py:Net"}, "no such model file"),
+        ({"model": "none.py:Net"}, "no such model"),
         ({"supervised": 49}, r"49 sequences cannot supervise: sequences has 1\.\.48"),
         ({"device": "abacus"}, "abacus"),
         ({"training": {"lr": 1}}, "training.lr: training has no such setting; it has batch_size"),

@@ -172,5 +172,5 @@ def test_models_by_name_and_by_file(tmp_path):
     mine.build(get_task("fashion-mnist"), 0)
     with pytest.raises(NogsError, match="unknown model 'referense'"):
         load_model("referense")
-    with pytest.raises(NogsError, match="no such model file"):
+    with pytest.raises(NogsError, match="no such model"):
         load_model(f"{tmp_path}/none.py:Net")

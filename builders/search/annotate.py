@@ -15,7 +15,7 @@ from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import Evaluator
 from nogs_bench.builders.search.racing import first_race
-from nogs_bench.builders.search.searches import SEARCHES, Found
+from nogs_bench.builders.search.searches import SEARCHES, Found, Search
 from nogs_bench.tasks import Task
 
 GROUP = 20
@@ -75,11 +75,11 @@ class Annotator:
             self.posterior, criterion, self.task.target, self.device, self.precision
         )
 
-    def first_step(self) -> list[Found]:
+    def first_step(self, search: Search = first_race) -> list[Found]:
         """The first glimpse, of each target: nothing has been seen, so all images share it.
 
         One choice for all of them: it is raced (`first_race`) over `first_samples` images of the
-        bank, or all of it. Its map is also the saliency of equation (17).
+        bank, or all of it. Its map is also the saliency of equation (17). `search`: another one.
         """
         rng = np.random.default_rng([self.seed, 0])
         drawn = self.completion.prior(self._first_samples, rng)
@@ -88,7 +88,7 @@ class Annotator:
             StepEpe(drawn.part(slice(s, s + FIRST_AT_ONCE)), nothing, self.targets, grid.cells)
             for s in range(0, len(drawn.images), FIRST_AT_ONCE)
         ]
-        found, _ = self.evaluator.search_pieces(first_race, pieces, grid.shape)
+        found, _ = self.evaluator.search_pieces(search, pieces, grid.shape)
         return [found[target] for target in self.targets]
 
     def annotate(

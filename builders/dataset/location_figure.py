@@ -8,20 +8,22 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import drawing, recorded_grid
-from nogs_bench.sequences import load
+from nogs_bench.sequences import dataset_folder, load
 from nogs_bench.tasks import GlimpseGrid
 
 
-def plot_locations(folder: str | Path, out: str | Path) -> Path:
-    """As `draw_locations`, of the annotated images of a dataset folder; returns `out`.
+def plot_locations(dataset: str | Path, out: str | Path) -> Path:
+    """As `draw_locations`, of a dataset's annotated images; returns `out`.
 
-    Raises `NogsError` if the folder is not whole or holds no sequence.
+    `dataset` is a folder, a task's name or a name on the Hub, as `nogs_bench.load` has it.
+    Raises `NogsError` if there is no such dataset, it is not whole or holds no sequence.
     """
-    rows = load(folder, "annotations", split="train").with_format("numpy")
+    rows = load(dataset, "annotations", split="train").with_format("numpy")
     annotated = np.flatnonzero(rows["annotated"][:])
     if not len(annotated):
-        raise NogsError(f"{folder} holds no sequence: there is nothing to draw")
-    return draw_locations(rows["glimpses"][:][annotated], recorded_grid(Path(folder)), out)
+        raise NogsError(f"{dataset} holds no sequence: there is nothing to draw")
+    grid = recorded_grid(dataset_folder(dataset, "annotations"))
+    return draw_locations(rows["glimpses"][:][annotated], grid, out)
 
 
 def draw_locations(glimpses: np.ndarray, grid: GlimpseGrid, out: str | Path) -> Path:

@@ -14,6 +14,7 @@ from nogs_bench.builders.posterior.interface import ALONG_ROWS, Posterior
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import drawing
 from nogs_bench.files import PROVENANCE, read_provenance
+from nogs_bench.sequences import dataset_folder
 from nogs_bench.tasks import GlimpseGrid
 
 BINS = 15
@@ -111,12 +112,15 @@ def calibration_record(curves: Sequence[Reliability]) -> dict[str, Any]:
     }
 
 
-def read_calibration(folder: str | Path) -> list[Reliability]:
+def read_calibration(dataset: str | Path) -> list[Reliability]:
     """The curves of t = 1 .. T that a built dataset's provenance holds.
 
-    Raises `NogsError` if the folder was built without a posterior, or by an earlier version.
+    `dataset` is a folder, a task's name or a name on the Hub, as `nogs_bench.load` has it.
+    Raises `NogsError` if it was built without a posterior, or by an earlier version.
     """
-    path, record = Path(folder) / PROVENANCE, read_provenance(Path(folder))
+    given = Path(dataset)
+    folder = given if given.is_dir() else dataset_folder(dataset, "annotations")
+    path, record = folder / PROVENANCE, read_provenance(folder)
     if not record.get("calibration"):
         raise NogsError(f"{path} holds no calibration: only `nogs-bench build` measures one")
     try:

@@ -12,7 +12,7 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import EpeCase, recorded_grid
 from nogs_bench.files import read_provenance
-from nogs_bench.sequences import load
+from nogs_bench.sequences import dataset_folder, load, load_pictured
 from nogs_bench.tasks import GlimpseGrid, Task
 
 # Only so many images and maps are read: a report shows samples.
@@ -47,17 +47,19 @@ class ReportData:
 
 
 def read_report_data(
-    folder: Path, images: str | Path | bool | None, task: str | Task | None
+    dataset: str | Path, images: str | Path | bool | None, task: str | Task | None
 ) -> ReportData:
-    """Read a dataset folder; `images` and `task` as `load` has them.
+    """Read a dataset; all arguments as `load` has them.
 
-    Raises `NogsError` if the folder is not whole, no row is annotated, or images do not fit.
+    Raises `NogsError` if there is no such dataset, it is not whole, no row is annotated, or
+    images do not fit.
     """
+    folder = dataset_folder(dataset, "annotations")
     record = read_provenance(folder)
-    rows = load(folder, "annotations", split="train")
+    rows = load(dataset, "annotations", split="train")
     annotated = np.flatnonzero(np.asarray(rows["annotated"]))
     if not len(annotated):
-        raise NogsError(f"{folder} holds no sequence: there is nothing to report")
+        raise NogsError(f"{dataset} holds no sequence: there is nothing to report")
     known = rows.select(annotated).with_format("numpy")[:]
     names = rows.features["label"]
     # Released sequences may not say their image's class: -1.
@@ -66,15 +68,11 @@ def read_report_data(
     parts = {name.partition("/")[0] for name in record["files"]}
     maps = None
     if "maps" in parts:
-        kept = load(folder, "maps", split="train").with_format("numpy")[:READ]
+        kept = load(dataset, "maps", split="train").with_format("numpy")[:READ]
         maps = kept["epe_map"] if (kept["index"] == known["index"][:READ]).all() else None
     pictures = None
-    if images or "data" in parts:
-        shown = (
-            load(folder, images=images, task=task, split="train")
-            if images
-            else load(folder, "default", split="train")
-        )
+    shown = load_pictured(dataset, images, task)
+    if shown is not None:
         chosen = [shown[int(row)]["image"].convert("RGB") for row in annotated[:READ]]
         pictures = np.stack([np.asarray(image, np.float32) / 255 for image in chosen])
     return ReportData(

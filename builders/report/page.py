@@ -25,6 +25,7 @@ from nogs_bench.builders.report.figures import (
 from nogs_bench.builders.report.procedure import Procedure, is_open, lay_open
 from nogs_bench.figures import draw_epe
 from nogs_bench.files import write_text
+from nogs_bench.sequences import dataset_folder
 from nogs_bench.tasks import Task
 
 SAMPLES = 3
@@ -51,13 +52,13 @@ pre { overflow-x: auto; font-size: .8rem; }
 
 
 def report(
-    folder: str | Path,
+    dataset: str | Path,
     out: str | Path | None = None,
     images: str | Path | bool | None = None,
     task: str | Task | None = None,
     build: str | Path | None = None,
 ) -> Path:
-    """Write one self-contained HTML page about a dataset folder; it makes no requests.
+    """Write one self-contained HTML page about a dataset; it makes no requests.
 
     It shows sample sequences with their heat maps and what they saw (the paper's figures 2 and
     13), how a glimpse was chosen (figure 7), where glimpses lie at each step (figure 4), the
@@ -66,22 +67,26 @@ def report(
 
     **Arguments**
 
-    - `out`: the page; default: `report.html` in the folder.
-    - `images`, `task`: as `nogs_bench.load` has them, for a dataset that has no images.
+    - `dataset`: as `nogs_bench.load` has it: a folder, a task's name or a name on the Hub.
+    - `out`: the page; default: `report.html` in the folder, or in the working directory if
+      `dataset` is no folder.
+    - `images`, `task`: as `nogs_bench.load` has them, for a dataset that has no images. None: the
+      task's own, if they need no folder.
     - `build`: the folder that the dataset was built in: shows the choice of a second glimpse from
-      completions on (figure 7). Default: `folder`, if the build's files are there.
+      completions on (figure 7). Default: `dataset`, if the build's files are there.
 
-    **Returns** the page's path. Raises `NogsError` if the folder is not whole or has no sequence,
-    or the build's files are gone.
+    **Returns** the page's path. Raises `NogsError` if there is no such dataset, it is not
+    whole or has no sequence, or the build's files are gone.
     """
-    folder = Path(folder)
-    data = read_report_data(folder, images, task)
+    folder = dataset_folder(dataset, "annotations")
+    data = read_report_data(dataset, images, task)
     procedure = None
     if build is not None or is_open(data.record, folder):
         first = data.grid.pixel_to_index(data.glimpses[0, :1])
         place = Path(build or folder)
         procedure = lay_open(data.record, place, int(data.index[0]), first, task)
-    page = Path(out) if out else folder / "report.html"
+    home = Path(dataset) if Path(dataset).is_dir() else Path()
+    page = Path(out) if out else home / "report.html"
     with tempfile.TemporaryDirectory() as name:
         body = "\n".join(_sections(folder, data, procedure, Path(name)))
     title = escape(f"Near-optimal glimpse sequences: {data.record['task']}")

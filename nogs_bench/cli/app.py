@@ -32,6 +32,13 @@ Device = Annotated[
     ),
 ]
 
+Dataset = Annotated[
+    str,
+    typer.Argument(
+        help="A dataset: its folder, a task's name, or OWNER/NAME on the Hub.",
+        autocompletion=one("task"),
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Replace a setting of the task; repeatable."),
@@ -55,10 +62,10 @@ Store = Annotated[
 # Choices of a task of images of one's own.
 Minutes = Annotated[
     float | None,
-    typer.Option(help="Of images: that their build may take, of two cores [default: 30]."),
+    typer.Option(help="Of images: that their build may take, of two cores. Default: 30."),
 ]
 ImageSize = Annotated[
-    int | None, typer.Option(min=4, help="Of images: pixels of a side [default: from them].")
+    int | None, typer.Option(min=4, help="Of images: pixels of a side. Default: from them.")
 ]
 Glimpse = Annotated[int | None, typer.Option(min=2, help="Of images: pixels of a glimpse's side.")]
 Glimpses = Annotated[int | None, typer.Option(min=1, help="Of images: glimpses of each.")]

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import app
+from nogs_bench.cli.app import Dataset, app
+from nogs_bench.cli.shell import one
 
 plot = typer.Typer(no_args_is_help=True, help="Draw figures, .png or .svg.")
 app.add_typer(plot, name="plot")
@@ -16,14 +17,22 @@ Figure = Annotated[Path, typer.Option("--out", help="The figure: a .png or .svg 
 
 @plot.command("epe")
 def plot_epe(
-    folder: Annotated[Path, typer.Argument(help="A dataset folder.")],
+    dataset: Dataset,
     out: Figure,
-    index: Annotated[int, typer.Option(help="Number of an annotated training image.")] = 0,
+    index: Annotated[
+        int | None, typer.Option(help="Number of an annotated training image. Default: the first.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of the task's images, if the dataset has none.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
+    ] = None,
 ) -> None:
     """Draw how one image's glimpses were chosen (the paper's figure 2)."""
     from nogs_bench.figures import plot_epe as run
 
-    run(folder, index, out)
+    run(dataset, index, out, images, task)
 
 
 @plot.command("curves")
@@ -56,7 +65,13 @@ def plot_bars(
 
 @plot.command("locations")
 def plot_locations(
-    source: Annotated[Path, typer.Argument(help="A folder of results, or a dataset folder.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder of results, or a dataset: a folder, a task's name or a Hub name.",
+            autocompletion=one("task"),
+        ),
+    ],
     out: Figure,
     task: Annotated[
         str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
@@ -65,22 +80,21 @@ def plot_locations(
     """Draw how often each pixel was seen at each step (the paper's figure 4)."""
     from nogs_bench.files import PROVENANCE
 
-    if (source / PROVENANCE).is_file():
+    folder = Path(source)
+    if folder.is_dir() and not (folder / PROVENANCE).is_file():
+        from nogs_bench.figures import plot_locations as of_results
+
+        of_results(folder, out, task)
+    else:
         from nogs_bench.builders.dataset import plot_locations as of_dataset
 
         of_dataset(source, out)
-    else:
-        from nogs_bench.figures import plot_locations as of_results
-
-        of_results(source, out, task)
 
 
 @plot.command("reliability")
-def plot_reliability(
-    folder: Annotated[Path, typer.Argument(help="A dataset folder.")], out: Figure
-) -> None:
+def plot_reliability(dataset: Dataset, out: Figure) -> None:
     """Draw whether the posterior of a build is as often right as it says, for each t."""
     from nogs_bench.builders.posterior import plot_reliability as run
     from nogs_bench.builders.posterior import read_calibration
 
-    run(read_calibration(folder), out)
+    run(read_calibration(dataset), out)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Json, app, print_json
+from nogs_bench.cli.app import Dataset, Json, app, print_json
 from nogs_bench.errors import NogsError
 from nogs_bench.exits import keeping
 
@@ -78,15 +78,16 @@ def publish(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A dataset folder.")],
+    dataset: Dataset,
     out: Annotated[
-        Path | None, typer.Option(help="The page. Default: report.html in the folder.")
+        Path | None, typer.Option(help="The page. Default: report.html in the folder, or here.")
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder of the task's images, if the dataset has none.")
     ] = None,
     join_images: Annotated[
-        bool, typer.Option("--join-images", help="As --images, of a task that needs no folder.")
+        bool,
+        typer.Option("--join-images", help="Insist on the images of a task without a folder."),
     ] = False,
     task: Annotated[
         str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
@@ -98,4 +99,4 @@ def report(
     """Write one HTML page about a dataset: its sequences, quality, calibration and cost."""
     from nogs_bench.builders.report import report as run
 
-    typer.echo(f"{run(folder, out, images or join_images, task, build)} is ready")
+    typer.echo(f"{run(dataset, out, images or join_images or None, task, build)} is ready")

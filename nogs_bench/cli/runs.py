@@ -174,7 +174,7 @@ def target(
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="Of each run.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the runs [default: results-target/TASK].")
+        Path | None, typer.Option(help="Folder of the runs. Default: results-target/TASK.")
     ] = None,
     data: Data = None,
     device: Device = "auto",

@@ -15,7 +15,7 @@ from nogs_bench.figures.texts import rate_text
 from nogs_bench.files import PROVENANCE, read_provenance
 from nogs_bench.methods import METHODS
 from nogs_bench.results import RunResult, load_results
-from nogs_bench.sequences import load
+from nogs_bench.sequences import dataset_folder, load, load_pictured
 from nogs_bench.tasks import GlimpseGrid, Task, get_task
 
 UNSEEN = (0.86, 0.87, 0.89)
@@ -23,22 +23,32 @@ CHOSEN = "#e4002b"
 COLOURS = ("#4c566a", "#e4002b", "#0072b2", "#e69f00", "#009e73", "#8a4fbf")
 
 
-def plot_epe(folder: str | Path, index: int, out: str | Path) -> Path:
+def plot_epe(
+    dataset: str | Path,
+    index: int | None,
+    out: str | Path,
+    images: str | Path | bool | None = None,
+    task: str | Task | None = None,
+) -> Path:
     """Draw how the sequence of one image was chosen (the paper's figure 2); returns `out`.
 
     Top row: expected posterior entropy of every location before each glimpse, a cross on the
     chosen one (a search by halving refines only the best; its other cells are noisier). Bottom
-    row: the whole image, then what has been seen of it after each glimpse.
+    row: the whole image, then what has been seen of it after each glimpse. Where images are
+    missing, the maps stand alone.
 
     **Arguments**
 
-    - `folder`: a dataset folder with the configs `default` and `maps`.
-    - `index`: number of an annotated training image.
+    - `dataset`: as `load` has it: a folder, a task's name or a name on the Hub; with maps.
+    - `index`: number of an annotated training image; None: the first.
     - `out`: a `.png` or `.svg` file.
+    - `images`, `task`: as `load` has them, for a dataset without images. None: the task's own, if
+      they need no folder.
 
-    Raises `NogsError` if the folder has no images or no maps, or the image is not annotated.
+    Raises `NogsError` if there is no such dataset, it has no maps, or the image is not annotated.
     """
-    return draw_epe(_epe_case(Path(folder), index), f"image {index}", out)
+    number, case = _epe_case(dataset, index, images, task)
+    return draw_epe(case, f"image {number}", out)
 
 
 def draw_epe(case: EpeCase, name: str, out: str | Path) -> Path:
@@ -161,24 +171,36 @@ class EpeCase:
     maps: np.ndarray | None
 
 
-def _epe_case(folder: Path, index: int) -> EpeCase:
-    rows, maps = load(folder, "default")["train"], load(folder, "maps")["train"]
-    if not 0 <= index < len(rows):
-        raise NogsError(f"--index {index}: {folder} has training images 0..{len(rows) - 1}")
-    where = np.flatnonzero(np.asarray(maps["index"]) == index)
+def _epe_case(
+    dataset: str | Path,
+    index: int | None,
+    images: str | Path | bool | None,
+    task: str | Task | None,
+) -> tuple[int, EpeCase]:
+    """An image's number, the first annotated one's for None, and what is drawn of it."""
+    plain, maps = (load(dataset, config, split="train") for config in ("annotations", "maps"))
+    known = np.asarray(maps["index"])
+    if index is None and len(known):
+        index = int(known[0])
+    if index is None or not 0 <= index < len(plain):
+        raise NogsError(f"--index {index}: {dataset} has training images 0..{len(plain) - 1}")
+    where = np.flatnonzero(known == index)
     if not len(where):
-        first = maps[0]["index"] if len(maps) else "none"
+        first = known[0] if len(known) else "none"
         raise NogsError(
-            f"--index {index}: image is not annotated in {folder}; the first is {first}"
+            f"--index {index}: image is not annotated in {dataset}; the first is {first}"
         )
-    row = rows[index]
-    return EpeCase(
-        grid=recorded_grid(folder),
-        image=np.asarray(row["image"].convert("RGB"), np.float32) / 255,
-        label=rows.features["label"].int2str(row["label"]),
+    rows = load_pictured(dataset, images, task)
+    picture = None if rows is None else rows[index]["image"].convert("RGB")
+    row = plain[index]
+    case = EpeCase(
+        grid=recorded_grid(dataset_folder(dataset, "maps")),
+        image=None if picture is None else np.asarray(picture, np.float32) / 255,
+        label=plain.features["label"].int2str(row["label"]) if row["label"] >= 0 else "unknown",
         glimpses=np.asarray(row["glimpses"]),
         maps=np.asarray(maps[int(where[0])]["epe_map"], np.float32),
     )
+    return index, case
 
 
 def recorded_grid(folder: Path) -> GlimpseGrid:

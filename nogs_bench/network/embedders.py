@@ -85,7 +85,9 @@ class TimmEmbedder(nn.Module):
         self.size = int(size) if size else fixed or max(32, task.glimpse_size)
         if size:
             _check_size(self.backbone, torch.zeros(2, task.channels, self.size, self.size), name)
-        self.linear = nn.Linear(backbone.num_features, units)
+        # Some backbones have a layer behind the pooling, whose width timm calls the head's.
+        features = getattr(backbone, "head_hidden_size", None) or backbone.num_features
+        self.linear = nn.Linear(features, units)
         for statistic, values in normalisation(backbone, task.channels).items():
             self.register_buffer(statistic, values, persistent=False)
 

@@ -13,16 +13,25 @@ from nogs_bench.sequences.annotations import (
 )
 from nogs_bench.sequences.identity import identity_record
 from nogs_bench.sequences.joining import picture
-from nogs_bench.sequences.loading import SHIPPED, load, posterior_folder, require_digest
+from nogs_bench.sequences.loading import (
+    SHIPPED,
+    dataset_folder,
+    load,
+    posterior_folder,
+    require_digest,
+)
 from nogs_bench.sequences.maps import load_maps
+from nogs_bench.sequences.pictured import load_pictured
 
 __all__ = [
     "SHIPPED",
     "Annotations",
+    "dataset_folder",
     "identity_record",
     "load",
     "load_annotations",
     "load_maps",
+    "load_pictured",
     "own_sequences",
     "picture",
     "posterior_folder",

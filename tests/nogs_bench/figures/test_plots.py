@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -11,6 +12,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.figures.plots import cell_edges, plot_curves, plot_epe
 from nogs_bench.figures.study_plots import plot_bars
 from nogs_bench.results.result import save_result
+from nogs_bench.sequences import SHIPPED
 from nogs_bench.tasks.task import get_task
 from results import run_result
 from small_dataset import TASK, annotations, write
@@ -29,6 +31,18 @@ def test_figure_2_is_drawn_in_both_formats_and_is_reproducible(tmp_path: Path) -
     known = annotations().maps[0].astype(np.float32)
     for word in ("t = 1", "t = 2", "image 7", *(f"{value:.2f}" for value in known.min((1, 2)))):
         assert f"<!-- {word}" in words
+
+
+def test_shipped_sequences_are_drawn_by_their_task_s_name(tmp_path: Path) -> None:
+    words = plot_epe("cluttered-digits", None, tmp_path / "a.svg").read_text()
+    (file,) = (SHIPPED / "cluttered-digits" / "maps").glob("*.parquet")
+    first = pq.read_table(file).slice(0, 1).to_pylist()[0]
+    least = np.array(first["epe_map"], np.float32).min((1, 2))
+    for word in (f"image {first['index']}", *(f"{value:.2f}" for value in least)):
+        assert f"<!-- {word}" in words
+    assert words.count("<image") >= 6 + 5  # the digit, what was seen of it, and the maps
+    alone = plot_epe("cluttered-digits", None, tmp_path / "b.svg", images=False).read_text()
+    assert alone.count("<image") < words.count("<image")
 
 
 def test_a_cell_of_the_map_surrounds_the_centre_of_its_glimpse() -> None:

@@ -174,3 +174,28 @@ def test_models_by_name_and_by_file(tmp_path):
         load_model("referense")
     with pytest.raises(NogsError, match="no such model"):
         load_model(f"{tmp_path}/none.py:Net")
+
+
+# Their pooled features have the width of the trunk in some, of a layer behind it in others.
+FAMILIES = (
+    "convnext_atto dla46_c edgenext_xx_small ghostnet_050 lcnet_035 mnasnet_small "
+    "mobilenetv3_small_050 mobilenetv4_conv_small_035 regnetx_002 test_efficientnet tinynet_e"
+)
+
+
+DEEP = ("convnext_atto", "dla46_c", "edgenext_xx_small")  # they halve 16 pixels to none
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [(n, size) for n in FAMILIES.split() for size in ("", "/16") if not (size and n in DEEP)],
+)
+def test_every_family_of_timm_embeds(name: str, size: str) -> None:
+    embedder = make_embedder(f"timm:{name}{size}", CORNER, 5)
+    assert embedder.eval()(torch.rand(2, CORNER.channels, 4, 4)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_mambaout", "test_nfnet", "test_byobnet"])
+def test_small_ones_of_other_families_embed_too(name: str) -> None:
+    embedder = make_embedder(f"timm:{name}", CORNER, 5)
+    assert embedder.eval()(torch.rand(2, CORNER.channels, 4, 4)).shape == (2, 5)

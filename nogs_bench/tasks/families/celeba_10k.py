@@ -92,11 +92,12 @@ def _task(target: int, attribute: str, positives: int) -> Task:
         avp=AvpTraining(
             "local:32k4s4-64k3s2p1-256",
             epochs=45,
-            learning_rate=1e-3,
+            batch_size=128,
+            learning_rate=1.5e-3,
             warmup=0.3,
             mirrored=True,
             rounds=1,
-            chosen_images=1_000,
+            chosen_images=500,
             chosen_share=0.25,
         ),
         annotation=Annotation(

@@ -1,6 +1,7 @@
 """What in the documentation is computed: written between its marks, from the results.
 
     python docs/make.py tables        # README.md and docs/results.md, from leaderboard/results
+    python docs/make.py protocols     # docs/tasks.md, from the tasks
     python docs/make.py coverage      # docs/scoring.md, by simulation (minutes)
 
 A mark is `<!-- NAME -->`, its end `<!-- end NAME -->`. `python docs/make.py tables --check` writes
@@ -31,7 +32,7 @@ from nogs_bench.figures.families import over_tasks
 from nogs_bench.leaderboard.validation import load_board
 from nogs_bench.methods import METHODS
 from nogs_bench.results import Estimate, ScoreRow, Span, SpanEstimate, combined
-from nogs_bench.tasks import get_task
+from nogs_bench.tasks import TASKS, get_task
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "leaderboard" / "results"
@@ -270,6 +271,47 @@ def markdown(table: Table) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+def protocols() -> Iterable[tuple[str, dict[str, str]]]:
+    """How long each task trains, for what, and with how many sequences; families once."""
+    heads = [
+        "task",
+        "version",
+        "protocol (the first is the default)",
+        "iterations",
+        "of pre-training before",
+        "target, %",
+        "sequences that train, at most",
+        "sequences that a build makes",
+    ]
+    found: list[list[str]] = []
+    for family, members in groupby(map(get_task, TASKS.names()), key=lambda task: task.family):
+        same = list(members)
+        task = same[0]
+        large = len(same) >= MANY
+        for plan in task.protocols:
+            targets = {each.protocol(plan.name).target_accuracy for each in same}
+            rows = [(f"{family}-..." if large else task.name, task, targets)]
+            if not large:
+                rows = [(t.name, t, {t.protocol(plan.name).target_accuracy}) for t in same]
+            for name, each, goals in rows:
+                ends = sorted({target(goal) for goal in goals}, key=float)
+                training = each.protocol(plan.name).training or each.training
+                before = plan.pretraining.iterations if plan.pretraining else 0
+                found.append(
+                    [
+                        f"`{name}`",
+                        str(each.version),
+                        f"`{plan.name}`",
+                        f"{plan.iterations:,}",
+                        f"{before:,}" if before else NONE,
+                        ends[0] if len(ends) == 1 else f"{ends[0]} to {ends[-1]}",
+                        f"{training.supervised:,}",
+                        f"{each.annotation.images:,}",
+                    ]
+                )
+    yield "docs/tasks.md", {"protocols": markdown((heads, found))}
+
+
 def coverage() -> Iterable[tuple[str, dict[str, str]]]:
     """Both tables of the simulation."""
     command = [sys.executable, str(ROOT / "benchmarks" / "coverage.py")]
@@ -294,6 +336,7 @@ def _write(name: str, parts: dict[str, str], check: bool) -> bool:
 WRITERS: dict[str, Callable[[], Iterable[tuple[str, dict[str, str]]]]] = {
     "tables": tables,
     "coverage": coverage,
+    "protocols": protocols,
 }
 
 

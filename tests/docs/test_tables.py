@@ -363,8 +363,9 @@ def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
             )
 
 
-def test_the_tables_are_up_to_date() -> None:
-    command = [sys.executable, str(ROOT / "docs" / "make.py"), "tables", "--check"]
+@pytest.mark.parametrize("what", ["tables", "protocols"])
+def test_the_tables_are_up_to_date(what: str) -> None:
+    command = [sys.executable, str(ROOT / "docs" / "make.py"), what, "--check"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
 

@@ -158,7 +158,10 @@ def task_file(images: str | Path, **choices: Any) -> str:
 
 def _settings(images: str | Path, choices: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in choices.items() if value is not None}
-    return _split(str(images))[1] | given
+    settings = _split(str(images))[1] | given
+    if isinstance(settings.get("minutes"), int):
+        settings["minutes"] = float(settings["minutes"])  # 1 and 1.0 are one task
+    return settings
 
 
 def _split(text: str) -> tuple[str, dict[str, Any]]:

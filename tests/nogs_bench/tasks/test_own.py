@@ -87,6 +87,7 @@ def test_a_folder_gives_the_same_task_and_the_same_in_a_file(tmp_path: Path) -> 
     assert get_task(f"{tmp_path / 'mine.py'}:task") == task
     [spec] = source_specs(photos, minutes=3)
     assert get_task(spec) == task
+    assert repr(task.chosen) == repr(task_of(photos, minutes=3.0).chosen)
     assert task != task_of(photos, minutes=3, glimpses=4)
     assert task_of(photos, minutes=3, glimpses=4).T == 4
     with pytest.raises(NogsError, match="leave --label out"):

@@ -54,6 +54,14 @@ def test_numbers_by_hand() -> None:
     assert choose(facts((3_001, 999), 500))["target"] == 0.75
 
 
+def test_few_images_share_what_glimpses_look_like() -> None:
+    # 600 - 60 - 120 - 60 train, of which 60 are annotated, 60 the bank, and 240 left.
+    few = choose(facts((200, 200, 200), 40))
+    assert [few[name] for name in ("annotated", "bank_images", "network")] == [
+        *(60, 60, "patch-sum:128x2")
+    ]
+
+
 def test_more_minutes_train_longer_and_ask_more() -> None:
     short, long = (choose(facts((2_000, 2_000), 200), minutes=m) for m in (2, 60))
     assert short["epochs"] < long["epochs"]

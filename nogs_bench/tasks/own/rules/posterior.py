@@ -9,21 +9,26 @@ from nogs_bench.tasks.own.rules.rule import Chosen, between, rounded, rule
 from nogs_bench.tasks.own.rules.sizes import SMALL_SIDE
 
 SHARE_OF_TIME = 0.6
+FEW = 1_000  # images that train it
 LEAST_EPOCHS, MOST_EPOCHS = 5, 100
 MOST_SEEN = 2_000_000  # images, all epochs together: more is of little use
 
 
 @rule(
     "network",
-    "the image size. Small images: two convolutions whose kernels are the grid's steps, so that a "
-    "glimpse is whole ones and a candidate costs a small window. Photographs: the glimpses alone, "
-    "which cost what their few pixels cost",
+    "the image size, and how many images train it. Small images: two convolutions whose kernels are "
+    "the grid's steps, so that a glimpse is whole ones and a candidate costs a small window. "
+    "Photographs: the glimpses alone, which cost what their few pixels cost. Fewer than a thousand "
+    "images: these too, narrower: what a glimpse shows is learned once for all places",
     "local:... or patch-sum",
 )
 def network(facts: Facts, chosen: Chosen) -> tuple[str, str]:
     step = chosen["stride"]
     if chosen["image_size"] > SMALL_SIDE:
         return "patch-sum:256x2", "photographs: a glimpse costs what its own pixels cost"
+    count = avp_images(facts, chosen)
+    if count < FEW:
+        return "patch-sum:128x2", f"some {count:,} images: learned once for all places"
     wide = (24, 48) if chosen["channels"] == 1 else (32, 64)
     spec = f"local:{wide[0]}k{step}s{step}-{wide[1]}k3s2p1-256"
     return spec, f"small images: kernels of {step}, the grid's step"
@@ -43,7 +48,7 @@ def mirrored(facts: Facts, chosen: Chosen) -> tuple[bool, str]:
 @rule("avp_batch", "64, or 32 where fewer than a thousand images train it", "32 or 64")
 def avp_batch(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     count = avp_images(facts, chosen)
-    return (32 if count < 1_000 else 64), f"some {count:,} images train it"
+    return (32 if count < FEW else 64), f"some {count:,} images train it"
 
 
 @rule("avp_rate", "the network: what each was best at on the offline tasks", "1e-3 or 2e-3")

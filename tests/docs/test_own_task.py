@@ -46,7 +46,7 @@ def test_the_page_on_own_tasks_works_as_written(tmp_path: Path) -> None:
     assert quality["built"]["accuracy"][0] > quality["random"]["accuracy"][0] + 0.2
     assert record["chosen"] == {"minutes": 1}
     assert "image_size" in outputs[0]
-    assert outputs[1].startswith("36 6 5")
+    assert outputs[1].startswith("36 8 5")
     assert str(list(COLOURS)) in outputs[3]
     assert "nothing odd" in outputs[5]
     built = rebuilt(tmp_path, "photos?minutes=1", "one")

@@ -60,6 +60,7 @@ def test_few_images_share_what_glimpses_look_like() -> None:
     assert [few[name] for name in ("annotated", "bank_images", "network")] == [
         *(60, 60, "patch-sum:128x2")
     ]
+    assert [few[name] for name in SIZES] == [40, 3, 8, 4]
 
 
 def test_more_minutes_train_longer_and_ask_more() -> None:
@@ -89,7 +90,7 @@ def test_a_folder_gives_the_same_task_and_the_same_in_a_file(tmp_path: Path) -> 
     assert task.name == task.family == "photos"
     assert task.labels == (Label("class", tuple(COLOURS)),)
     assert task.image_size == 36
-    assert task.glimpse_size == 6
+    assert task.glimpse_size == 8
     assert vars(task.splits) == {"train": 36, "validation": 6, "test": 12, "avp_validation": 6}
     (tmp_path / "mine.py").write_text(task_file(photos, minutes=3), encoding="utf-8")
     assert get_task(f"{tmp_path / 'mine.py'}:task") == task

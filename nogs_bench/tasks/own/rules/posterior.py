@@ -16,8 +16,8 @@ MOST_SEEN = 2_000_000  # images, all epochs together: more is of little use
 
 @rule(
     "network",
-    "the image size, and how many images train it. Small images: two convolutions whose kernels are "
-    "the grid's steps, so that a glimpse is whole ones and a candidate costs a small window. "
+    "the image size, and how many images train it. Small images: two convolutions whose kernels "
+    "are the grid's steps, so that a glimpse is whole ones and a candidate costs a small window. "
     "Photographs: the glimpses alone, which cost what their few pixels cost. Fewer than a thousand "
     "images: these too, narrower: what a glimpse shows is learned once for all places",
     "local:... or patch-sum",

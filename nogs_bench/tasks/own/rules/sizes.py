@@ -7,7 +7,8 @@ from nogs_bench.tasks.own.rules.rule import Chosen, between, rule
 
 LEAST_SIDE, MOST_SIDE = 16, 96
 SMALL_SIDE = 64  # up to here images are looked at whole, above they are photographs
-A_GLIMPSE = 6  # of these make a side
+FEW = 2_000  # images
+A_GLIMPSE, A_LARGE_ONE = 6, 5  # of these make a side
 
 
 @rule(
@@ -28,16 +29,18 @@ def channels(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 
 @rule(
     "glimpse",
-    "a sixth of the side, to a multiple of 4 (of 2 below 8): five then see an eighth of the image, "
-    "so that it matters which",
-    "4 .. 16 pixels",
+    "a sixth of the side, to a multiple of 4 (of 2 below 7): five then see an eighth of the image, "
+    "so that it matters which. A fifth where there are fewer than two thousand images, of which the "
+    "AVP would learn nothing from less",
+    "4 .. 20 pixels",
 )
 def glimpse(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     side = chosen["image_size"]
-    exact = side / A_GLIMPSE
+    parts = A_LARGE_ONE if facts.images < FEW else A_GLIMPSE
+    exact = side / parts
     unit = 4 if exact >= 7 else 2
     size = int(max(4, unit * int(exact / unit + 0.5)))
-    return min(size, side), f"about a {A_GLIMPSE}th of the side"
+    return min(size, side), f"about a {parts}th of the side, of {facts.images:,} images"
 
 
 @rule(

@@ -30,8 +30,8 @@ def channels(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 @rule(
     "glimpse",
     "a sixth of the side, to a multiple of 4 (of 2 below 7): five then see an eighth of the image, "
-    "so that it matters which. A fifth where there are fewer than two thousand images, of which the "
-    "AVP would learn nothing from less",
+    "so that it matters which. A fifth where there are fewer than two thousand images: from less, "
+    "the AVP would learn nothing of so few",
     "4 .. 20 pixels",
 )
 def glimpse(facts: Facts, chosen: Chosen) -> tuple[int, str]:

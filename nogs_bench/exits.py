@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
+from typing import Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -43,6 +45,10 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, as a batch system sends it before it kills; it ends things as Ctrl-C does."""
 
 
+# Where a command prints its answer; None: on standard output.
+ANSWER: ContextVar[TextIO | None] = ContextVar("ANSWER", default=None)
+
+
 @contextmanager
 def keeping(kept: str) -> Iterator[None]:
     """Say what was kept if SIGINT or SIGTERM stops the block; the same command goes on from it."""
@@ -63,6 +69,44 @@ def keeping(kept: str) -> Iterator[None]:
     finally:
         if main:
             signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def answer_alone() -> Iterator[None]:
+    """Within the block, standard output is for what goes to the stream `ANSWER` alone.
+
+    What else is printed goes to standard error: by a user's model, task or generator, by a library,
+    or by a process that starts within the block.
+    """
+    with _output() as answer, redirect_stdout(sys.stderr):
+        before = ANSWER.set(answer)
+        try:
+            yield
+        finally:
+            ANSWER.reset(before)
+
+
+@contextmanager
+def _output() -> Iterator[TextIO]:
+    """Standard output; file descriptor 1, which new processes get, is standard error meanwhile."""
+    shown = sys.stdout
+    try:
+        descriptor = shown.fileno()
+    except (OSError, ValueError):  # in memory, as a test's
+        descriptor = None
+    if descriptor != 1:
+        yield shown
+        return
+    shown.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        with os.fdopen(os.dup(kept), "w", encoding=shown.encoding, errors=shown.errors) as answer:
+            yield answer
+    finally:
+        shown.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
 
 
 @contextmanager

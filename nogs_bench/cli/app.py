@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 
 from nogs_bench.cli.shell import one
-from nogs_bench.exits import Commands
+from nogs_bench.exits import ANSWER, Commands, answer_alone
 
 app = typer.Typer(
     cls=Commands,
@@ -21,7 +18,18 @@ app = typer.Typer(
     help="Near-optimal glimpse sequences: a dataset and a benchmark for hard visual attention.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+
+def _prints_apart(ctx: typer.Context, as_json: bool) -> bool:
+    """With `--json`, leave standard output to the answer until the command ends."""
+    if as_json and not ctx.resilient_parsing:
+        ctx.with_resource(answer_alone())
+    return as_json
+
+
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON and nothing else.", callback=_prints_apart),
+]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
 Device = Annotated[
     str,
@@ -90,14 +98,6 @@ def settings(command: str, given: list[str] | None) -> dict[str, Any]:
     return read_settings(command, given or ())
 
 
-@contextmanager
-def prints_apart(as_json: bool) -> Iterator[None]:
-    """Have what a user's model, task or generator prints on standard error, if JSON goes to
-    standard output."""
-    with redirect_stdout(sys.stderr) if as_json else nullcontext():
-        yield
-
-
 def print_json(value: Any) -> None:
     """Print `value` on standard output; mappings of any kind become objects."""
-    typer.echo(json.dumps(value, indent=1, allow_nan=False, default=dict))
+    typer.echo(json.dumps(value, indent=1, allow_nan=False, default=dict), file=ANSWER.get())

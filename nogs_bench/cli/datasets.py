@@ -24,7 +24,6 @@ from nogs_bench.cli.app import (
     Store,
     app,
     print_json,
-    prints_apart,
     settings,
 )
 from nogs_bench.cli.shell import one
@@ -203,7 +202,7 @@ def build(
         return
     if out is None:
         raise typer.BadParameter("give the folder to write", param_hint="--out")
-    with keeping(f"finished stages are kept in {out / '.build'}"), prints_apart(as_json):
+    with keeping(f"finished stages are kept in {out / '.build'}"):
         from nogs_bench.builders.pipeline import build as run
 
         folder = run(

@@ -18,7 +18,6 @@ from nogs_bench.cli.app import (
     Store,
     app,
     print_json,
-    prints_apart,
     settings,
 )
 from nogs_bench.cli.shell import one, several
@@ -111,7 +110,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model by each method and seed, and score the runs."""
-    with keeping(f"finished runs are kept in {out}"), prints_apart(as_json):
+    with keeping(f"finished runs are kept in {out}"):
         from nogs_bench.evaluation import evaluate as run
 
         scores = run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from nogs_bench.figures.families import family_table, of_families
+from nogs_bench.figures.narrow import fitted
 from nogs_bench.figures.texts import (
     estimate_text,
     percent,
@@ -33,12 +35,13 @@ WIDTH_OF_FILES = 160
 
 
 def print_tables(*tables: Table) -> None:
-    """Print to standard output, as wide as the terminal, or 160 columns into a file or pipe."""
+    """Print to standard output, as wide as the terminal or as COLUMNS says, else 160 columns into
+    a file or pipe. No figure is cut: what is too wide is printed as a list."""
     console = Console()
-    if not console.is_terminal:
+    if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=WIDTH_OF_FILES)
     for table in tables:
-        console.print(table)
+        console.print(fitted(table, console))
 
 
 def tasks_tables(tasks: Sequence[Task]) -> list[Table]:

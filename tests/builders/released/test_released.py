@@ -1,5 +1,7 @@
 """Importing the authors' released sequences: the archive itself where it is, else one made here."""
 
+# ruff: noqa: F811  (fixtures take the names that they are imported by)
+
 from __future__ import annotations
 
 import json
@@ -21,7 +23,7 @@ from nogs_bench.files.artefact import write_json
 from nogs_bench.sequences.loading import load
 from nogs_bench.tasks.families.celeba_hq import ATTRIBUTES
 from nogs_bench.tasks.task import get_task
-from released_files import BIRD, FACE, RELEASED, write_tar
+from released_files import BIRD, FACE, RELEASED, imported, inputs, write_tar  # noqa: F401
 
 
 def test_41_folders_hold_24000_and_1000_annotated_rows(imported: list[Path]) -> None:

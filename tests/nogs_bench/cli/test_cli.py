@@ -171,7 +171,10 @@ def test_a_result_cut_in_half_is_named(run: Run, tmp_path: Path) -> None:
     assert path.name in one_line_error(run("score", tmp_path))
 
 
-def test_scores_in_json_and_in_a_table(run: Run, tmp_path: Path) -> None:
+def test_scores_in_json_and_in_a_table(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # each head in one line
     curves = {"ram": (0.1, 0.3, 0.6, 0.75), "ps-nogs": (0.1, 0.73, 0.76, 0.8)}
     for method, accuracy in curves.items():
         for seed in range(2):

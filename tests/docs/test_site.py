@@ -29,9 +29,10 @@ PAGES = sorted(
 )
 BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
 NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
-# Run whole, in order, in a directory of their own. tests/docs/test_own_task.py does own-task.md.
-RUN = ("index", "datasets", "own-model", "build-at-scale", "result-format")
-# Python that is run by itself; the README's takes minutes, and is its other blocks' and tests'.
+# Run whole, in order, in a directory of their own that has the examples. What is `text` instead of
+# `bash` needs what a test has not: a network, a GPU, images of the reader's, or many minutes. tests/docs/test_own_task.py does own-task.md.
+RUN = ("README", "index", "datasets", "own-model", "build-at-scale", "result-format")
+# Python that is run by itself.
 RUN_PYTHON = ("methods", "tasks", "generators")
 TOOLS = ("python", "python3", "pip", "jupyter", "pytest", ".ci/run", "source", "cd", "export")
 
@@ -111,7 +112,9 @@ def test_python_that_needs_little_runs(page: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
 def test_a_page_s_blocks_run_in_their_order(page: str, tmp_path: Path) -> None:
-    for language, text in blocks(ROOT / "docs" / f"{page}.md"):
+    source = ROOT / "README.md" if page == "README" else ROOT / "docs" / f"{page}.md"
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    for language, text in blocks(source):
         named = NAMED.match(text)
         if named:
             (tmp_path / named[1]).write_text(text, encoding="utf-8")

@@ -30,7 +30,8 @@ PAGES = sorted(
 BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
 NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
 # Run whole, in order, in a directory of their own that has the examples. What is `text` instead of
-# `bash` needs what a test has not: a network, a GPU, images of the reader's, or many minutes. tests/docs/test_own_task.py does own-task.md.
+# `bash` needs what a test has not: a network, a GPU, images of the reader's, or many minutes.
+# tests/docs/test_own_task.py does own-task.md.
 RUN = ("README", "index", "datasets", "own-model", "build-at-scale", "result-format")
 # Python that is run by itself.
 RUN_PYTHON = ("methods", "tasks", "generators")

@@ -196,6 +196,8 @@ def test_the_leaderboard_s_page_ends_with_the_rules(site: Path) -> None:
     first = re.findall(r"^## (.+)$", rules.read_text(encoding="utf-8"), re.M)
     page = (site / "leaderboard.html").read_text(encoding="utf-8")
     assert all(heading in page for heading in first)
+    numbered = page[page.index('id="rules"') : page.index('id="how-to-submit"')]
+    assert numbered.count("<ol") == 1  # one list, so that the numbers are those of the rules
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")

@@ -2,6 +2,7 @@
 
     python docs/make.py tables        # README.md and docs/results.md, from leaderboard/results
     python docs/make.py protocols     # docs/tasks.md, from the tasks
+    python docs/make.py shipped       # docs/results.md, from the shipped sequences' record
     python docs/make.py coverage      # docs/scoring.md, by simulation (minutes)
 
 A mark is `<!-- NAME -->`, its end `<!-- end NAME -->`. `python docs/make.py tables --check` writes
@@ -29,9 +30,11 @@ from nogs_bench.figures import (
     times,
 )
 from nogs_bench.figures.families import over_tasks
+from nogs_bench.files import read_provenance
 from nogs_bench.leaderboard.validation import load_board
 from nogs_bench.methods import METHODS
 from nogs_bench.results import Estimate, ScoreRow, Span, SpanEstimate, combined
+from nogs_bench.sequences import SHIPPED
 from nogs_bench.tasks import TASKS, get_task
 
 ROOT = Path(__file__).parents[1]
@@ -312,6 +315,25 @@ def protocols() -> Iterable[tuple[str, dict[str, str]]]:
     yield "docs/tasks.md", {"protocols": markdown((heads, found))}
 
 
+def shipped() -> Iterable[tuple[str, dict[str, str]]]:
+    """What a posterior knows along the sequences that come with the package."""
+    record = read_provenance(SHIPPED / "cluttered-digits")
+    quality = record["quality"]
+    steps = len(quality["built"]["stated"])
+    heads = ["sequences", *(f"t = {t}" for t in range(1, steps + 1))]
+    found = [
+        [f"{name}, {what}", *(f"{value:.3f}" for value in quality[name][key])]
+        for name, key, what in (
+            ("built", "accuracy", "accuracy"),
+            ("built", "cross_entropy", "true cross-entropy, nats"),
+            ("built", "stated", "stated, nats"),
+            ("random", "accuracy", "accuracy"),
+            ("random", "cross_entropy", "true cross-entropy, nats"),
+        )
+    ]
+    yield "docs/results.md", {"shipped": markdown((heads, found))}
+
+
 def coverage() -> Iterable[tuple[str, dict[str, str]]]:
     """Both tables of the simulation."""
     command = [sys.executable, str(ROOT / "benchmarks" / "coverage.py")]
@@ -337,6 +359,7 @@ WRITERS: dict[str, Callable[[], Iterable[tuple[str, dict[str, str]]]]] = {
     "tables": tables,
     "coverage": coverage,
     "protocols": protocols,
+    "shipped": shipped,
 }
 
 

@@ -363,7 +363,7 @@ def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
             )
 
 
-@pytest.mark.parametrize("what", ["tables", "protocols"])
+@pytest.mark.parametrize("what", ["tables", "protocols", "shipped"])
 def test_the_tables_are_up_to_date(what: str) -> None:
     command = [sys.executable, str(ROOT / "docs" / "make.py"), what, "--check"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)

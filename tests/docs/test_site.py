@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -28,6 +29,7 @@ PAGES = sorted(
     if path.is_file()
 )
 BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
+COMMAND = re.compile(r"^    (nogs-bench (?:.*\\\n)*.*)$", re.M)
 NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
 # Run whole, in order, in a directory of their own that has the examples. What is `text` instead of
 # `bash` needs what a test has not: a network, a GPU, images of the reader's, or many minutes.
@@ -101,6 +103,21 @@ def test_every_block_reads_as_what_it_is(page: Path) -> None:
                     parse(words)
                 elif language == "bash":
                     assert program in TOOLS, f"{page.name}: {words}"
+
+
+def indented() -> list[tuple[str, str]]:
+    """Command lines in indented blocks of the pages, and in the examples' docstrings."""
+    texts = [(page.name, page.read_text(encoding="utf-8")) for page in PAGES]
+    for example in sorted((ROOT / "examples").glob("*.py")):
+        shown = ast.get_docstring(ast.parse(example.read_text(encoding="utf-8")), clean=False)
+        texts.append((example.name, shown or ""))
+    return [(name, line) for name, text in texts for line in COMMAND.findall(text)]
+
+
+@pytest.mark.parametrize(("name", "text"), indented())
+def test_every_indented_command_parses(name: str, text: str) -> None:
+    for words in commands(text):
+        parse(words)
 
 
 @pytest.mark.parametrize("page", RUN_PYTHON)

@@ -1,7 +1,7 @@
 """Decoded images of many files, kept on disk: what did not change is not decoded again.
 
 CACHE/images/<key>/images.npy   uint8 (n, channels, size, size), memory-mapped
-CACHE/images/<key>/rows.json    of each row, what it was decoded from and the digest of its pixels
+CACHE/images/<key>/rows.json    of each row, what it was decoded from, its digest and shape
 
 The key names the place, size and channels. A row counts as long as its file's size and times
 (of change of content, and of the file itself) are as they were. Other processes wait for the one
@@ -27,9 +27,10 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json, locked, read_array, replacing, write_json
 from nogs_bench.images.decoder import quietly
 from nogs_bench.images.labelled import picture_digest
+from nogs_bench.images.near import shape_of
 from nogs_bench.progress import progress_bars
 
-FORMAT = 1
+FORMAT = 2
 IN_MEMORY = 2**28  # bytes of a part
 PART_ROWS = 1024
 AHEAD = 8  # files that wait for each thread
@@ -54,12 +55,14 @@ class Decoded:
     """Rows of pixels in the order of the items, and each one's digest.
 
     - `pixels`: uint8 (m, channels, size, size), memory-mapped; `rows`: int64 (n,), each item's row.
-    - `digests`: n sha256 of an image's pixels; `fresh`: how many were decoded just now.
+    - `digests`: n sha256 of an image's pixels; `shapes`: what `shape_of` says of them.
+    - `fresh`: how many were decoded just now.
     """
 
     pixels: np.ndarray
     rows: np.ndarray
     digests: list[str]
+    shapes: list[str | None]
     fresh: int
     folder: Path
 
@@ -144,6 +147,7 @@ def _decoded(
         pixels=read_array(folder / "images.npy", "c"),
         rows=np.array([known[item.name]["row"] for item in items], np.int64),
         digests=[known[item.name]["digest"] for item in items],
+        shapes=[known[item.name]["shape"] for item in items],
         fresh=fresh,
         folder=folder,
     )
@@ -189,9 +193,8 @@ def _make(
             else:
                 todo.append(row)
         try:
-            for row, digest in _each(items, pixels, todo, threads):
-                state = list(items[row].state)
-                rows[items[row].name] = {"row": row, "state": state, "digest": digest}
+            for row, told in _each(items, pixels, todo, threads):
+                rows[items[row].name] = {"row": row, "state": list(items[row].state), **told}
         except BaseException as error:  # Ctrl-C too: what is decoded is kept
             failed = error
         pixels.flush()
@@ -207,20 +210,20 @@ def _make(
 
 def _each(
     items: Sequence[Item], pixels: np.ndarray, todo: Sequence[int], threads: int | None
-) -> Iterator[tuple[int, str]]:
+) -> Iterator[tuple[int, dict[str, str | None]]]:
     """Decode rows into `pixels`, in threads: Pillow works without the interpreter's lock.
 
-    Yields each row with the digest of its pixels, in order.
+    Yields each row with the digest and the shape of its pixels, in order.
     """
     if not todo:
         return
 
-    def one(row: int) -> tuple[int, str]:
+    def one(row: int) -> tuple[int, dict[str, str | None]]:
         image = pixels[row] = items[row].read()
-        return row, picture_digest(image)
+        return row, {"digest": picture_digest(image), "shape": shape_of(image)}
 
     count = threads or cores()
-    waiting: deque[Future[tuple[int, str]]] = deque()
+    waiting: deque[Future[tuple[int, dict[str, str | None]]]] = deque()
     with quietly(), progress_bars() as bars, ThreadPoolExecutor(count) as pool:
         bar = bars.add_task("Images", total=len(todo), note="")
         try:

@@ -15,6 +15,7 @@ from nogs_bench.images.dividing import account, check_division, divide
 from nogs_bench.images.labelled import LabelledImages
 from nogs_bench.images.labels import Label, Splits
 from nogs_bench.images.listing import list_images, say
+from nogs_bench.images.near import near_copies
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class ImageFolder:
     files always give the same splits; a file that is added or taken away changes them. Images with
     equal pixels go into one split. A folder that is divided already (`train/CLASS/`, and `val`,
     `validation` or `test`) is taken as it is; what is missing is drawn from `train`. Lines on
-    standard error say what was passed over and count copies.
+    standard error say what was passed over, and count copies and near copies.
 
     **Arguments**
 
@@ -107,6 +108,7 @@ class ImageFolder:
         for line in [
             *([passed_over] if passed_over else []),
             *account(labels, found.digests, splits, str(root)),
+            *near_copies(found, [item.name for item in items], splits, str(root)),
         ]:
             say(line)
         return _Read(listing.classes, labels, splits, found)

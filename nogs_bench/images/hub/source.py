@@ -18,6 +18,7 @@ from nogs_bench.images.hub.dataset import OpenedDataset, open_dataset
 from nogs_bench.images.labelled import LabelledImages
 from nogs_bench.images.labels import Label, Splits
 from nogs_bench.images.listing import say
+from nogs_bench.images.near import near_copies
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,10 @@ class HubImages:
         divided = len(opened.splits) > 1
         given = [split if divided else None for split, _ in places]
         splits = divide(names, found.digests, given, self.shares, self.seed, opened.name)
-        for line in account(names, found.digests, splits, opened.name):
+        for line in [
+            *account(names, found.digests, splits, opened.name),
+            *near_copies(found, [item.name for item in items], splits, opened.name),
+        ]:
             say(line)
         return opened, splits, found
 

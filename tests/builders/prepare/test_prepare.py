@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -132,6 +133,36 @@ def test_stopped_run_goes_on_where_it_was(
     first.write_bytes(b"0" * size)  # done already: must not be read again
     os.utime(first, ns=(changed, changed))
     check_faces(prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1))
+
+
+def write_arrays(folder: Path, numbers: Sequence[int]) -> None:
+    """File i holds the face of `numbers[i]`; all files are as large as each other."""
+    for place, number in enumerate(numbers):
+        np.save(folder / f"imgHQ{place:05}.npy", face(number).transpose(2, 0, 1)[None])
+
+
+def test_arrays_that_changed_do_not_keep_their_old_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same names and sizes, other pixels: decoded again, or refused once all is finished."""
+    monkeypatch.setattr(raw_images, "PER_CHUNK", 2)
+    folder, out = tmp_path / "faces", tmp_path / "out"
+    folder.mkdir()
+    write_labels(folder)
+    write_arrays(folder, [4, 3, 2, 1, 0])
+    last = folder / "imgHQ00004.npy"
+    size, good = last.stat().st_size, last.read_bytes()
+    last.write_bytes(b"no array")
+    with pytest.raises(NogsError, match=r"imgHQ00004\.npy"):  # stopped; the others are decoded
+        prepare("celeba-hq", folder, out, splits=SPLITS, workers=1)
+    assert list((out / ".prepare").rglob("*.json"))
+    write_arrays(folder, range(COUNT))
+    assert last.stat().st_size == size == len(good)
+    check_faces(prepare("celeba-hq", folder, out, splits=SPLITS, workers=1))
+    write_arrays(folder, [4, 3, 2, 1, 0])
+    with pytest.raises(NogsError, match="they changed since"):
+        prepare("celeba-hq", folder, out, splits=SPLITS, workers=1)
+    check_faces(out)
 
 
 def test_finished_folder_is_verified_and_kept(faces: Path, tmp_path: Path) -> None:

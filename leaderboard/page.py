@@ -26,7 +26,7 @@ from nogs_bench.figures import (
     times,
     whole,
 )
-from nogs_bench.files import package_version, write_text
+from nogs_bench.files import package_version, require_own, write_text
 from nogs_bench.leaderboard.charts import Series, curves, profile_chart
 from nogs_bench.leaderboard.checks import SEEDS
 from nogs_bench.leaderboard.comparison import compare
@@ -50,6 +50,7 @@ from nogs_bench.tasks import Task, get_task
 DASH = "\N{EN DASH}"
 STYLES = 8
 GALLERY, MAPPED = 4, 8
+PAGE, MARK = "index.html", "<title>nogs-bench leaderboard</title>"
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,7 @@ def build(
     sequences: Sequence[str | Path] = (),
     data: str | Path | None = None,
     seeds: int = SEEDS,
+    replace: bool = False,
 ) -> Path:
     """Write the page of all results in `results` and below to `out/index.html`; returns its path.
 
@@ -136,9 +138,12 @@ def build(
     - `sequences`: dataset folders whose first sequences are shown with their EPE maps.
     - `data`: folder of their tasks' images, where these are not found by themselves.
     - `seeds`: how many an entry needs.
+    - `replace`: write it in the place of another page too.
 
-    Raises `NogsError` with the first fault if a result may not stand on the leaderboard.
+    Raises `NogsError` with the first fault if a result may not stand on the leaderboard, and if
+    `out` holds another page.
     """
+    require_own(Path(out), {PAGE: MARK}, replace)
     report = validate(results, seeds)
     if not report.valid:
         raise NogsError(
@@ -146,7 +151,7 @@ def build(
             f"`nogs-bench leaderboard validate {results}`"
         )
     shown = [each for folder in sequences for each in gallery(Path(folder), GALLERY, data)]
-    path = Path(out) / "index.html"
+    path = Path(out) / PAGE
     write_text(path, render(list(report.runs.values()), shown))
     return path
 

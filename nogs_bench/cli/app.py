@@ -30,6 +30,9 @@ Json = Annotated[
     bool,
     typer.Option("--json", help="Print JSON and nothing else.", callback=_prints_apart),
 ]
+Over = Annotated[
+    bool, typer.Option("--replace", help="Replace files of others that are in the way.")
+]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
 Device = Annotated[
     str,

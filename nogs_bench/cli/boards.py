@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Json, app, print_json
+from nogs_bench.cli.app import Data, Device, Json, Over, app, print_json
 
 leaderboard = typer.Typer(no_args_is_help=True, help="Check results, compare them, show them.")
 app.add_typer(leaderboard, name="leaderboard")
@@ -171,8 +171,9 @@ def build(
     ] = None,
     data: Data = None,
     seeds: Seeds = 5,
+    replace: Over = False,
 ) -> None:
     """Write the leaderboard as one static page that needs nothing else."""
     from nogs_bench.leaderboard.page import build as run
 
-    typer.echo(f"{run(results, out, sequences or (), data, seeds)} is written")
+    typer.echo(f"{run(results, out, sequences or (), data, seeds, replace)} is written")

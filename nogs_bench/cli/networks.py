@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nogs_bench.cli.app import Data, Json, app, print_json
+from nogs_bench.cli.app import Data, Json, Over, app, print_json
 
 if TYPE_CHECKING:
     from nogs_bench.trained import TrainedNetwork
@@ -209,9 +209,10 @@ def export_network(
     model: Model = None,
     task: OfTask = None,
     any_source: Source = False,
+    replace: Over = False,
 ) -> None:
     """Write a trained network as one ONNX step, compared with the network itself."""
     from nogs_bench.sharing import export_network as write
 
-    made = write(_load(run, weights, model, task, any_source), onnx)
+    made = write(_load(run, weights, model, task, any_source), onnx, replace=replace)
     typer.echo(f"wrote {made}/step.onnx and {made}/network.json")

@@ -37,6 +37,7 @@ from nogs_bench.files.store import (
     is_url,
 )
 from nogs_bench.files.strictjson import MalformedJson, parse_json
+from nogs_bench.files.vacancy import require_own
 
 __all__ = [
     "PROVENANCE",
@@ -64,6 +65,7 @@ __all__ = [
     "repaired",
     "replacing",
     "require_hub",
+    "require_own",
     "resumed",
     "save_checkpoint",
     "sound_arrays",

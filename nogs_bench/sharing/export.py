@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import replacing, write_text
+from nogs_bench.files import replacing, require_own, write_text
 from nogs_bench.trained import TrainedNetwork
 
 STEP, ABOUT = "step.onnx", "network.json"
+# What each file holds that is this command's.
+MARKS = {STEP: "next_state", ABOUT: '"glimpse_size"'}
 OPSET = 18
 TOLERANCE = 1e-5
 
@@ -36,7 +38,7 @@ class Step(nn.Module):
         return state, belief, self.model.locate(state).softmax(-1)
 
 
-def export_network(network: TrainedNetwork, folder: str | Path) -> Path:
+def export_network(network: TrainedNetwork, folder: str | Path, *, replace: bool = False) -> Path:
     """Write `step.onnx` and `network.json` into `folder`; returns it.
 
     `step.onnx` takes `state` (n, ...), `patch` float (n, channels, g, g) in 0..1 and `location`
@@ -46,7 +48,8 @@ def export_network(network: TrainedNetwork, folder: str | Path) -> Path:
     `examples/onnx_glimpses.py` uses them.
 
     The step is run in onnxruntime and compared with the network before it is kept. Raises
-    `NogsError` if the extra `onnx` is missing, or the step cannot be exported or differs.
+    `NogsError` if the extra `onnx` is missing, the step cannot be exported or differs, or, without
+    `replace`, if the folder holds other files of these names.
     """
     try:
         import onnx  # noqa: F401
@@ -54,6 +57,7 @@ def export_network(network: TrainedNetwork, folder: str | Path) -> Path:
     except ImportError as error:
         raise NogsError("export needs the extra: pip install 'nogs-bench[onnx]'") from error
     folder, task, grid = Path(folder), network.task, network.task.grid
+    require_own(folder, MARKS, replace)
     folder.mkdir(parents=True, exist_ok=True)
     step, inputs = Step(network.model).eval(), _example(network, 2)
     with replacing(folder / STEP) as temporary:

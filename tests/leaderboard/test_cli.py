@@ -48,7 +48,10 @@ def test_validate_says_what_is_wrong_and_fails(run: Run, results: Path) -> None:
     assert err.startswith("error: no results folder")
 
 
-def test_compare_prints_both_sides(run: Run, results: Path) -> None:
+def test_compare_prints_both_sides(
+    run: Run, results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")  # each cell in one line
     status, out, _ = run("compare", results)
     assert status == 0
     assert "not run (0 of 40 tasks)" in out

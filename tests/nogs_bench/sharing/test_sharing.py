@@ -111,3 +111,11 @@ def test_the_exported_step_looks_as_the_network_does(
     for line, (row, col), belief in zip(lines, looks.glimpses[0], looks.beliefs[0], strict=True):
         name = CORNER.classes[int(np.argmax(belief))]
         assert f"row {row}, column {col}: {name} ({belief.max():.0%})" in line
+    export_network(network, tmp_path / "device")  # its own may be replaced
+    (tmp_path / "device" / "network.json").write_text('{"of": "another program"}')
+    before = (tmp_path / "device" / "step.onnx").read_bytes()
+    with pytest.raises(NogsError, match=r"network\.json is there.*--replace"):
+        export_network(network, tmp_path / "device")
+    assert (tmp_path / "device" / "step.onnx").read_bytes() == before
+    export_network(network, tmp_path / "device", replace=True)
+    assert '"glimpse_size"' in (tmp_path / "device" / "network.json").read_text()

@@ -278,7 +278,7 @@ def replaced(run: RunResult, **changes: Any) -> RunResult:
                     hyperparameters=replaced(runs[4].hyperparameters, learning_rate=0.5),
                 ),
             ],
-            "hyperparameters.learning_rate",
+            "seed",  # another rate is another entry: either lacks seeds
         ),
         (
             lambda runs: [

@@ -38,8 +38,11 @@ def test_names_are_those_of_the_registries() -> None:
         (["evaluate", "--meth"], ["--methods"]),
         (["build", "fash"], ["fashion-mnist"]),
         (["evaluate", "--task", "cub-2"], ["cub-200"]),
-        (["evaluate", "--methods", "ram,ps-nogs-"], ["ram,ps-nogs-anneal"]),
-        (["evaluate", "--methods", "ram,ra"], ["ram,ram+"]),  # not the one that is there
+        (["evaluate", "--methods", "ram,ps-nogs-a"], ["ram,ps-nogs-anneal"]),
+        (
+            ["evaluate", "--methods", "ps-h1,ps-h"],
+            ["ps-h1,ps-hgs", "ps-h1,ps-h5"],
+        ),  # not the one that is there
         (["evaluate", "--executor", "r"], ["ray"]),
         (["evaluate", "--protocol", "p"], ["pretrained"]),
         (["build", "cub-200", "--criterion", "cross"], ["cross-entropy"]),

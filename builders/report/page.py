@@ -127,7 +127,7 @@ def _sections(
     if data.images is not None:
         caption = f"The areas that the sequences of {min(STRIP, len(data.images))} images observe."
         yield picture("seen", caption, lambda out: draw_seen(data, STRIP, out))
-    if procedure is not None and data.maps is not None:
+    if procedure is not None and data.maps is not None and steps > 1:
         epe = data.maps[0, 1]
         caption = (
             f"How image {data.index[0]}'s second glimpse was chosen: what was seen, completions "

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from builds import SETTINGS
 from nogs_bench.builders.dataset.location_figure import seen_share
 from nogs_bench.builders.dataset.parquet import LabelsOnly
 from nogs_bench.builders.pipeline.command import build
@@ -169,3 +170,14 @@ def test_a_step_of_algorithm_1_is_shown_as_the_build_took_it(
     assert "second glimpse" not in Page(report(folder, task=few)).text
     with pytest.raises(NogsError, match="is missing: name the folder that the dataset was built"):
         report(folder, task=few, build=folder)
+
+
+@pytest.mark.parametrize("posterior", ["bank", "avp"])
+def test_sequences_of_one_glimpse_have_a_page(tmp_path: Path, posterior: str) -> None:
+    task = corner_task()
+    sigma = task.annotation.sigma and task.annotation.sigma[:1]
+    task = replace(task, T=1, annotation=replace(task.annotation, sigma=sigma))
+    folder = build(task, tmp_path / "n", **(SETTINGS | {"posterior": posterior}))
+    page = Page(report(folder, task=task))
+    assert page.images
+    assert "second glimpse" not in page.text

@@ -74,7 +74,7 @@ def require(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise NogsError(f"--log {extra} needs {extra}: pip install {extra}") from error
+        raise NogsError(f"--log {extra} needs the library {extra}: pip install {extra}") from error
 
 
 @LOGS.register("csv")

@@ -109,7 +109,9 @@ def test_a_tag_builds_what_is_published(checkout: Path, tmp_path: Path) -> None:
     assert [step.status for step in steps] == [0, 0], steps[-1].said
     made = {path.suffix for path in (checkout / "release" / "dist").iterdir()}
     assert made == {".gz", ".whl"}
-    assert (checkout / "release" / "notes.md").read_text(encoding="utf-8").startswith("- ")
+    notes = (checkout / "release" / "notes.md").read_text(encoding="utf-8")
+    assert "\n- " in notes
+    assert "\n## " not in notes  # of this version alone
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')

@@ -178,6 +178,7 @@ def build(
         "glimpses": glimpses,
         "label": label,
     }
+    given: dict[str, Any] = {name: value for name, value in choices.items() if value is not None}
     if plan:
         from nogs_bench.builders.estimate import estimate_build
         from nogs_bench.tasks import with_choices
@@ -232,7 +233,7 @@ def build(
             replace=replace,
             overrides=settings("build", set_),
             anyway=anyway,
-            **{name: value for name, value in choices.items() if value is not None},
+            **given,
         )
         if part is not None:
             typer.echo(f"part {part} of {folder} is done; without --part, the dataset is written")

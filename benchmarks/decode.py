@@ -59,7 +59,7 @@ def by_pillow(files: list[Path], size: int, threads: int) -> np.ndarray:
     def one(row: int) -> None:
         with Image.open(files[row]) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB")
-        pixels[row] = ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS)
+        pixels[row] = np.asarray(ImageOps.fit(upright, (size, size), Image.Resampling.LANCZOS))
 
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(one, range(len(files)), chunksize=64))

@@ -55,7 +55,7 @@ def main() -> None:
         mobile = timm.create_model(
             "mobilenetv3_small_050", in_chans=images.shape[1], num_classes=len(network.task.classes)
         )
-        runners = {
+        runners: dict[str, Any] = {
             "glimpses": Glimpses(export_network(network, place / "device")),
             "whole image": Whole(whole, images, place / "whole.onnx"),
             "mobilenetv3_small_050": Whole(mobile, images, place / "mobile.onnx"),

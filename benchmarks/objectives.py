@@ -15,6 +15,7 @@ import json
 import statistics
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -100,7 +101,7 @@ def main() -> None:
             each = seconds(made, block * given.steps, given.steps, device)
             if block:
                 found[name].append(each)
-    figures = {}
+    figures: dict[str, dict[str, Any]] = {}
     for name, times in found.items():
         ratios = [own / ram for own, ram in zip(times, found["ram"], strict=True)]
         figures[name] = {

@@ -19,7 +19,7 @@ from nogs_bench.network.stacked_ops import gru, product
 from nogs_bench.network.stacking import STACKS, Stack
 
 # Greatest side of a glimpse, pixels, whose convolutions are cheaper as matrices: on a CPU, a GPU.
-MATRIX_SIDE = 5
+MATRIX_SIDE = 6
 GPU_MATRIX_SIDE = 10
 
 

@@ -84,7 +84,7 @@ def test_the_paper_s_full_scale():
 
 def test_the_command_prints_a_table_and_json(tmp_path):
     call = ["build", "celeba-hq-*", "--bank", "stylegan:x", "--images", "27000", "--plan"]
-    shown = CliRunner().invoke(app, call)
+    shown = CliRunner().invoke(app, call, env={"COLUMNS": "160"})  # each cell in one line
     assert shown.exit_code == 0, shown.output
     assert "40 tasks, 27,000 images" in shown.stdout
     assert "226 GB" in shown.stdout

@@ -36,11 +36,25 @@ class Registry(Generic[T]):
         self.group = group
         self._asked = False
         self._entries: dict[str, T] = {}
+        self._passing: set[str] = set()
 
     def add(self, name: str, entry: T) -> T:
         """Register `entry` under `name`. Raises `NogsError` if another object has that name."""
         if self._entries.setdefault(name, entry) != entry:
             raise NogsError(f"{self.kind} {name!r} is registered twice; give one another name")
+        self._passing.discard(name)
+        return entry
+
+    def renew(self, name: str, entry: T) -> T:
+        """Register `entry`, in the place of an earlier one that came this way.
+
+        Raises `NogsError` if `add` has registered another object under that name.
+        """
+        if name not in self.names():
+            self._passing.add(name)
+        if name not in self._passing:
+            return self.add(name, entry)
+        self._entries[name] = entry
         return entry
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -51,6 +65,10 @@ class Registry(Generic[T]):
         """All names, in the order of registration."""
         self._load_entry_points()
         return list(self._entries)
+
+    def lasting(self) -> dict[str, T]:
+        """The entries that stay what they are: those that `add` registered."""
+        return {name: self._entries[name] for name in self.names() if name not in self._passing}
 
     def __getitem__(self, name: str) -> T:
         """The entry called `name`; `NogsError` names the near misses if there is none."""

@@ -33,6 +33,18 @@ def test_the_same_object_may_be_added_again_and_no_other() -> None:
     assert numbers["two"] == 2
 
 
+def test_what_is_renewed_takes_the_place_of_what_was_and_of_nothing_else() -> None:
+    numbers = filled()
+    assert numbers.renew("four", 3) == 3
+    assert numbers.renew("four", 4) == numbers["four"] == 4
+    assert numbers.lasting() == {"two": 2, "three": 3}
+    with pytest.raises(NogsError, match="number 'two' is registered twice"):
+        numbers.renew("two", 22)
+    numbers.add("four", 4)
+    with pytest.raises(NogsError, match="number 'four' is registered twice"):
+        numbers.renew("four", 44)
+
+
 def test_an_unknown_name_hears_of_the_nearest_and_of_all() -> None:
     with pytest.raises(NogsError) as refused:
         filled()["thre"]

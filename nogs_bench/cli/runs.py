@@ -36,7 +36,7 @@ def evaluate(
     task: Annotated[
         str,
         typer.Option(
-            help="A task's name, or FILE.py:NAME.",
+            help="A task's name, FILE.py:NAME, or images: a folder, hf:NAME.",
             autocompletion=one("task"),
         ),
     ] = "cluttered-digits",

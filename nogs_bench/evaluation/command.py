@@ -18,7 +18,14 @@ from nogs_bench.evaluation.logs import check_log
 from nogs_bench.evaluation.own import as_built
 from nogs_bench.evaluation.packing import discard_finished, pack
 from nogs_bench.evaluation.pool import Watch, do_all, do_all_by
-from nogs_bench.evaluation.study import Study, Wanted, in_place, study_of, task_names
+from nogs_bench.evaluation.study import (
+    Study,
+    Wanted,
+    check_apart,
+    in_place,
+    study_of,
+    task_names,
+)
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store, sweep
 from nogs_bench.images import data_folder, sweep_store
@@ -139,6 +146,7 @@ def evaluate(
     names = [task] if tasks is None else task_names(tasks)
     images: dict[str, Any] = {}
     studies = [study_of(name, wanted, images) for name in names]
+    check_apart(studies)
     crew = None if where.executor == "local" else where.open(place.device)
     processes = _workers(where.workers, place.device, names) if crew is None else crew.workers
     _bring(place, [run for study in studies for run in study.runs])

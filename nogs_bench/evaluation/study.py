@@ -28,8 +28,9 @@ from nogs_bench.tasks import (
     Task,
     TrainingProtocol,
     get_task,
+    is_source,
     load_split,
-    register_task,
+    renew_task,
     with_settings,
 )
 from nogs_bench.training import Material, make_sequences, supervising
@@ -87,7 +88,7 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
 
     Raises `NogsError` at bad input.
     """
-    registered = register_task(get_task(task))
+    registered = renew_task(get_task(task))
     own = registered.protocol(wanted.protocol).training or registered.training
     tuned = with_settings(replace(registered, training=own), wanted.settings, wanted.protocol)
     plan = tuned.protocol(wanted.protocol)
@@ -157,6 +158,14 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     return Study(tuned, runs, splits, annotations)
 
 
+def check_apart(studies: Sequence[Study]) -> None:
+    """Raise `NogsError` if two studies' tasks have one name, as results would."""
+    names = [study.task.name for study in studies]
+    for name in names:
+        if names.count(name) > 1:
+            raise NogsError(f"two of the tasks are called {name}; evaluate them apart")
+
+
 @contextmanager
 def in_place(studies: Sequence[Study], place: Place) -> Iterator[tuple[Place, list[RunPlan]]]:
     """Place and runs of tasks of one family, images and sequences in files for every process."""
@@ -182,7 +191,8 @@ def task_names(tasks: str | Sequence[str]) -> list[str]:
         if not pattern:
             continue
         matching = [name for name in TASKS.names() if fnmatchcase(name, pattern)]
-        if not matching and any(sign in pattern for sign in "*?["):
+        shaped = any(sign in pattern for sign in "*?[") and not is_source(pattern)
+        if not matching and shaped:
             raise NogsError(f"no task matches {pattern!r}; nogs-bench tasks lists all")
         found |= dict.fromkeys(matching or [pattern])
     if not found:

@@ -33,6 +33,7 @@ from nogs_bench.tasks.task import (
     TrainingProtocol,
     get_task,
     register_task,
+    renew_task,
 )
 
 __all__ = [
@@ -59,6 +60,7 @@ __all__ = [
     "read_settings",
     "reckoned",
     "register_task",
+    "renew_task",
     "sample_images",
     "source_specs",
     "split_short",

@@ -255,20 +255,26 @@ def register_task(task: Task) -> Task:
     return TASKS.add(task.name, task)
 
 
+def renew_task(task: Task) -> Task:
+    """As `register_task`, in the place of an earlier task that came this way. Returns it."""
+    return TASKS.renew(task.name, task)
+
+
 def get_task(name: str | Task) -> Task:
     """The registered task `name`, or the one that it stands for, which is then registered.
 
     `FILE.py:NAME` stands for a task in a file; a folder of images, and what else is in `SPECS`, for
-    one whose numbers are chosen by rules.
+    one whose numbers are chosen by rules. Such a task takes the place of an earlier one of its name
+    that was named in this way too.
     """
     if isinstance(name, Task):
         return name
     spec = None if name in TASKS.names() else spec_of(name)
     if spec is not None:
-        return register_task(spec.task(name))
+        return renew_task(spec.task(name))
     if ":" in name:
         task = load_object(name, "task")
         if not isinstance(task, Task):
             raise NogsError(f"{name} is a {type(task).__name__}, not a nogs_bench.Task")
-        return register_task(task)
+        return renew_task(task)
     return TASKS[name]

@@ -22,7 +22,7 @@ from nogs_bench.tasks.own.making import make_task, task_name
 from nogs_bench.tasks.own.rules import MINUTES, Chosen, choose
 from nogs_bench.tasks.own.writing import write_code
 from nogs_bench.tasks.specs import SPECS, spec_of
-from nogs_bench.tasks.task import Task
+from nogs_bench.tasks.task import TASKS, Task
 
 HUB = "hf:"
 EVERY = "*"
@@ -64,8 +64,11 @@ SPECS.add("folder", OwnImages("a folder of images", lambda t: Path(t).is_dir(), 
 
 
 def is_source(text: object) -> bool:
-    """Whether `text` names images rather than a task."""
-    return isinstance(text, str | Path) and isinstance(spec_of(str(text)), OwnImages)
+    """Whether `text` names images rather than a task: a registered name is the task's, and
+    `./NAME` the folder's."""
+    if not isinstance(text, str | Path) or str(text) in TASKS.lasting():
+        return False
+    return isinstance(spec_of(str(text)), OwnImages)
 
 
 def source_specs(images: str | Path, **choices: Any) -> list[str]:

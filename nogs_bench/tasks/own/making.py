@@ -10,6 +10,7 @@ from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.own.facts import Facts
 from nogs_bench.tasks.own.rules import Chosen
 from nogs_bench.tasks.task import (
+    TASKS,
     Annotation,
     AvpTraining,
     Pretraining,
@@ -30,10 +31,18 @@ def task_name(text: str) -> str:
     return re.sub(r"[^\w+.-]+", "-", text).strip("-.+")[:60] or "images"
 
 
+def family_name(text: str) -> str:
+    """`task_name`, with `-images` after it where a registered task or family is called so."""
+    lasting, name = TASKS.lasting(), task_name(text)
+    taken = {*lasting, *(task.family for task in lasting.values())}
+    return f"{name}-images" if name in taken else name
+
+
 def make_task(chosen: Chosen, source: ImageSource, labels: Sequence[Label], splits: Splits) -> Task:
     """The task of what was chosen, about the first of `labels`. Its name is its family's."""
     facts, v = chosen.facts, chosen
     size, glimpse = v["image_size"], v["glimpse"]
+    family = family_name(facts.name)
     training = Training(
         batch_size=v["batch_size"],
         learning_rate=v["learning_rate"],
@@ -42,9 +51,9 @@ def make_task(chosen: Chosen, source: ImageSource, labels: Sequence[Label], spli
         evaluation_period=max(1, v["iterations"] // PERIODS),
     )
     return Task(
-        name=task_name(facts.name),
+        name=family,
         version=1,
-        family=task_name(facts.name),
+        family=family,
         description=describe(facts, chosen),
         channels=v["channels"],
         labels=tuple(labels),

@@ -8,6 +8,7 @@ import pytest
 
 from drawings import COLOURS, write_drawings
 from nogs_bench.errors import NogsError
+from nogs_bench.evaluation import evaluate
 from nogs_bench.images import Label
 from nogs_bench.tasks import choices_of, get_task, is_source, source_specs, task_file, task_of
 from nogs_bench.tasks.own.facts import Facts
@@ -103,6 +104,28 @@ def test_a_folder_gives_the_same_task_and_the_same_in_a_file(tmp_path: Path) -> 
         task_of(photos, label="species")
     with pytest.raises(NogsError, match="is no place of images; give hf:OWNER/NAME"):
         task_of(tmp_path / "absent")
+
+
+def test_two_settings_of_one_folder_in_one_process(tmp_path: Path) -> None:
+    photos = write_drawings(tmp_path / "photos", each=20)
+    specs = [f"{photos}?glimpses={count}" for count in (3, 4)]
+    assert [get_task(spec).T for spec in specs] == [3, 4]
+    assert get_task("photos").T == 4
+    with pytest.raises(NogsError, match="two of the tasks are called photos; evaluate them apart"):
+        evaluate(tasks=specs, methods="ram", iterations=1, out=tmp_path / "results")
+    mine = tmp_path / "mine.py"
+    mine.write_text(task_file(photos, glimpses=5), encoding="utf-8")
+    assert get_task(f"{mine}:task").T == 5
+
+
+def test_a_folder_called_like_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos = write_drawings(tmp_path / "cub-100", each=20)
+    assert get_task(str(photos)).name == "cub-100-images"
+    assert get_task(str(write_drawings(tmp_path / "utkface", each=20))).family == "utkface-images"
+    monkeypatch.chdir(tmp_path)
+    assert not is_source("cub-100")
+    assert is_source("./cub-100")
+    assert get_task("cub-100").name == "cub-100"
 
 
 def test_looking_decodes_no_more_than_a_few(

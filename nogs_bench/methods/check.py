@@ -96,6 +96,7 @@ def made_up(later: bool = False, seed: int = 0) -> dict[str, Tensor]:
         "supervised": torch.arange(IMAGES).expand(RUNS, -1) % 3 == 0,
         "cells": below(CELLS, STEPS, IMAGES),
         "weight": torch.tensor([1.0, 0.5]).view(RUNS, 1, 1),
+        "mirrored": normal(IMAGES, CLASSES),
         "posterior": normal(STEPS, IMAGES, CLASSES).log_softmax(-1),
         "sequence_posterior": normal(STEPS, IMAGES, CLASSES).log_softmax(-1),
         "maps": normal(STEPS, IMAGES, CELLS).abs(),

@@ -13,6 +13,7 @@ from nogs_bench.errors import NogsError
 # What a method may ask for beside what the trainer has anyway: a field of `Rows`, and what it is.
 NEEDS: Mapping[str, str] = {
     "beliefs": "the network's class logits after each glimpse",
+    "mirrored": "the network's class logits after the same glimpses of the mirrored image",
     "posterior": "the dataset's posterior network, asked about the glimpses taken",
     "sequence_posterior": "the dataset's column `posterior`, of the supervised rows",
     "maps": "the dataset's maps of expected posterior entropy, of the supervised rows",
@@ -46,6 +47,8 @@ class Rows:
 
     - `beliefs`: float ([R,] T, n, classes), class logits after glimpse t; with gradient. The last
       are `class_logits`.
+    - `mirrored`: float ([R,] n, classes), class logits after the same T glimpses of the image
+      reversed left to right, each where the reversed image has it; with gradient.
     - `posterior`: float ([R,] T, n, classes), nats: log-probabilities that the dataset's posterior
       network gives the classes after glimpses 1 .. t.
     - `sequence_posterior`: float ([R,] T, n, classes), the same from the dataset's column, where
@@ -66,6 +69,7 @@ class Rows:
     progress: Tensor
     first: Rows | None = None
     beliefs: Tensor | None = None
+    mirrored: Tensor | None = None
     posterior: Tensor | None = None
     sequence_posterior: Tensor | None = None
     maps: Tensor | None = None

@@ -13,6 +13,7 @@ from nogs_bench.network.fovea import (
     ImageTensors,
     follow,
     fovea_of,
+    mirrored,
     roll_out,
 )
 from nogs_bench.network.model import (
@@ -53,6 +54,7 @@ __all__ = [
     "location_parameters",
     "log_probability",
     "make_embedder",
+    "mirrored",
     "normalisation",
     "part_of",
     "pick",

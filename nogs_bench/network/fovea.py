@@ -164,7 +164,26 @@ def roll_out(
     return Rollout(states, taken, logits, torch.cat(parts, dim=-3))
 
 
-def follow(model: Any, fovea: Fovea, rows: Tensor, cells: Tensor) -> Tensor:
+def mirrored(fovea: Fovea) -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """What shows the glimpses of the images reversed left to right.
+
+    It is called as the fovea is. A glimpse is reversed, and lies where the reversed image has it.
+    """
+
+    def see(rows: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        patch, location = fovea(rows, cells)
+        row, column = location.unbind(-1)
+        return patch.flip(-1), torch.stack((row, -column), dim=-1)
+
+    return see
+
+
+def follow(
+    model: Any,
+    fovea: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    rows: Tensor,
+    cells: Tensor,
+) -> Tensor:
     """Class logits float ([R,] n, classes) after glimpses at known indices int64 ([R,] T, n).
 
     Embeds all T glimpses in one call where the model has `embed` and `step`.

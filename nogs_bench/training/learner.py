@@ -20,10 +20,12 @@ from nogs_bench.methods import Method, Rows
 from nogs_bench.network import (
     ImageTensors,
     MappedStack,
+    follow,
     fovea_of,
     joint,
     location_parameters,
     log_probability,
+    mirrored,
     pick,
     roll_out,
     stack,
@@ -145,6 +147,7 @@ class Learner:
         )
         batch = min(self.settings.batch_size, self.images)
         self.fovea = self._fovea(trainees[0].images, length * batch)
+        self.turned = mirrored(fovea_of(task, trainees[0].images))
         held = trainees[0].validation
         points = 1 + length // self.settings.evaluation_period
         self.classify = policy_classifier(network, self._fovea(held, points * len(held)))
@@ -220,6 +223,7 @@ class Learner:
         network, rows = self.network, given.rows
         with torch.set_grad_enabled(not self.run.frozen):
             rollout = roll_out(network, self.fovea, rows, uniform, taken, self.objectives.beliefs)
+            turned = self._mirrored(rows, rollout.cells)
         states = torch.cat(rollout.states, dim=rows.dim() - 1)
         logits = network.locate(states if self.settings.location_gradient else states.detach())
         log_p_of = stacked_ops.log_probability if self.stacked else log_probability
@@ -237,7 +241,14 @@ class Learner:
             reduction=self.settings.supervision_reduction,
             progress=given.progress,
             beliefs=rollout.beliefs,
+            mirrored=turned,
         )
+
+    def _mirrored(self, rows: Tensor, cells: Tensor) -> Tensor | None:
+        """What `Rows.mirrored` is, if a method asks for it."""
+        if not self.objectives.mirrored:
+            return None
+        return follow(self.network, self.turned, rows, cells)
 
 
 def network_of(models: Sequence[Any], device: torch.device, stacked: bool) -> tuple[Any, nn.Module]:

@@ -63,7 +63,9 @@ class Objectives:
         self.images = images
         self.runs = len(methods)
         self.passes = methods[0].passes
-        self.beliefs = any("beliefs" in method.needs for method in methods)
+        self.beliefs, self.mirrored = (
+            any(need in method.needs for method in methods) for need in ("beliefs", "mirrored")
+        )
         self.groups: list[Group] = []
         for run, (method, own) in enumerate(zip(methods, lessons, strict=True)):
             last = self.groups[-1] if self.groups else None

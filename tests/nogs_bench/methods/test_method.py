@@ -27,7 +27,7 @@ from nogs_bench.methods.losses import partially_supervised
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
 from nogs_bench.results.entries import load_results
-from nogs_bench.training.learner import Run, Trainee
+from nogs_bench.training.learner import Learner, Run, Trainee
 from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.trainer import train, train_together
 from places import ROOT
@@ -223,6 +223,40 @@ def test_a_method_gets_what_it_needs_and_nothing_else():
     assert torch.equal(rows.sequence_posterior[0, :, 0], torch.where(known, numbers_of, 0).float())
     assert torch.equal(rows.maps[1, :, 3], torch.where(known, numbers_of + 100, 0).float())
     assert set(rows.cells[:, rows.supervised].flatten().tolist()) == {TELLING}
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_mirrored_beliefs_are_those_of_images_reversed_by_hand(together):
+    seen: list[Rows] = []
+
+    def objective(rows: Rows) -> torch.Tensor:
+        seen.append(rows)
+        return partially_supervised(rows)
+
+    method = _method(objective, needs={"mirrored"})
+    runs = [Run(CORNER, method, 1, seed, False) for seed in range(2 if together else 1)]
+    models = [load_model("reference").build(CORNER, run.seed) for run in runs]
+    trainees = [Trainee(r, m, TRAIN, VALIDATION) for r, m in zip(runs, models, strict=True)]
+    learner = Learner(trainees, together)
+    learner.begin(0)
+    learner.learn(0, 1)
+    drawn, rows, side = learner.draws.rows[0], seen[-1], TRAIN.images.shape[-1]
+    reversed_images = torch.from_numpy(np.ascontiguousarray(TRAIN.images.numpy()[..., ::-1]))
+    for run in runs:
+        numbers = drawn[run.seed] if together else drawn
+        found = rows.mirrored[run.seed] if together else rows.mirrored
+        glimpses = rows.cells[run.seed] if together else rows.cells
+        model = load_model("reference").build(CORNER, run.seed)
+        state = model.start(len(numbers))
+        for pixels in CORNER.grid.pixels[glimpses]:
+            pixels = np.stack([pixels[:, 0], side - 4 - pixels[:, 1]], axis=1)
+            patch = [
+                reversed_images[number, :, row : row + 4, col : col + 4]
+                for number, (row, col) in zip(numbers, pixels, strict=True)
+            ]
+            where = torch.from_numpy(CORNER.grid.pixel_to_normalised(pixels)).float()
+            state = model.look(state, torch.stack(patch).float() / 255, where)
+        assert torch.allclose(model.classify(state), found, atol=1e-5)
 
 
 def test_a_second_pass_learns_from_the_glimpses_of_the_first():

@@ -150,14 +150,14 @@ def profile_chart(profiles: Mapping[str, tuple[Profile, int, Mapping[str, str]]]
 
 def _frame(axes: _Axes, across: str, down: str, scale: float) -> Markup:
     parts = []
-    for value in _ticks(*axes.x):
+    for value in ticks(*axes.x):
         place = f"{axes.across(value):.1f}"
         parts.append(
             Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
                 place, HEIGHT - BOTTOM + 16, f"{value:,.0f}"
             )
         )
-    for value in _ticks(*axes.y):
+    for value in ticks(*axes.y):
         y = axes.down(value)
         parts.append(
             Markup(
@@ -180,7 +180,7 @@ def _frame(axes: _Axes, across: str, down: str, scale: float) -> Markup:
     return Markup("").join(parts)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """About five round numbers."""
     rough = (high - low) / 5 or 1
     step = 10 ** math.floor(math.log10(rough))

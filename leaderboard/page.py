@@ -27,6 +27,7 @@ from nogs_bench.figures import (
     whole,
 )
 from nogs_bench.files import package_version, require_own, write_text
+from nogs_bench.leaderboard.bars import family_bars
 from nogs_bench.leaderboard.charts import Series, curves, profile_chart
 from nogs_bench.leaderboard.checks import SEEDS
 from nogs_bench.leaderboard.comparison import compare
@@ -174,10 +175,12 @@ def render(runs: Sequence[RunResult], sequences: Sequence[GlimpseSequence] = ())
     script = templates.get_source(environment, "page.js")[0]
     overall = _overall(scores, boards)
     entries = [entry for board in boards for entry in board.entries]
+    marked = {id(entry.row): (entry.style, entry.marks) for entry in entries}
     return environment.get_template("page.html").render(
         script=script,
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         boards=boards,
+        families=family_bars(scores.rows, lambda row: marked[id(row)]),
         overall=overall,
         profile=_profile(overall),
         entries=entries,

@@ -4,6 +4,7 @@ In come scores, results, datasets; out come tables for the terminal and figures 
 """
 
 from nogs_bench.figures.canvas import drawing
+from nogs_bench.figures.families import of_families
 from nogs_bench.figures.plots import (
     CHOSEN,
     UNSEEN,
@@ -52,6 +53,7 @@ __all__ = [
     "empty_table",
     "estimate_text",
     "methods_table",
+    "of_families",
     "percent",
     "plot_bars",
     "plot_curves",

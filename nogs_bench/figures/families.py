@@ -21,9 +21,9 @@ Entry = tuple[str, float]
 
 
 def of_families(
-    rows: Sequence[ScoreRow],
+    rows: Sequence[ScoreRow], least: int = LEAST
 ) -> tuple[list[tuple[str, list[ScoreRow]]], list[ScoreRow]]:
-    """Rows of families of which at least `LEAST` tasks were run alike (protocol, model, length),
+    """Rows of families of which at least `least` tasks were run alike (protocol, model, length),
     each such group with its family's name; and the other rows, in their order."""
 
     def setting(row: ScoreRow) -> tuple[str, str, str, int]:
@@ -31,7 +31,7 @@ def of_families(
 
     ordered = sorted(rows, key=setting)
     groups = [(key[0], list(own)) for key, own in groupby(ordered, key=setting)]
-    large = [(family, own) for family, own in groups if len({row.task for row in own}) >= LEAST]
+    large = [(family, own) for family, own in groups if len({row.task for row in own}) >= least]
     taken = {id(row) for _, own in large for row in own}
     return large, [row for row in rows if id(row) not in taken]
 

@@ -326,6 +326,7 @@ def shipped() -> Iterable[tuple[str, dict[str, str]]]:
         for name, key, what in (
             ("built", "accuracy", "accuracy"),
             ("built", "cross_entropy", "true cross-entropy, nats"),
+            ("built", "searched", "EPE as searched, nats"),
             ("built", "stated", "stated, nats"),
             ("random", "accuracy", "accuracy"),
             ("random", "cross_entropy", "true cross-entropy, nats"),

@@ -23,10 +23,22 @@ LIMITS = """\
 - The sequences are near-optimal for the posterior network (AVP) and the image bank that made them,
   and carry the bias of both: a network supervised by them for long can end below one that is not.
 - The search is greedy, one glimpse at a time; a sequence may repeat a location.
-- `epe` and `epe_map` are Monte-Carlo estimates, and the least of many estimates is biased low."""
+- `epe_map` holds Monte-Carlo estimates by which the locations of one step were compared. They are
+  not corrected, and the least of many estimates is too low."""
+SCORE = """\
+- **`epe` is a score, no expectation**: its mean is not shown to be that of the true cross-entropy
+  (the table above). Compare the images and locations of one step by it, and nothing else."""
 PASTED = """\
-- `epe` and `epe_map` were estimated with the image's own pixels pasted into other images: a score
-  to compare locations by, no expectation. The true cross-entropy is in the table above."""
+- It was estimated with the image's own pixels pasted into other images, so that it is true only as
+  far as the posterior is."""
+EXPECTED = (
+    "expected cross-entropy of the true label after each glimpse, estimated before it was taken, "
+    "nats; -1 where not known"
+)
+SCORED = (
+    "a score of each glimpse, given before it was taken: small where little doubt is expected "
+    "after it, but no expectation (see the limits below), nats; -1 where not known"
+)
 PRIVATE = (
     "**For your own use: do not publish or pass on this folder.** It holds images that may not be "
     "redistributed ({licence})."
@@ -66,7 +78,7 @@ def dataset_card(
         f'```python\nfrom nogs_bench import load\n\nrows = load("{where}")["train"]\n```',
         *([f"![Where the glimpses of each step lie]({figure})"] if figure else []),
         "## Columns",
-        _columns(task, configs),
+        _columns(task, configs, _scored(record)),
         _splits(record["images"]),
         "## How it was made",
         f"Sequences: {record['origin']}. Locations lie on a grid of {task.grid.shape[0]} x "
@@ -81,7 +93,7 @@ def dataset_card(
         *_posterior(record, where),
         "## Quality",
         *_quality(record["quality"], record["calibration"]),
-        *_epe(epe),
+        *_epe(epe, _scored(record)),
         "## Limits and biases",
         "\n".join([LIMITS, *_score(record), *(f"- {caveat}" for caveat in task.caveats)]),
         "## Licence",
@@ -95,11 +107,19 @@ def dataset_card(
 
 def _score(record: Mapping[str, Any]) -> list[str]:
     """What is no expectation is not called one."""
-    first = record["made_by"].get("stages", {}).get("first-step", {})
-    return [PASTED] if first.get("config", {}).get("observed") == "pasted" else []
+    made_by = record["made_by"]
+    parts = made_by.get("folds", [made_by])
+    first = [part.get("stages", {}).get("first-step", {}).get("config", {}) for part in parts]
+    pasted = any(config.get("observed") == "pasted" for config in first)
+    return [SCORE] * _scored(record) + [PASTED] * pasted
 
 
-def _columns(task: Task, configs: Mapping[str, Any]) -> str:
+def _scored(record: Mapping[str, Any]) -> bool:
+    """Whether a build found that what it states is a score."""
+    return "score" in (record["quality"] or {}).get("built", {})
+
+
+def _columns(task: Task, configs: Mapping[str, Any], scored: bool) -> str:
     grid = f"{task.grid.shape[0]}, {task.grid.shape[1]}"
     meaning = {
         "image": ("image", f"{task.image_size} x {task.image_size} pixels, PNG"),
@@ -113,8 +133,7 @@ def _columns(task: Task, configs: Mapping[str, Any]) -> str:
         ),
         "epe": (
             f"float32 ({task.T})",
-            "expected posterior entropy (or its bound, see the criterion below) after each "
-            "glimpse, estimated before it was taken, nats; -1 where not known",
+            SCORED if scored else EXPECTED,
         ),
         "posterior": (
             f"float16 ({task.T}, {len(task.classes)})",
@@ -123,8 +142,8 @@ def _columns(task: Task, configs: Mapping[str, Any]) -> str:
         ),
         "epe_map": (
             f"float16 ({task.T}, {grid})",
-            "the same for every allowed location, nats; a search by halving estimates those it "
-            "drops early from fewer samples; NaN where it was not evaluated",
+            "the search's estimates at every allowed location, nats, by which they were compared; "
+            "from fewer samples where they were soon dropped; NaN where there is none",
         ),
     }
     holds = {name: set(config["features"]) for name, config in configs.items()}
@@ -191,7 +210,9 @@ def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] |
         return ["Not measured: no posterior network was trained for this dataset."]
     quantities = {
         "accuracy": "accuracy",
+        "searched": "EPE as searched, nats",
         "stated": "stated EPE, nats",
+        "score": "stated score, nats",
         "cross_entropy": "true cross-entropy, nats",
         "entropy": "claimed entropy, nats",
         "standard_error": "its standard error, nats",
@@ -211,12 +232,14 @@ def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] |
     text = (
         "The posterior network along built and random sequences, on images it never saw. The EPE "
         "is stated before each glimpse, the entropy claimed after it; where both are true, their "
-        "means are that of the true labels' cross-entropy:"
+        "means are that of the true labels' cross-entropy. The search takes the least of many "
+        "estimates, which is too low; `epe` is what it found times a factor for each t, fitted to "
+        "the annotated images' labels as far as the gap is beyond chance:"
     )
     return [text, _table(header, rows)]
 
 
-def _epe(epe: np.ndarray | None) -> list[str]:
+def _epe(epe: np.ndarray | None, scored: bool) -> list[str]:
     if epe is None or not len(epe):
         return []
     quantiles = np.quantile(epe, (0.1, 0.5, 0.9), axis=0)
@@ -224,8 +247,9 @@ def _epe(epe: np.ndarray | None) -> list[str]:
         (str(t + 1), f"{mean:.3f}", *(f"{value:.3f}" for value in quantiles[:, t]))
         for t, mean in enumerate(epe.mean(0, dtype=np.float64))
     ]
-    header = ("glimpse", "mean EPE, nats", "10 %", "median", "90 %")
-    return ["Expected posterior entropy at the chosen locations:", _table(header, rows)]
+    name = "score" if scored else "EPE"
+    header = ("glimpse", f"mean {name}, nats", "10 %", "median", "90 %")
+    return [f"The column `epe`, the {name} of the chosen locations:", _table(header, rows)]
 
 
 def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

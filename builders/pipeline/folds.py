@@ -20,7 +20,7 @@ from nogs_bench.builders.posterior import (
     fixed_cells,
     pooled,
 )
-from nogs_bench.builders.search import FIELDS, Shard, gathered
+from nogs_bench.builders.search import FIELDS, Shard, corrections, gathered, holds
 from nogs_bench.results import environment
 from nogs_bench.tasks import Task
 
@@ -34,6 +34,8 @@ class FoldOutcome:
     """What one fold gave: its stages, and for each task how good the posterior is.
 
     - `along`: for each task, how good the posterior is along sequences.
+      The built ones' `searched` is the EPE that the search found, `stated` that EPE corrected.
+    - `factors`: for each task float64 (T,), of that correction (`builders.search.corrections`).
     - `beliefs`: for each task float16 (n, T, classes), what the posterior believes along them.
     - `arrays`: the fields of `builders.search.annotate.Sequences` but the maps, of the images
       `roles.numbers`; the maps stay in `shards`.
@@ -44,6 +46,7 @@ class FoldOutcome:
     shards: list[Shard]
     arrays: dict[str, np.ndarray]
     along: list[Along]
+    factors: list[np.ndarray]
     curves: list[list[Reliability]]
     beliefs: list[np.ndarray]
 
@@ -52,16 +55,18 @@ def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcom
     """Gather what was annotated, and measure the posterior."""
     plan = stages.plan
     arrays = gathered(shards, [name for name in FIELDS if name != "maps"])
-    each, curves, beliefs = [], [], []
+    each, factors, curves, beliefs = [], [], [], []
     for place, task in enumerate(plan.tasks):
         measured = _along(task, stages, roles, arrays["cells"][:, place])
-        measured["built"]["stated"] = arrays["epe"][:, place]
+        built, searched = measured["built"], arrays["epe"][:, place]
+        factors.append(corrections(searched, built["cross_entropy"]))
+        built |= {"searched": searched, "stated": searched * factors[-1]}
         each.append(measured)
         curves.append(_curves(task, stages, roles))
         cells = arrays["cells"][:, place]
         posterior = stages.posterior(task)
         beliefs.append(beliefs_along(posterior, roles.annotated.images, cells, plan.device))
-    return FoldOutcome(stages, roles, shards, arrays, each, curves, beliefs)
+    return FoldOutcome(stages, roles, shards, arrays, each, factors, curves, beliefs)
 
 
 def _along(task: Task, stages: Stages, roles: Roles, cells: np.ndarray) -> Along:
@@ -102,15 +107,13 @@ class Outcome:
 
     def annotations(self, task: Task, place: int) -> Annotations:
         """The sequences of one task, the build's `place`-th."""
-        arrays = {
-            name: np.concatenate([fold.arrays[name][:, place] for fold in self.folds])
-            for name in ("cells", "epe")
-        }
+        cells = np.concatenate([fold.arrays["cells"][:, place] for fold in self.folds])
+        stated = np.concatenate([fold.along[place]["built"]["stated"] for fold in self.folds])
         shards = [shard for fold in self.folds for shard in fold.shards]
         return Annotations(
             index=np.concatenate([fold.roles.numbers for fold in self.folds]),
-            glimpses=task.grid.index_to_pixel(arrays["cells"]),
-            epe=arrays["epe"].astype(np.float32),
+            glimpses=task.grid.index_to_pixel(cells),
+            epe=stated.astype(np.float32),
             maps=sharded_maps(shards, place, (task.T, *task.grid.shape)),
             images=np.concatenate([fold.roles.annotated.images for fold in self.folds]),
             beliefs=np.concatenate([fold.beliefs[place] for fold in self.folds]),
@@ -124,7 +127,14 @@ class Outcome:
 
     def provenance(self, place: int, device: str) -> dict[str, Any]:
         """What made one task's sequences; of each fold, where there are several."""
-        parts = [{"roles": f.roles.record, "stages": f.stages.records} for f in self.folds]
+        parts = [
+            {
+                "roles": fold.roles.record,
+                "stages": fold.stages.records,
+                "epe_factors": fold.factors[place].round(6).tolist(),
+            }
+            for fold in self.folds
+        ]
         return {
             **(parts[0] if len(parts) == 1 else {"folds": parts}),
             "environment": {
@@ -143,13 +153,21 @@ class Outcome:
 
     def quality(self, place: int) -> Quality:
         """Means over all images, and those of built minus random sequences: paired differences of
-        the true cross-entropy, with their standard error."""
+        the true cross-entropy, with their standard error.
+
+        What was `stated` stands there as a `score` where it is none of the true cross-entropy:
+        where it is off by more than .05 nats at any t, and with pasted pixels always.
+        """
         parts = [fold.along[place] for fold in self.folds]
         whole = {
             name: {key: np.concatenate([part[name][key] for part in parts]) for key in quantities}
             for name, quantities in parts[0].items()
         }
-        difference = whole["built"]["cross_entropy"] - whole["random"]["cross_entropy"]
+        built = whole["built"]
+        pasted = self.folds[0].stages.plan.task.annotation.observed == "pasted"
+        if pasted or not holds(built["stated"], built["cross_entropy"]):
+            built["score"] = built.pop("stated")
+        difference = built["cross_entropy"] - whole["random"]["cross_entropy"]
         error = difference.std(0) / np.sqrt(len(difference))
         means = {
             name: {key: values.mean(0).tolist() for key, values in quantities.items()}

@@ -1,7 +1,8 @@
 """Where to look next: the cell whose expected posterior entropy is least (equation 6).
 
 In come a posterior and completions; criteria (`epe`) value a cell, searches value as few cells as
-they can, `annotate` chooses glimpse by glimpse, and `shards` does so for many images.
+they can, `annotate` chooses glimpse by glimpse, `shards` does so for many images, and `correction`
+holds what was stated to what came true.
 """
 
 from nogs_bench.builders.search import (  # noqa: F401  (they register)
@@ -10,6 +11,7 @@ from nogs_bench.builders.search import (  # noqa: F401  (they register)
     rematch,
 )
 from nogs_bench.builders.search.annotate import GROUP, Annotator
+from nogs_bench.builders.search.correction import corrections, holds
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import PRECISIONS, Evaluator
 from nogs_bench.builders.search.racing import Race
@@ -51,7 +53,9 @@ __all__ = [
     "Steps",
     "Work",
     "annotate_all",
+    "corrections",
     "gathered",
+    "holds",
     "shard_size",
     "shards_of",
 ]

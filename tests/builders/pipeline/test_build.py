@@ -45,10 +45,17 @@ def test_quality_says_so(built):
 
 
 def test_a_score_is_called_no_expectation(built, tmp_path):
+    """Always with pasted pixels; else where the means part."""
     pasted = quick(tmp_path / "pasted", posterior="bank", observed="pasted", images=4)
-    said = "a score\n  to compare locations by, no expectation"
-    assert said in (pasted / "README.md").read_text()
-    assert said not in (built / "README.md").read_text()
+    for folder, true in ((pasted, False), (built, None)):
+        quality = json.loads((folder / "provenance.json").read_text())["quality"]["built"]
+        gaps = np.abs(np.subtract(quality.get("stated", np.inf), quality["cross_entropy"]))
+        if true is None:
+            true = bool((gaps <= 0.05).all())
+        card = (folder / "README.md").read_text()
+        assert ("score" in quality) == (not true) == ("stated" not in quality)
+        assert ("`epe` is a score, no expectation" in card) == (not true)
+        assert ("| built | stated EPE, nats" in card) == true
 
 
 def test_what_was_gained_comes_with_its_error(built):
@@ -62,7 +69,10 @@ def test_what_was_gained_comes_with_its_error(built):
     assert 0 < gain["standard_error"][0] < 0.5
     rows = pq.read_table(built / "annotations" / "train.parquet").to_pylist()
     epe = np.array([row["epe"] for row in rows if row["annotated"]])
-    np.testing.assert_allclose(built_["stated"], epe.mean(0), rtol=1e-5)
+    name = "score" if "score" in built_ else "stated"
+    np.testing.assert_allclose(built_[name], epe.mean(0), rtol=1e-5)
+    factors = record["made_by"]["epe_factors"]
+    np.testing.assert_allclose(built_[name], np.multiply(built_["searched"], factors), rtol=1e-5)
 
 
 def test_calibration_is_that_of_uniform_glimpses(built, tmp_path):

@@ -42,26 +42,28 @@ class Looks:
 
 def look_at(
     network: TrainedNetwork,
-    images: np.ndarray,
+    images: np.ndarray | Tensor,
     *,
     greedy: bool = False,
     seed: int = 0,
     confident: float | None = None,
     maps: bool = False,
 ) -> Looks:
-    """Let the network look at images uint8 (n, channels, size, size) of its task's shape.
+    """Let the network look at images.
 
     **Arguments**
 
-    - `greedy`: take the likeliest location each time, instead of one drawn from the policy by
-      `seed`. Rollout m of a result's test is drawn by seed m.
-    - `confident`: in (0, 1]: the belief at which looking may end. All T glimpses are still
-      computed, so that accuracy after each is known; `Looks.used` says how many were needed.
+    - `images`: uint8 (n, channels, size, size), an array or a tensor, of the task's shape.
+    - `greedy`: always look at the likeliest place. Otherwise each place is drawn from the policy,
+      by `seed`. Rollout m of a result's test is drawn by seed m.
+    - `confident`: in (0, 1]: the probability of a class at which looking may end. All T glimpses
+      are still computed, so that the accuracy after each is known; `Looks.used` says how many were
+      needed.
     - `maps`: whether `Looks.policy` is wanted.
 
-    Raises `NogsError` if the images are of another shape.
+    Raises `NogsError` if the images have another type or shape.
     """
-    task = network.task
+    task, images = network.task, np.asarray(images)
     shape = (task.channels, task.image_size, task.image_size)
     if images.dtype != np.uint8 or images.shape[1:] != shape:
         raise NogsError(

@@ -140,7 +140,7 @@ def test_confidence_ends_looking_early(results: Path) -> None:
         assert not sure[image, : used - 1].any()
         assert sure[image, used - 1] or used == CORNER.T
     np.testing.assert_allclose(looks.policy.sum(-1), 1, rtol=1e-5)
-    greedy = look_at(network, images, greedy=True, maps=True)
+    greedy = look_at(network, torch.from_numpy(images), greedy=True, maps=True)
     np.testing.assert_array_equal(greedy.cells, greedy.policy.argmax(-1))
     with pytest.raises(NogsError, match="uint8"):
         look_at(network, images[:, :, 1:])

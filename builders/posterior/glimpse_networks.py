@@ -106,11 +106,9 @@ class MaskedImage(nn.Module):
             first, owner = _runs(observed, prefix)
             seen = visible(self.masks, prefix[first])
             return ObservedWindows(windows, images, owner, observed[first], seen)
-        shown = images.float().div_(255)
-        seen = visible(self.masks, prefix)
         if windows is not None:
-            return windows.prepare(shown, seen)
-        return _PreparedImages(self, shown, seen)
+            return windows.prepare(images, prefix)
+        return _PreparedImages(self, images.float().div_(255), visible(self.masks, prefix))
 
     def freeze(self) -> None:
         self.layers = fused(self.layers)

@@ -1,9 +1,9 @@
 """A convolutional posterior's candidates at the cost of what a glimpse changes.
 
 A network that begins with convolutions and a linear map of all their features sees one more glimpse
-only in a small window of each layer. What the prefix shows is put through the network once a
-completion; a candidate then changes the windows, layer by layer, and the change of the last one is
-added to the linear map. Equal to the whole network up to rounding.
+only in a small window of each layer. What the network makes of nothing is computed once; each
+glimpse of the prefix changes its windows, layer by layer, and the change of the last one is added
+to the linear map. So does a candidate after them. Equal to the whole network up to rounding.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from nogs_bench.tasks import GlimpseGrid
 
 ROWS_AT_ONCE = 4096
 PAIRS_AT_ONCE = 2**16
+# A window's channels are cut out together, so they lie together.
+CHANNELS = torch.channels_last
 
 
 class Change(nn.Module):
@@ -118,29 +120,39 @@ class Windows(nn.Module):
             and all(_is_plain(layer) for layer in convolutions)
         )
 
-    def prepare(self, shown: Tensor, seen: Tensor) -> PreparedWindows:
-        """The pixels there are, float (n, channels, s, s) in 0 .. 1, and whether the glimpses so
-        far have shown them, bool (n, s, s)."""
-        return PreparedWindows(self, shown, seen)
+    def prepare(self, images: Tensor, prefix: Tensor) -> PreparedWindows:
+        """Completions, uint8 (n, channels, s, s), that have shown the cells `prefix`, int64
+        (n, t - 1)."""
+        return PreparedWindows(self, images, prefix)
 
 
 class PreparedWindows:
-    """A step's completions, with what every layer makes of their prefix; answers for candidates."""
+    """A step's completions, with what every layer makes of their prefix; answers for candidates.
+
+    Layers begin with what they make of nothing seen; the prefix's glimpses change their windows one
+    after the other, as a candidate does.
+    """
 
     # Many at once: candidates whose windows lie alike are computed together.
     pairs_at_once = PAIRS_AT_ONCE
 
-    def __init__(self, windows: Windows, shown: Tensor, seen: Tensor):
+    def __init__(self, windows: Windows, images: Tensor, prefix: Tensor):
         self.windows = windows
-        pixels = torch.cat([shown, torch.ones_like(shown[:, :1])], dim=1)
-        maps = pixels * seen[:, None]
-        self.unseen = all_windows(pixels * ~seen[:, None], windows.glimpse_size)
+        self.pixels = all_windows(images, windows.glimpse_size)
+        seen = images.new_zeros((len(images), 1, *images.shape[2:]), dtype=torch.bool)
+        self.seen = all_windows(seen, windows.glimpse_size)
+        maps = images.new_zeros((1, images.shape[1] + 1, *images.shape[2:]), dtype=torch.float32)
         self.before = []
         for layer, change in zip(windows.convolutions, windows.changes, strict=True):
-            maps = layer(maps)
-            self.before.append(all_windows(maps, change.window))
+            maps = layer(maps).float()
+            own = maps.expand(len(images), -1, -1, -1).contiguous(memory_format=CHANNELS)
+            self.before.append(all_windows(own, change.window))
             maps = maps.relu()
-        self.whole = windows.linear(maps.flatten(1))
+        self.whole = windows.linear(maps.flatten(1)).float().repeat(len(images), 1)
+        every = torch.arange(len(images), device=images.device)
+        for rows in every.split(ROWS_AT_ONCE):
+            for cells in prefix[rows].unbind(1):
+                self._look(rows, cells)
 
     def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
         """float (m, outputs) of completions `rows` after one more glimpse at `cells`."""
@@ -148,13 +160,32 @@ class PreparedWindows:
         return torch.cat([self._logits(*part) for part in parts])
 
     def _logits(self, rows: Tensor, cells: Tensor) -> Tensor:
-        windows, pixel = self.windows, self.windows.pixels[cells]
-        change = self.unseen[rows, pixel[:, 0], pixel[:, 1]].flatten(1)
+        windows, change = self.windows, self._shown(rows, cells)
         for layer, before in zip(windows.changes, self.before, strict=True):
             old = layer.cut(before, rows, cells)
             new = layer(change, cells).add_(old)
             change = new.relu_().sub_(old.relu_())
         return windows.head(windows.last(change, cells).add_(self.whole[rows]).relu_())
+
+    def _look(self, rows: Tensor, cells: Tensor) -> None:
+        """Let distinct completions `rows` have shown a glimpse at `cells`."""
+        windows, change = self.windows, self._shown(rows, cells)
+        pixel = windows.pixels[cells]
+        self.seen[rows, pixel[:, 0], pixel[:, 1]] = True
+        for layer, before in zip(windows.changes, self.before, strict=True):
+            corner, old = layer.corner[cells], layer.cut(before, rows, cells)
+            new = old + layer(change, cells)
+            before[rows, corner[:, 0], corner[:, 1]] = new.unflatten(1, before.shape[3:])
+            change = new.relu() - old.relu()
+        self.whole[rows] += windows.last(change, cells)
+
+    def _shown(self, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, channels * window * window): the pixels of glimpses that no other has shown
+        before, 0 .. 1, and the mask of them."""
+        pixel = self.windows.pixels[cells]
+        at = rows, pixel[:, 0], pixel[:, 1]
+        pixels, unseen = self.pixels[at].float().div_(255), ~self.seen[at]
+        return torch.cat([pixels * unseen, unseen], dim=1).flatten(1)
 
 
 def all_windows(maps: Tensor, side: int) -> Tensor:

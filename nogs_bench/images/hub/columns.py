@@ -13,6 +13,7 @@ from nogs_bench.images.labels import Label
 
 MISSING = -1
 MOST_CLASSES = 1_000
+OWN = "__"  # begins webdataset's own columns, its keys and files
 REPEATS = 5  # a class of texts or integers is there so often, on average, or it names the image
 
 Values = Sequence[Any]
@@ -51,10 +52,11 @@ def label_columns(
     for name in wanted:
         if name not in known:
             raise NogsError(f"{where} has no column of labels {name!r}; it has {_listed(known)}")
+    known = {name: kind for name, kind in known.items() if not name.startswith(OWN)}
     sure = [name for name, kind in known.items() if _kind(kind) in SURE]
     found: dict[str, Column] = {}
     for name in wanted or sure or known:
-        kind = known[name]
+        kind = features[name]
         made = COLUMNS[_kind(kind) or ""](kind, values(name))
         classes, count = made
         likely = name in sure or len(classes) <= min(MOST_CLASSES, max(2, count // REPEATS))

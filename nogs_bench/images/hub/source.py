@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from nogs_bench.images.near import near_copies
 class HubImages:
     """Labelled images of a dataset of the Hub, or of one on this machine; an `ImageSource`.
 
-    Whatever `datasets.load_dataset` reads: parquet, webdataset, folders of images. Each image is
+    Whatever `datasets` reads: parquet, webdataset, folders of images. Each image is
     decoded by `images.decoder.read_picture`, cut to its middle square and resized by Lanczos, once:
     the pixels are kept as `ImageFolder`'s are. Its own splits are kept; those that it lacks are
     drawn from `train`, the same share of each class of the first label. Images without a label are
@@ -96,8 +95,9 @@ class HubImages:
         """The dataset, of each split its images' numbers (the splits' rows in turn), and pixels."""
         opened = self._opened()
         places = [(split, int(row)) for split, rows in opened.rows.items() for row in rows]
+        states = {split: _state(opened, split) for split in opened.splits}
         items = [
-            Item(f"{split}/{row}", _state(opened, split), partial(self._one, opened, split, row))
+            Item(f"{split}/{row}", states[split], partial(self._one, opened, split, row))
             for split, row in places
         ]
         place = f"dataset {opened.name}, {self.config}, {opened.image}, {self.background}"
@@ -124,5 +124,4 @@ class HubImages:
 
 def _state(opened: OpenedDataset, split: str) -> tuple[str, ...]:
     """What changes when the pixels of a split do."""
-    rows: Any = opened.splits[split]
-    return (opened.revision or rows._fingerprint,)
+    return (opened.revision or opened.splits[split].state,)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from datasets import Image as ImageFeature
@@ -14,7 +19,9 @@ from PIL import Image
 
 from nogs_bench.errors import NogsError
 from nogs_bench.images import HubImages, Label
+from nogs_bench.images.hub.rows import ParquetRows
 from nogs_bench.tasks import get_task, source_specs, task_file, task_of
+from processes import python
 
 KINDS = ("tern", "gull", "auk")
 
@@ -136,3 +143,72 @@ def test_without_a_network_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(NogsError, match=r"no dataset birds/absent: http\S+ is out of reach"):
         HubImages("birds/absent", 8)
+
+
+def test_a_webdataset_of_two_tars(tmp_path: Path) -> None:
+    """`NUMBER.png` and `NUMBER.cls` beside it; the tars' own columns are no labels."""
+    folder = tmp_path / "gulls"
+    folder.mkdir()
+    for part in range(2):
+        with tarfile.open(folder / f"train-{part:05d}.tar", "w") as tar:
+            for number in range(30 * part, 30 * part + 30):
+                for name, content in (
+                    (f"{number:03d}.png", png(number)["bytes"]),
+                    (f"{number:03d}.cls", str(number % 3).encode()),
+                ):
+                    info = tarfile.TarInfo(name)
+                    info.size = len(content)
+                    tar.addfile(info, io.BytesIO(content))
+    images = HubImages(str(folder), 8)
+    assert images.labels == (Label("cls", ("0", "1", "2")),)
+    assert sum(vars(images.splits).values()) == 60
+    part = images.load("train")
+    np.testing.assert_array_equal(part.labels[:, 0], part.images[:, 0, 4, 4] % 3)
+
+
+@pytest.mark.parametrize("group", [1_000, 70, 7])
+def test_parquet_s_rows_in_any_order(group: int, tmp_path: Path) -> None:
+    """Against the table itself: in order, backwards, at random, and by threads."""
+    files = tuple(tmp_path / f"{name}.parquet" for name in "ab")
+    contents = [f"{number}".encode() * 40 for number in range(500)]
+    for file, start, end in ((files[0], 0, 300), (files[1], 300, 500)):
+        table = pa.table({"kind": list(range(start, end)), "picture": contents[start:end]})
+        pq.write_table(table, file, row_group_size=group)
+    rows = ParquetRows(files, {})
+    assert len(rows) == 500
+    assert rows.values("kind") == list(range(500))
+    shuffled = np.random.default_rng(0).permutation(500).tolist()
+    for order in (range(500), range(499, -1, -1), shuffled):
+        assert [rows.picture("picture", row) for row in order] == [contents[row] for row in order]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda row: rows.picture("picture", row), range(500))) == contents
+
+
+MEMORY = """
+import sys
+import pyarrow
+from nogs_bench.tasks import choices_of
+place, chosen = choices_of("hf:" + sys.argv[1])
+print(place.facts().images, chosen["image_size"], pyarrow.default_memory_pool().max_memory())
+"""
+
+
+@pytest.mark.slow
+def test_two_hundred_thousand_images_are_not_held(tmp_path: Path) -> None:
+    """400 MB of images in one row group; no more than some megabytes are there at once."""
+    content = png(9)["bytes"]
+    noise = np.random.default_rng(0).bytes(2_000)
+    table = pa.table(
+        {
+            "image": [content + noise + str(number).encode() for number in range(200_000)],
+            "kind": [KINDS[number % 3] for number in range(200_000)],
+        }
+    )
+    pq.write_table(table, tmp_path / "train.parquet", row_group_size=200_000)
+    del table
+    env = {**os.environ, "HF_HOME": str(tmp_path / "home")}
+    done = python(MEMORY, env, tmp_path, tmp_path / "train.parquet")
+    images, size, most = map(int, done.stdout.split())
+    assert (images, size) == (200_000, 20)
+    assert most < 50_000_000
+    assert not list((tmp_path / "home").rglob("*.arrow"))

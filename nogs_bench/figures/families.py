@@ -49,6 +49,7 @@ class FamilyTable:
 def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
     """The means over tasks, with intervals over seeds, and then each task's own figures.
 
+    Tasks are named without their family, which the title names.
     Test accuracies are means; times to be as good as RAM ever gets are medians over seeds, their
     mean over tasks is that of the medians, and "times sooner" over tasks is a geometric mean.
     """
@@ -69,7 +70,7 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
         means += _of_means(own, balanced)
     tasks = []
     for task, found in by_task.items():
-        cells = [task]
+        cells = [task.removeprefix(f"{family}-")]
         for entry in entries:
             blank = [""] * len(_heads(entry[0], balanced))
             cells += _of_row(found[entry], balanced) if entry in found else blank

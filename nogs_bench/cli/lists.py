@@ -98,7 +98,7 @@ def methods(as_json: Json = False) -> None:
     from nogs_bench.methods import METHODS
 
     if as_json:
-        fields = ("name", "description", "reference")
+        fields = ("name", "description", "reference", "options")
         print_json([{field: getattr(method, field) for field in fields} for method in METHODS])
     else:
         from nogs_bench.figures import methods_table, print_tables

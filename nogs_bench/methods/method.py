@@ -107,6 +107,11 @@ class Method:
         """Whether any image supervises the location network."""
         return self.sequences is not None
 
+    @property
+    def options(self) -> dict[str, float]:
+        """All settings that `NAME:SETTING=NUMBER` changes, with their values."""
+        return {**self.settings, **{name: getattr(self, name) for name in OPTIONS}}
+
     def loss(self, rows: Rows) -> Tensor:
         """float ([R]): what a step makes less."""
         loss = self.objective(rows, **self.settings)

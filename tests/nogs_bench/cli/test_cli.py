@@ -96,8 +96,10 @@ def test_tasks_and_methods_in_json_and_in_tables(run: Run) -> None:
     table = run("tasks")[1]
     assert all(name in table for name in known)
     status, out, _ = run("methods", "--json")
-    assert {"ram", "ps-nogs"} <= {method["name"] for method in json.loads(out)}
-    assert all(set(m) == {"name", "description", "reference"} for m in json.loads(out))
+    methods = {method.pop("name"): method for method in json.loads(out)}
+    assert methods["ram"]["options"] == {"each_step": 0, "passes": 1, "rate": 1}
+    assert methods["ram-ppo"]["options"]["clip"] == 0.2
+    assert all(set(m) == {"description", "reference", "options"} for m in methods.values())
     assert "REINFORCE" in run("methods")[1]
 
 

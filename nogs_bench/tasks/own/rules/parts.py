@@ -20,14 +20,14 @@ def _share(facts: Facts, name: str) -> tuple[float, str]:
 
 @rule(
     "validation",
-    "a tenth of the images, at most 2,000, where they have no such split",
+    "a tenth of the images, at most 2,000, if they have no such split",
     "up to 0.1",
 )
 def validation(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     return _share(facts, "validation")
 
 
-@rule("test", "a fifth, at most 5,000, where they have no such split", "up to 0.2")
+@rule("test", "a fifth, at most 5,000, if they have no such split", "up to 0.2")
 def test(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     return _share(facts, "test")
 
@@ -47,8 +47,8 @@ def training_images(facts: Facts, chosen: Chosen) -> int:
 
 @rule(
     "annotated",
-    "a sixth of the training images: the AVP, which must not have seen them, needs the most. The "
-    "paper has 600 too",
+    "a sixth of the training images. The AVP must not have seen these, and needs most images for "
+    "itself. The paper has 600 too",
     "up to 600",
 )
 def annotated(facts: Facts, chosen: Chosen) -> tuple[int, str]:
@@ -58,8 +58,8 @@ def annotated(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 
 @rule(
     "bank_images",
-    "a sixth of the training images: completions are drawn from them. More make better ones; they "
-    "are lost to the AVP",
+    "a sixth of the training images. Completions are drawn from them. More make better "
+    "completions, but the AVP cannot train on them",
     "up to 2,000",
 )
 def bank_images(facts: Facts, chosen: Chosen) -> tuple[int, str]:

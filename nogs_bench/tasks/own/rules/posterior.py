@@ -17,9 +17,9 @@ MOST_SEEN = 2_000_000  # images, all epochs together: more is of little use
 @rule(
     "network",
     "the image size, and how many images train it. Small images: two convolutions whose kernels "
-    "are the grid's steps, so that a glimpse is whole ones and a candidate costs a small window. "
-    "Photographs: the glimpses alone, which cost what their few pixels cost. Fewer than a thousand "
-    "images: these too, narrower: what a glimpse shows is learned once for all places",
+    "fit the grid, so that a candidate changes only a small window. Photographs: a network of the "
+    "glimpses alone, whose cost does not grow with the image. Fewer than a thousand images: the "
+    "same, narrower, since it learns what a glimpse shows once for all places",
     "local:... or patch-sum",
 )
 def network(facts: Facts, chosen: Chosen) -> tuple[str, str]:
@@ -36,8 +36,8 @@ def network(facts: Facts, chosen: Chosen) -> tuple[str, str]:
 
 @rule(
     "mirrored",
-    "the image size: photographs are shown reversed left to right too, which doubles them. Where "
-    "left and right matter (writing), set it to false",
+    "the image size. Photographs are also shown reversed left to right, which doubles their "
+    "number. Set it to false where left and right matter, as in writing",
     "true for photographs",
 )
 def mirrored(facts: Facts, chosen: Chosen) -> tuple[bool, str]:
@@ -51,7 +51,11 @@ def avp_batch(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     return (32 if count < FEW else 64), f"some {count:,} images train it"
 
 
-@rule("avp_rate", "the network: what each was best at on the offline tasks", "1e-3 or 2e-3")
+@rule(
+    "avp_rate",
+    "the network: the rate at which each was best on the tasks that need no download",
+    "1e-3 or 2e-3",
+)
 def avp_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     local = chosen["network"].startswith("local")
     return (2e-3, "convolutions") if local else (1e-3, "glimpses alone")
@@ -59,8 +63,8 @@ def avp_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
 
 @rule(
     "epochs",
-    "the minutes: three fifths of them, over the images and what one costs; no more than two "
-    "million images in all",
+    "the minutes: as many epochs as three fifths of them allow, and no more than two million "
+    "images in all",
     "5 .. 100",
 )
 def epochs(facts: Facts, chosen: Chosen) -> tuple[int, str]:

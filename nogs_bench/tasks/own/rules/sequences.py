@@ -13,7 +13,8 @@ LEAST_SAMPLES, MOST_SAMPLES = 50, 500
 
 @rule(
     "effective_samples",
-    "a tenth of the bank: completions must fit what was seen, and be enough to average over",
+    "a tenth of the bank. Completions must fit what was seen, and there must be enough of them to "
+    "average over",
     "10 .. 100, half of a smaller bank",
 )
 def effective_samples(facts: Facts, chosen: Chosen) -> tuple[float, str]:
@@ -34,8 +35,8 @@ def search(facts: Facts, chosen: Chosen) -> tuple[str, str]:
 
 @rule(
     "samples",
-    "the minutes: three tenths of them, of two cores, over the images, steps and cells; the best "
-    "of many noisy estimates is mostly luck, so the more the better",
+    "the minutes: as many as three tenths of them allow on two cores. The best of many noisy "
+    "estimates is mostly luck, so the more the better",
     "50 .. 500",
 )
 def samples(facts: Facts, chosen: Chosen) -> tuple[int, str]:

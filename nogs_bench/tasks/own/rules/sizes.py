@@ -13,8 +13,8 @@ A_GLIMPSE, A_LARGE_ONE = 6, 5  # of these make a side
 
 @rule(
     "image_size",
-    "the images' shorter side (their median), down to a multiple of 4: no pixel is made up. Work "
-    "grows with the square of it, so large photographs are made smaller",
+    "the median of the images' shorter sides, rounded down to a multiple of 4, so that no pixel is "
+    "made up. Work grows with the square of it, so large photographs are made smaller",
     "16 .. 96 pixels",
 )
 def image_size(facts: Facts, chosen: Chosen) -> tuple[int, str]:
@@ -29,9 +29,9 @@ def channels(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 
 @rule(
     "glimpse",
-    "a sixth of the side, to a multiple of 4 (of 2 below 7): five then see an eighth of the image, "
-    "so that it matters which. A fifth where there are fewer than two thousand images: from less, "
-    "the AVP would learn nothing of so few",
+    "a sixth of the side, rounded to a multiple of 4 (of 2 below 7). Five glimpses then see an "
+    "eighth of the image, so it matters where they are. With fewer than two thousand images it is "
+    "a fifth: from smaller glimpses the AVP would learn nothing",
     "4 .. 20 pixels",
 )
 def glimpse(facts: Facts, chosen: Chosen) -> tuple[int, str]:

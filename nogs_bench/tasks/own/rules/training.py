@@ -18,8 +18,8 @@ def batch_size(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 
 @rule(
     "learning_rate",
-    "the image size: on small images RAM learns soonest at 3e-3 (of 3e-4, 1e-3, 3e-3 and 6e-3, "
-    "measured on cluttered digits), on photographs the paper's 3e-4",
+    "the image size. On small images RAM learns soonest at 3e-3 (of 3e-4, 1e-3, 3e-3 and 6e-3, "
+    "measured on cluttered digits). Photographs have the paper's 3e-4",
     "3e-4 or 3e-3",
 )
 def learning_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
@@ -29,7 +29,7 @@ def learning_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
 
 @rule(
     "iterations",
-    "the image size: photographs are learned slowly",
+    "the image size, since photographs are learned slowly",
     "4,000 or 12,000",
 )
 def iterations(facts: Facts, chosen: Chosen) -> tuple[int, str]:
@@ -39,8 +39,8 @@ def iterations(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 
 @rule(
     "judged_by",
-    "the commonest class: where it has more than one and a half times an even share, a constant "
-    "answer has a good accuracy, and every class counts alike instead",
+    "the commonest class. If it has more than one and a half times an even share, always giving it "
+    "has a good accuracy; then every class counts alike instead",
     "accuracy or balanced_accuracy",
 )
 def judged_by(facts: Facts, chosen: Chosen) -> tuple[str, str]:
@@ -51,8 +51,8 @@ def judged_by(facts: Facts, chosen: Chosen) -> tuple[str, str]:
 
 @rule(
     "target",
-    "half-way from the constant answer to all right, until `nogs-bench target` has measured what "
-    "RAM reaches",
+    "half-way between always giving the commonest class and being always right, until "
+    "`nogs-bench target` has measured what RAM reaches",
     "0.5 .. 1",
 )
 def target(facts: Facts, chosen: Chosen) -> tuple[float, str]:

@@ -16,7 +16,6 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -35,7 +34,7 @@ from nogs_bench.builders.estimate.rates import read_rates
 from nogs_bench.builders.generators.stylegan.network import StyleGanNetwork
 from nogs_bench.builders.posterior import Avp, prepare
 from nogs_bench.builders.search import Annotator
-from nogs_bench.device import replay, tf32_products
+from nogs_bench.device import determined, replay, tf32_products
 from nogs_bench.files import replacing
 from nogs_bench.methods import METHODS
 from nogs_bench.network import ImageTensors, load_model, reference_stack
@@ -83,10 +82,12 @@ def products(setting: Setting) -> dict[str, Any]:
 
 
 def training(setting: Setting) -> dict[str, Any]:
-    """Milliseconds of a step of R runs together, with and without CUDA graphs, and with the
-    convolutions as matrices or not. Medians of blocks of steps."""
+    """Milliseconds of a step of R runs together, with and without CUDA graphs, with the
+    convolutions as matrices or not, and with deterministic algorithms alone. Medians of blocks of
+    steps."""
     found: dict[str, Any] = {}
-    chosen = {"cluttered-digits": [(2, True, True)]} if setting.small else TRAINED
+    small = {"cluttered-digits": [(2, True, True), (2, False, True)]}
+    chosen = small if setting.small else TRAINED
     for name, ways in chosen.items():
         for runs, graphs, matrices in ways:
             key = f"{name} R={runs}{'' if graphs else ' without graphs'}"
@@ -95,9 +96,45 @@ def training(setting: Setting) -> dict[str, Any]:
             learner, found[key] = step_ms(setting, get_task(name), runs, str(int(graphs)), side)
             print(f"{key}: {found[key]:.2f} ms{held(setting)}", flush=True)
             if not graphs:
-                with suppress(Exception):  # only to look at
-                    print(profile(learner), flush=True)
+                print(profile(learner, setting), flush=True)
+        runs, graphs, matrices = ways[0]
+        side = reference_stack.GPU_MATRIX_SIDE if matrices else 0
+        key = f"{name} R={runs} deterministic"
+        with determined():
+            _, found[key] = step_ms(setting, get_task(name), runs, str(int(graphs)), side)
+        print(f"{key}: {found[key]:.2f} ms{held(setting)}", flush=True)
     return found
+
+
+def agreement(setting: Setting) -> dict[str, Any]:
+    """How far a step's loss and gradient are from the CPU's, relative; and whether two trainings
+    with deterministic algorithms alone end with the same bytes."""
+    task, runs, steps = get_task("cluttered-digits"), setting.of(10, 2), setting.of(30, 2)
+    gradients = [gradient(task, runs, device) for device in ("cpu", setting.device)]
+    with determined():
+        ends = [weights_after(task, runs, steps, setting.device) for _ in range(2)]
+    away = float((gradients[0] - gradients[1]).norm() / gradients[0].norm())
+    return {"gradient_error": away, "repeats": bool(torch.equal(*ends))}
+
+
+def gradient(task: Task, runs: int, device: str) -> torch.Tensor:
+    """Of a step's loss to all weights, for the same images and draws on every device."""
+    learner = learner_of(task, runs, 40, device)
+    random = torch.Generator().manual_seed(1)
+    learner.begin(0)
+    learner.draws.rows[:] = torch.randint(40, learner.draws.rows.shape, generator=random)
+    learner.draws.uniform[:] = torch.rand(learner.draws.uniform.shape, generator=random)
+    learner._step()
+    grads = [p.grad for p in learner.parts["model"].parameters()]
+    return torch.cat([grad.flatten().cpu() for grad in grads if grad is not None])
+
+
+def weights_after(task: Task, runs: int, steps: int, device: str) -> torch.Tensor:
+    learner = learner_of(task, runs, 40, device)
+    learner.begin(0)
+    for number in range(steps):
+        learner.learn(number, steps)
+    return torch.cat([p.detach().flatten() for p in learner.parts["model"].parameters()]).cpu()
 
 
 def held(setting: Setting) -> str:
@@ -108,21 +145,27 @@ def held(setting: Setting) -> str:
     return f", {most / 2**30:.1f} GiB"
 
 
-def profile(learner: Learner, steps: int = 3) -> str:
+def profile(learner: Learner, setting: Setting, steps: int = 3) -> str:
     """What takes a step's time on the device."""
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as recording
 
-    with recording(activities=[ProfilerActivity.CUDA, ProfilerActivity.CPU]) as record:
+    kinds = [ProfilerActivity.CPU]
+    if setting.device != "cpu":
+        kinds.append(ProfilerActivity.CUDA)
+    with recording(activities=kinds) as record:
         learner.begin(0)
         for number in range(steps):
             learner.draws.ahead(number, steps)
             learner._step()
-        torch.cuda.synchronize()
+        setting.wait()
     kernels: dict[str, list[float]] = {}
-    for event in record.events():
-        if str(event.device_type).endswith("CUDA"):
-            own = kernels.setdefault(event.name[:70], [0, 0.0])
+    for event in record.events() or ():
+        own = kernels.setdefault(event.name[:70], [0, 0.0])
+        if setting.device == "cpu":
+            own[0] += 1
+            own[1] += event.self_cpu_time_total / 1000
+        elif str(event.device_type).endswith("CUDA"):
             own[0] += 1
             own[1] += event.device_time / 1000
     ranked = sorted(kernels.items(), key=lambda each: -each[1][1])
@@ -132,28 +175,33 @@ def profile(learner: Learner, steps: int = 3) -> str:
     return "\n".join(lines)
 
 
+def learner_of(task: Task, runs: int, count: int, device: str) -> Learner:
+    """Runs of RAM on `count` random images."""
+    rng = np.random.default_rng(0)
+    shape = (count, task.channels, task.image_size, task.image_size)
+    images = torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)).to(device)
+    labels = torch.from_numpy(rng.integers(len(task.classes), size=count)).to(device)
+    split = ImageTensors(images, labels)
+    trainees = [
+        Trainee(
+            Run(task, METHODS["ram"], 10_000, seed, False),
+            load_model("reference").build(task, seed),
+            split,
+            split,
+        )
+        for seed in range(runs)
+    ]
+    return Learner(trainees, True)
+
+
 def step_ms(
     setting: Setting, task: Task, runs: int, graphs: str, side: int
 ) -> tuple[Learner, float]:
-    rng = np.random.default_rng(0)
-    shape = (setting.of(4000, 40), task.channels, task.image_size, task.image_size)
-    images = torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)).to(setting.device)
-    labels = torch.from_numpy(rng.integers(len(task.classes), size=shape[0])).to(setting.device)
-    split = ImageTensors(images, labels)
     before, os.environ[replay.SWITCH] = os.environ.get(replay.SWITCH), graphs
     kept = reference_stack.GPU_MATRIX_SIDE
     reference_stack.GPU_MATRIX_SIDE = side
     try:
-        trainees = [
-            Trainee(
-                Run(task, METHODS["ram"], 10_000, seed, False),
-                load_model("reference").build(task, seed),
-                split,
-                split,
-            )
-            for seed in range(runs)
-        ]
-        learner = Learner(trainees, True)
+        learner = learner_of(task, runs, setting.of(4000, 40), setting.device)
         learner.begin(0)
         learner.network.train()
         done, times = 0, []
@@ -267,6 +315,7 @@ def sequences(setting: Setting) -> dict[str, Any]:
 
 
 PARTS: dict[str, Part] = {
+    "agreement": agreement,
     "products": products,
     "training": training,
     "posteriors": posteriors,

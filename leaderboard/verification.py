@@ -76,6 +76,7 @@ def verify(
     keypoints: str | Path | None = None,
     maps: str | Path | None = None,
     seed: int | None = None,
+    deterministic: bool = False,
 ) -> Verification:
     """Check the claim in a result file; with `rerun`, train again from its configuration.
 
@@ -87,8 +88,8 @@ def verify(
 
     - `model`: `FILE.py:NAME`, where the claim's model is none of the package's. A result never
       has a file run that only it names.
-    - `task`, `sequences`, `data`, `device`, `keypoints`, `maps`: as `nogs_bench.evaluate` takes
-      them.
+    - `task`, `sequences`, `data`, `device`, `keypoints`, `maps`, `deterministic`: as
+      `nogs_bench.evaluate` takes them.
     - `seed`: which run, where the file is of an entry with all its seeds; None its first.
     - `out`: where the new run is kept, and found again if it was made before; None: nowhere.
 
@@ -119,7 +120,7 @@ def verify(
         if spec is None:
             raise NogsError(f"{path}: {notes[0]}")
         looks = {"sequences": sequences, "keypoints": keypoints, "maps": maps}
-        again = _run_again(claim, spec, task, looks, data, out, device)
+        again = _run_again(claim, spec, task, looks, data, out, device, deterministic)
         if not again.same_run(claim):
             notes.append(f"not the same run: {difference(claim.model_dump(), again.model_dump())}")
     checks += outcome_checks(claim, _siblings(path, entry, claim), again)
@@ -155,6 +156,7 @@ def _run_again(
     data: str | Path | None,
     out: str | Path | None,
     device: str,
+    deterministic: bool,
 ) -> RunResult:
     from nogs_bench.evaluation import evaluate
 
@@ -172,6 +174,7 @@ def _run_again(
             data=data,
             out=folder,
             device=device,
+            deterministic=deterministic,
             workers=1,
             **looks,
         )

@@ -1,7 +1,11 @@
-"""A CPU against a GPU: the same up to rounding, which on a GPU is that of TF32 convolutions."""
+"""A CPU against a GPU: the same up to rounding, which on a GPU is that of TF32 convolutions.
+
+Where there is no GPU, a pretended one shows that the tests themselves work.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +15,12 @@ import torch
 from corner_task import CORNER, telling_annotations
 from nogs_bench.builders.completion.retrieval import Retrieval
 from nogs_bench.builders.search.annotate import Annotator, Sequences
+from nogs_bench.device import determined
 from nogs_bench.methods import METHODS
 from nogs_bench.network import ImageTensors, load_model
 from nogs_bench.training import Run, Trainee, train_together
 from nogs_bench.training.learner import Learner
+from pretended import pretended_device
 from tiny import corner_images, corner_task
 from weights import trained
 
@@ -22,10 +28,13 @@ TOLERANCE = 0.01  # nats
 
 
 @pytest.fixture
-def gpu() -> str:
-    if not torch.cuda.is_available():
-        pytest.skip("there is no GPU")
-    return "cuda"
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A GPU; where there is none, a pretended one, without graphs."""
+    if torch.cuda.is_available():
+        yield "cuda"
+    else:
+        with pretended_device(monkeypatch):
+            yield "cuda"
 
 
 def annotated(device: str) -> Sequences:
@@ -83,6 +92,7 @@ def curves_of(where: str, methods: list[str], frozen: bool, **options: object) -
     return np.array([[point.cross_entropy for point in curve] for curve in curves])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", [False, True])
 @pytest.mark.parametrize("methods", [["ps-nogs"], ["ram", "ps-nogs", "ram"]])
 def test_recorded_steps_do_what_steps_do(gpu: str, monkeypatch, capsys, methods, frozen) -> None:
@@ -94,6 +104,7 @@ def test_recorded_steps_do_what_steps_do(gpu: str, monkeypatch, capsys, methods,
     np.testing.assert_allclose(recorded, plain, atol=TOLERANCE)
 
 
+@pytest.mark.slow
 def test_a_recorded_training_goes_on_where_it_stopped(gpu: str, tmp_path, monkeypatch) -> None:
     class Stopped(Exception):
         pass
@@ -112,16 +123,28 @@ def test_a_recorded_training_goes_on_where_it_stopped(gpu: str, tmp_path, monkey
     )
 
 
-def test_a_gpu_computes_the_loss_of_a_cpu(gpu: str) -> None:
+def test_a_gpu_repeats_itself_where_that_is_wanted(gpu: str) -> None:
+    kept = []
+    for _ in range(2):
+        made = trainees(gpu, ["ram", "ps-nogs", "ram"])
+        with determined():
+            train_together(made)
+        kept.append([v.cpu() for one in made for v in one.model.state_dict().values()])
+    assert all(torch.equal(a, b) for a, b in zip(*kept, strict=True))
+
+
+def test_a_gpu_computes_the_gradient_of_a_cpu(gpu: str) -> None:
     found = {}
     for where in ("cpu", gpu):
         learner = Learner(trainees(where, ["ram", "ps-nogs"]), True)
         generator = torch.Generator().manual_seed(1)
-        rows = torch.randint(96, (2, 16), generator=generator).to(where)
-        uniform = torch.rand((2, CORNER.T, 16), generator=generator).to(where)
-        loss = learner.loss(rows, uniform, torch.zeros(1, dtype=torch.int64, device=where))
-        loss.backward()
+        learner.begin(0)
+        rows, uniform = learner.draws.rows, learner.draws.uniform
+        rows.copy_(torch.randint(96, rows.shape, generator=generator).to(where))
+        uniform.copy_(torch.rand(uniform.shape, generator=generator).to(where))
+        learner._step()
         flat = [p.grad.flatten().cpu() for p in learner.parts["model"].parameters()]
-        found[where] = torch.cat([loss.detach().cpu()[None], *flat])
+        found[where] = torch.cat(flat)
+    assert found["cpu"].norm() > 0
     error = (found["cpu"] - found[gpu]).norm() / found["cpu"].norm()
     assert error < 0.01

@@ -12,7 +12,16 @@ import pytest
 from nogs_bench.builders.estimate.rates import read_rates
 
 ROOT = Path(__file__).parent.parent
-PARTS = ("products", "training", "posteriors", "stylegan", "sequences")
+PARTS = [
+    "agreement",
+    "products",
+    "training",
+    "posteriors",
+    "stylegan",
+    "proposal",
+    "sequences",
+    "avp_training",
+]
 
 
 def _run(out: Path, parts: str) -> dict:
@@ -30,6 +39,7 @@ def test_each_part_is_measured_once_and_the_plan_reads_it(tmp_path: Path) -> Non
     whole = _run(tmp_path / "gpu.json", ",".join(PARTS))
     assert whole["measured"]["products"] == first["measured"]["products"]
     assert set(PARTS) <= set(whole["measured"])
+    assert whole["measured"]["agreement"] == {"gradient_error": 0.0, "repeats": True}
     rates = read_rates(tmp_path / "gpu.json")
     assert rates.multiply_adds > 0
     assert rates.generators["stylegan"] > 0

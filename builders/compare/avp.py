@@ -24,7 +24,7 @@ from nogs_bench.builders.posterior import (
     seconds_per_epoch,
     validate_avp,
 )
-from nogs_bench.device import choose_device
+from nogs_bench.device import choose_device, determined, is_determined
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror, Provenance, write_json
 from nogs_bench.images import data_folder
@@ -74,6 +74,7 @@ def compare_avp(
     device: str = "auto",
     cost_only: bool = False,
     sequences: int = 0,
+    deterministic: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> list[AvpMeasure]:
     """Train each network of the task's AVP for the same time and measure it.
@@ -91,6 +92,7 @@ def compare_avp(
     - `overrides`: settings of the task's `annotation` and `avp`, as `build` takes them.
     - `cost_only`: train nothing, and measure the cost of random weights; needs no images.
     - `sequences`: of how many images each network chooses sequences, for the first to judge.
+    - `deterministic`: as `nogs_bench.Where` has it.
 
     Raises `NogsError` on bad input.
     """
@@ -114,21 +116,22 @@ def compare_avp(
     roles = assign_roles(task, task.annotation.images, seed, data_folder(data))
     check_images(task, roles)
     folder = Path(out) if out else Path("nogs") / "compare-avp" / task.name.replace(":", "-")
-    made = [_trained(each, roles, seconds, folder, seed, threads, device) for each in tasks]
-    if not sequences:
-        return [measure for measure, _ in made]
-    judge = Judge(task, roles, made[0][1], sequences, seed, device)
-    judged = [judge.judged(avp) for _, avp in made]
-    own = judged[0]["cross_entropy"]
-    return [
-        replace(
-            measure,
-            judged_entropy=tuple(rows["entropy"].mean(0).tolist()),
-            judged_cross_entropy=tuple(rows["cross_entropy"].mean(0).tolist()),
-            judged_error=tuple(standard_error(rows["cross_entropy"] - own).tolist()),
-        )
-        for (measure, _), rows in zip(made, judged, strict=True)
-    ]
+    with determined(deterministic):
+        made = [_trained(each, roles, seconds, folder, seed, threads, device) for each in tasks]
+        if not sequences:
+            return [measure for measure, _ in made]
+        judge = Judge(task, roles, made[0][1], sequences, seed, device)
+        judged = [judge.judged(avp) for _, avp in made]
+        own = judged[0]["cross_entropy"]
+        return [
+            replace(
+                measure,
+                judged_entropy=tuple(rows["entropy"].mean(0).tolist()),
+                judged_cross_entropy=tuple(rows["cross_entropy"].mean(0).tolist()),
+                judged_error=tuple(standard_error(rows["cross_entropy"] - own).tolist()),
+            )
+            for (measure, _), rows in zip(made, judged, strict=True)
+        ]
 
 
 def standard_error(values: Tensor) -> Tensor:
@@ -141,6 +144,8 @@ def _trained(
 ) -> tuple[AvpMeasure, Avp]:
     kind, clock = TrainedAvp(), _clock(threads, device)
     config = dict(kind.config(task, threads, device)) | {"seconds": seconds}
+    if device != "cpu" and is_determined():
+        config |= {"deterministic": True}
     parents = {"images": roles.avp(0).digest()}
     provenance = Provenance("compared-avp", config, seed, parents)
     notes = folder / f"{provenance.stage}-{provenance.key[:16]}.training.json"

@@ -12,7 +12,7 @@ import numpy as np
 
 from nogs_bench.builders.bank import assign_roles
 from nogs_bench.builders.completion import COMPLETIONS, Completion, fit_completion
-from nogs_bench.device import choose_device
+from nogs_bench.device import choose_device, determined
 from nogs_bench.errors import NogsError
 from nogs_bench.images import data_folder
 from nogs_bench.tasks import GlimpseGrid, Task, get_task, merged_settings, with_settings
@@ -57,6 +57,7 @@ def compare_completions(
     data: str | Path | None = None,
     seed: int = 0,
     device: str = "auto",
+    deterministic: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> list[CompletionMeasure]:
     """Fit every completion to the task's bank and complete the first training images.
@@ -68,6 +69,7 @@ def compare_completions(
     - `images`, `samples`: how many images, and completions of each.
     - `glimpses`: how many random glimpses are known of an image (default: the task's T - 1).
     - `data`: folder of the task's images, where they need one.
+    - `deterministic`: as `nogs_bench.Where` has it.
     - `overrides`: settings of the task's `annotation` and `avp`, as `build` takes them.
 
     Raises `NogsError` on bad input.
@@ -85,12 +87,14 @@ def compare_completions(
     roles = assign_roles(task, images, seed, data_folder(data))
     cells = np.random.default_rng([seed, 3]).integers(task.grid.cells, size=(images, known))
     measures = []
-    for name in names:
-        start = time.perf_counter()
-        completion = fit_completion(name, task, roles.bank, seed, device)
-        setup = time.perf_counter() - start
-        shown = roles.annotated.images
-        measures.append(measure(name, completion, shown, cells, task.grid, samples, seed, setup))
+    with determined(deterministic):
+        for name in names:
+            start = time.perf_counter()
+            completion = fit_completion(name, task, roles.bank, seed, device)
+            setup = time.perf_counter() - start
+            shown = roles.annotated.images
+            found = measure(name, completion, shown, cells, task.grid, samples, seed, setup)
+            measures.append(found)
     return measures
 
 

@@ -24,12 +24,13 @@ from nogs_bench.builders.dataset import (
     require_vacant,
     write_dataset,
 )
+from nogs_bench.builders.pipeline.folds import Outcome
 from nogs_bench.builders.pipeline.parts import read_part
 from nogs_bench.builders.pipeline.plan import BuildPlan, check_names
 from nogs_bench.builders.pipeline.spread import alone, annotate_folds, annotate_part
 from nogs_bench.builders.pipeline.worth import announce, verdict
 from nogs_bench.builders.search import CRITERIA, PRECISIONS
-from nogs_bench.device import choose_device
+from nogs_bench.device import choose_device, determined
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store
@@ -107,6 +108,7 @@ def build(
         precision=precision,
         store=where.store,
         anyway=anyway,
+        deterministic=where.deterministic,
     )
     if where.store is not None:
         check_store(where.store)
@@ -121,26 +123,31 @@ def build(
     announce(plan, executor.workers)
     torch.set_num_threads(plan.threads)
     plans = [dataclasses.replace(plan, fold=Fold(number, folds)) for number in range(folds)]
-    if where.part is not None:
-        annotate_part(plans, executor, read_part(where.part))
-        return Path(out)
-    with alone(plan):
-        outcome = annotate_folds(plans, executor)
-        for number, one in enumerate(plan.tasks):
-            write_dataset(
-                one,
-                plan.folder(one),
-                **_rows(one, plan.data, with_images),
-                annotations=outcome.annotations(one, number),
-                provenance=outcome.provenance(number, device),
-                quality=outcome.quality(number),
-                calibration=outcome.calibration(number),
-                posterior=outcome.networks(),
-                origin=f"built by nogs-bench with the {posterior} posterior",
-            )
-            plan.mirror.push(*dataset_files(plan.folder(one)))
-            say(verdict(one, outcome.quality(number)))
+    with determined(where.deterministic):
+        if where.part is not None:
+            annotate_part(plans, executor, read_part(where.part))
+        else:
+            with alone(plan):
+                _write(plan, annotate_folds(plans, executor), with_images)
     return Path(out)
+
+
+def _write(plan: BuildPlan, outcome: Outcome, with_images: bool) -> None:
+    """Write the dataset folder of each task, and say what its sequences are worth."""
+    for number, one in enumerate(plan.tasks):
+        write_dataset(
+            one,
+            plan.folder(one),
+            **_rows(one, plan.data, with_images),
+            annotations=outcome.annotations(one, number),
+            provenance=outcome.provenance(number, plan.device),
+            quality=outcome.quality(number),
+            calibration=outcome.calibration(number),
+            posterior=outcome.networks(),
+            origin=f"built by nogs-bench with the {plan.posterior} posterior",
+        )
+        plan.mirror.push(*dataset_files(plan.folder(one)))
+        say(verdict(one, outcome.quality(number)))
 
 
 def _check(plan: BuildPlan) -> None:

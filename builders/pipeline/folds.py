@@ -21,6 +21,7 @@ from nogs_bench.builders.posterior import (
     pooled,
 )
 from nogs_bench.builders.search import FIELDS, Shard, corrections, gathered, holds
+from nogs_bench.device import is_determined
 from nogs_bench.results import environment
 from nogs_bench.tasks import Task
 
@@ -140,6 +141,7 @@ class Outcome:
             "environment": {
                 "torch": torch.__version__,
                 "device": device,
+                **({"deterministic": True} if is_determined() else {}),
                 "cpu": torch.backends.cpu.get_cpu_capability(),
                 "hardware": environment(torch.device(device)).hardware,
             },

@@ -34,6 +34,7 @@ def generate(
     count = task.annotation.bank_images
     config = {
         **generator.config,
+        **plan.exactness,
         "images": count,
         "shape": [task.channels, task.image_size, task.image_size],
     }

@@ -27,7 +27,8 @@ class BuildPlan:
     """The arguments of `build`; picklable, so that worker processes can be started from it.
 
     `settings`: what replaces the tasks' own, as `tasks.merged_settings` gives it; `anyway`: whether
-    to search with a posterior that tells nothing.
+    to search with a posterior that tells nothing; `deterministic`: whether deterministic algorithms
+    alone are used.
     """
 
     spec: str | Task | tuple[str | Task, ...]
@@ -43,6 +44,7 @@ class BuildPlan:
     fold: Fold = WHOLE
     store: str | None = None
     anyway: bool = False
+    deterministic: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
         # Without what is cached: a task from a user's file is loaded from that file again.
@@ -76,6 +78,12 @@ class BuildPlan:
     def count(self) -> int:
         """How many images are annotated, in all folds."""
         return self.task.annotation.images
+
+    @property
+    def exactness(self) -> dict[str, Any]:
+        """What the device has to do with a stage's bytes, for its configuration: on a CPU, whether
+        algorithms are deterministic changes none."""
+        return {"deterministic": True} if self.deterministic and self.device != "cpu" else {}
 
     @property
     def workspace(self) -> Workspace:

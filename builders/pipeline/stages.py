@@ -123,7 +123,7 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         kind: str | None = None,
     ) -> None:
         keys = {parent: stages.records[parent]["key"] for parent in parents}
-        provenance = Provenance(kind or name, config, plan.seed, keys)
+        provenance = Provenance(kind or name, config | plan.exactness, plan.seed, keys)
         stages.records[name] = provenance.record()
         work = plan.workspace
         stages.files[name] = (

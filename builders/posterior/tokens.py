@@ -37,6 +37,7 @@ class GlimpseTokens(nn.Module):
     pixels: Tensor
     mean: Tensor
     std: Tensor
+    between: Tensor
 
     def __init__(self, grid: GlimpseGrid, channels: int, outputs: int, argument: str):
         super().__init__()
@@ -50,6 +51,7 @@ class GlimpseTokens(nn.Module):
         for statistic, values in normalisation(self.backbone, channels).items():
             self.register_buffer(statistic, values, persistent=False)
         self.register_buffer("pixels", torch.from_numpy(grid.pixels), persistent=False)
+        self.register_buffer("between", self._between(), persistent=False)
 
     def _expected(self) -> int:
         return int(self.backbone.patch_embed.img_size[0])
@@ -83,16 +85,22 @@ class GlimpseTokens(nn.Module):
 
     def _positions(self) -> Tensor:
         """float (cells, tokens of a glimpse, width): the position embedding where each patch is."""
-        grid, backbone = self.grid, self.backbone
-        line = (torch.arange(self.side, device=self.pixels.device) + 0.5) / self.side
+        backbone = self.backbone
+        first = 0 if backbone.no_embed_class else backbone.num_prefix_tokens
+        return self.between @ backbone.pos_embed[0, first:]
+
+    def _between(self) -> Tensor:
+        """float (cells, tokens of a glimpse, positions): how much each of the embedding's positions
+        counts where a patch is. As a product, for a GPU adds up the gradient of `grid_sample` in
+        another order each time."""
+        grid, (rows, cols) = self.grid, self.backbone.patch_embed.grid_size
+        line = (torch.arange(self.side) + 0.5) / self.side
         inside = torch.stack(torch.meshgrid(line, line, indexing="ij"), dim=-1).flatten(0, 1)
         middle = (self.pixels[:, None] + inside * grid.glimpse_size) / grid.image_size
-        first = 0 if backbone.no_embed_class else backbone.num_prefix_tokens
-        rows, cols = backbone.patch_embed.grid_size
-        table = backbone.pos_embed[:, first:].transpose(1, 2).unflatten(2, (rows, cols))
         at = (2 * middle - 1).flip(-1)[None]
-        sampled = functional.grid_sample(table, at, padding_mode="border", align_corners=False)
-        return sampled[0].permute(1, 2, 0)
+        each = torch.eye(rows * cols).view(1, -1, rows, cols)
+        sampled = functional.grid_sample(each, at, padding_mode="border", align_corners=False)
+        return sampled[0].permute(1, 2, 0).contiguous()
 
     def attend(self, tokens: Tensor, counted: Tensor) -> Tensor:
         """float (n, outputs) of glimpses' tokens, (n, T, tokens of a glimpse, width), of which

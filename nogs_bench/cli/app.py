@@ -43,6 +43,11 @@ Device = Annotated[
     ),
 ]
 
+Deterministic = Annotated[
+    bool,
+    typer.Option("--deterministic", help="On a GPU, the same bytes each time; slower."),
+]
+
 Dataset = Annotated[
     str,
     typer.Argument(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Json, Over, app, print_json
+from nogs_bench.cli.app import Data, Deterministic, Device, Json, Over, app, print_json
 
 leaderboard = typer.Typer(no_args_is_help=True, help="Check results, compare them, show them.")
 app.add_typer(leaderboard, name="leaderboard")
@@ -81,6 +81,7 @@ def verify(
     out: Annotated[Path | None, typer.Option(help="Folder to keep the new run in.")] = None,
     data: Data = None,
     device: Device = "auto",
+    deterministic: Deterministic = False,
     keypoints: Annotated[Path | None, typer.Option(help="Where ps-hgs looks: .npy.")] = None,
     maps: Annotated[Path | None, typer.Option(help="Dataset of EPE maps.")] = None,
     as_json: Json = False,
@@ -88,7 +89,20 @@ def verify(
     """Say whether a result's claim holds, by training it again; exits with 1 if it does not."""
     from nogs_bench.leaderboard.verification import verify as run
 
-    found = run(file, rerun, model, task, sequences, data, out, device, keypoints, maps, seed)
+    found = run(
+        file,
+        rerun,
+        model,
+        task,
+        sequences,
+        data,
+        out,
+        device,
+        keypoints,
+        maps,
+        seed,
+        deterministic,
+    )
     if as_json:
         checks = [asdict(check) | {"holds": check.holds} for check in found.checks]
         print_json({"holds": found.holds, "checks": checks, "notes": list(found.notes)})

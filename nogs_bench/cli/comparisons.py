@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Data, Device, Json, Set, app, print_json, settings
+from nogs_bench.cli.app import Data, Deterministic, Device, Json, Set, app, print_json, settings
 from nogs_bench.cli.shell import one
 
 compare = typer.Typer(no_args_is_help=True, help="Compare parts that can stand in for each other.")
@@ -37,6 +37,7 @@ def compare_completions(
     data: Data = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Device = "auto",
+    deterministic: Deterministic = False,
     as_json: Json = False,
 ) -> None:
     """Measure how near, how varied and how slow completions of a task's images are."""
@@ -52,6 +53,7 @@ def compare_completions(
         data,
         seed,
         device,
+        deterministic,
         overrides=settings("compare", set_),
     )
     if as_json:
@@ -92,6 +94,7 @@ def compare_avp(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to train and to ask with.")] = 1,
     device: Device = "auto",
+    deterministic: Deterministic = False,
     as_json: Json = False,
 ) -> None:
     """Train networks of the posterior for the same time; measure how good and how quick each is."""
@@ -109,6 +112,7 @@ def compare_avp(
         device,
         cost_only,
         sequences,
+        deterministic,
         overrides=settings("compare", set_),
     )
     if as_json:

@@ -11,6 +11,7 @@ import typer
 
 from nogs_bench.cli.app import (
     Data,
+    Deterministic,
     Device,
     Executor,
     Glimpse,
@@ -133,6 +134,7 @@ def build(
     store: Store = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
     device: Device = "auto",
+    deterministic: Deterministic = False,
     samples: Annotated[
         int | None, typer.Option(min=1, help="Completions for each estimate. Default: the task's.")
     ] = None,
@@ -225,6 +227,7 @@ def build(
             store=store,
             threads=threads,
             device=device,
+            deterministic=deterministic,
             with_images=not without_images,
             observed=observed,
             samples=samples,

@@ -10,6 +10,7 @@ import typer
 
 from nogs_bench.cli.app import (
     Data,
+    Deterministic,
     Device,
     Executor,
     Json,
@@ -88,6 +89,7 @@ def evaluate(
     out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),
     data: Data = None,
     device: Device = "auto",
+    deterministic: Deterministic = False,
     executor: Executor = "local",
     workers: Annotated[
         int | None,
@@ -130,6 +132,7 @@ def evaluate(
             out=out,
             data=data,
             device=device,
+            deterministic=deterministic,
             executor=executor,
             workers=workers,
             ray_address=ray_address,
@@ -177,6 +180,7 @@ def target(
     ] = None,
     data: Data = None,
     device: Device = "auto",
+    deterministic: Deterministic = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -191,6 +195,7 @@ def target(
             iterations=iterations,
             data=data,
             device=device,
+            deterministic=deterministic,
             workers=workers,
         )
     if as_json:

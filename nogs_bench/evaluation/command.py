@@ -38,7 +38,7 @@ from nogs_bench.tasks import Task, merged_settings, split_short
 FEW = 8  # jobs whose bars stay when they are done
 HERE = Where()
 BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
-USED = ("device", "executor", "workers", "ray_address", "store")  # of `Where`
+USED = ("device", "executor", "workers", "ray_address", "store", "deterministic")  # of `Where`
 
 
 def evaluate(
@@ -138,6 +138,7 @@ def evaluate(
         store=where.store,
         weights=weights,
         log=log,
+        deterministic=where.deterministic,
     )
     if where.store is not None:
         check_store(where.store)

@@ -24,6 +24,7 @@ class Place:
     - `store`: where results and weights are kept too, if anywhere.
     - `log`: the kind of log that each run writes, if any.
     - `weights`: whether each run leaves its network's weights beside its result.
+    - `deterministic`: whether deterministic algorithms alone are used.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Place:
     store: str | None = None
     weights: bool = True
     log: str | None = None
+    deterministic: bool = False
 
     @property
     def mirror(self) -> Mirror:

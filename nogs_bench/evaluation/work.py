@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from nogs_bench.device import determined
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.evaluation.lessons import lessons_of
 from nogs_bench.evaluation.logs import logging
@@ -45,7 +46,8 @@ from nogs_bench.training import (
 
 def do(job: Job, report: Report) -> None:
     """Do a job's stage."""
-    STAGES[job.stage](job, report)
+    with determined(job.place.deterministic):
+        STAGES[job.stage](job, report)
 
 
 def do_pretraining(job: Job, report: Report) -> None:

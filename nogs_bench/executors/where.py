@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from nogs_bench.errors import NogsError
+from nogs_bench.executors.determinism import Determined
 from nogs_bench.executors.executor import Crew, Executor, open_executor
 
 
@@ -23,6 +24,8 @@ class Where:
       on another machine, with an empty folder, goes on from there.
     - `part`: `"NUMBER/COUNT"`: do every COUNT-th shard only, beside calls for the others in the
       same folder; a call without it, after them, finishes.
+    - `deterministic`: let a GPU give the same bytes each time, slower (`docs/determinism.md`).
+      Changes no byte on a CPU.
     - `threads`: that train the AVP. Sums are added in another order with another number, so it is
       part of what made the AVP; one makes the same bytes on any number of cores.
     """
@@ -34,6 +37,7 @@ class Where:
     store: str | None = None
     part: str | None = None
     threads: int = 1
+    deterministic: bool = False
 
     def using(self, command: str, used: Sequence[str], given: Mapping[str, Any]) -> Where:
         """This with `given` replaced, for a command that uses the fields `used` alone.
@@ -50,6 +54,7 @@ class Where:
 
     def open(self, device: str) -> Executor:
         """The executor, whose workers compute on `device`. `NogsError` if it cannot be had."""
-        if not isinstance(self.executor, str):
-            return self.executor
-        return open_executor(self.executor, Crew(self.workers, device, self.ray_address))
+        executor = self.executor
+        if isinstance(executor, str):
+            executor = open_executor(executor, Crew(self.workers, device, self.ray_address))
+        return Determined(executor) if self.deterministic else executor

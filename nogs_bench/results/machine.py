@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from nogs_bench.device import is_determined
 from nogs_bench.files import package_version
 from nogs_bench.results.result import Environment
 
@@ -19,6 +20,7 @@ def environment(device: torch.device) -> Environment:
         python=platform.python_version(),
         torch=str(torch.__version__),
         device=device.type,
+        deterministic=is_determined(),
         hardware=torch.cuda.get_device_name(device) if cuda else _processor(),
     )
 

@@ -206,13 +206,17 @@ class TestMetrics(Strict):
 
 
 class Environment(Strict):
-    """Versions and hardware; says where a result came from and never enters a score."""
+    """Versions and hardware; says where a result came from and never enters a score.
+
+    `deterministic`: whether deterministic algorithms alone were used (`--deterministic`).
+    """
 
     package: Text
     python: Text
     torch: Text
     device: Text
     hardware: Text
+    deterministic: bool = False
 
 
 class StepLocations(Strict):

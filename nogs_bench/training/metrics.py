@@ -161,10 +161,12 @@ def quality(log_probability: Tensor, labels: Tensor) -> Quality:
     """The quality of log-probabilities (n, classes) for labels int64 (n,)."""
     classes = log_probability.shape[-1]
     cross_entropy = functional.nll_loss(log_probability, labels)
-    right = (log_probability.argmax(-1) == labels).double()
+    right = log_probability.argmax(-1) == labels
     images = torch.bincount(labels, minlength=classes)
-    each = torch.bincount(labels, right, minlength=classes) / images
-    return Quality(max(0.0, float(cross_entropy)), float(right.mean()), each.cpu(), images.cpu())
+    each = torch.bincount(labels[right], minlength=classes).double() / images
+    return Quality(
+        max(0.0, float(cross_entropy)), float(right.double().mean()), each.cpu(), images.cpu()
+    )
 
 
 def _mean(rollouts: Sequence[Quality]) -> Quality:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nogs_bench.device import is_determined
 from nogs_bench.errors import NogsError
 from nogs_bench.files import resumed, save_checkpoint
 from nogs_bench.network import part_of, whole_of
@@ -138,7 +139,7 @@ class RunState:
                 "seconds": self.seconds(),
             }
         state = {"iteration": self.iteration, "runs": runs, "global": torch.get_rng_state()}
-        state |= {"device": self.device.type}
+        state |= {"device": self.device.type, "deterministic": is_determined()}
         if self.device.type == "cuda":
             state |= {"global-cuda": torch.cuda.get_rng_state(self.device)}
         save_checkpoint(path, state)
@@ -158,6 +159,8 @@ class RunState:
                 f"{path} was begun with --device {begun}, where alone it can go on; give that, or "
                 "delete it"
             )
+        if begun != "cpu" and is_determined() > state.get("deterministic", False):
+            raise NogsError(f"{path} was begun without --deterministic; delete it to begin again")
         own = [held[member.key] for member in self.members]
         parts = [run["parts"] for run in own]
         whole = whole_of(parts, SHARED) if self.stacked else parts[0]

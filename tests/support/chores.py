@@ -8,6 +8,7 @@ import signal
 import time
 from functools import partial
 
+from nogs_bench.device import is_determined
 from nogs_bench.errors import NogsError
 from nogs_bench.executors.executor import tell
 
@@ -69,3 +70,9 @@ def slowly(folder, load):
         return doing(item)
 
     return wait
+
+
+def load_asking():
+    """Whether it, and what does an item, compute with deterministic algorithms alone."""
+    at_first = is_determined()
+    return lambda item: [at_first, is_determined()]

@@ -2,6 +2,7 @@
 
 As on a real one, tensors of two devices in one operation, a generator of the other device and
 `numpy()` are errors. What would wait for the device is counted, and is an error in `no_waiting()`.
+Where deterministic algorithms alone are wanted, what torch has none for on CUDA is an error.
 Gradients and what `vmap` computes are not looked into.
 """
 
@@ -34,6 +35,16 @@ WAITING = {
     "tensor",
     "unique",
     "unique_consecutive",
+}
+# What torch refuses on CUDA where deterministic algorithms alone are wanted: always, or if a
+# gradient is to go through it.
+UNDETERMINED = {"histc", "kthvalue", "median", "put_"}
+UNDETERMINED_BACKWARD = {
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "grid_sample",
+    "grid_sampler",
+    "interpolate",
 }
 ANY_DEVICE = {
     "_has_compatible_shallow_copy_type",
@@ -218,6 +229,8 @@ def _call(func: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
                 raise Mixed(f"{name}: a generator of cuda:0 for a tensor of the CPU")
             return func(*args, **kwargs)
         _check(name, args, leaves, tensors)
+        if torch.are_deterministic_algorithms_enabled():
+            _check_determined(name, kwargs, tensors)
         if claimed is not None:
             kwargs = kwargs | {"device": CPU}
         found = func(*args, **kwargs)
@@ -248,6 +261,15 @@ def _check(name: str, args: Any, leaves: list[Any], tensors: list[Tensor]) -> No
                 raise Mixed(f"{name}: tensors on two devices, cuda:0 and cpu {tuple(x.shape)}")
     if name == "copy_" and len({*map(_ours, tensors)}) > 1:
         _device.wait("copying between the devices")
+
+
+def _check_determined(name: str, kwargs: Any, tensors: list[Tensor]) -> None:
+    learned = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    if name == "interpolate" and kwargs.get("mode", "nearest") == "nearest":
+        return
+    weighted = name == "bincount" and any(x.is_floating_point() for x in tensors)
+    if name in UNDETERMINED or weighted or (learned and name in UNDETERMINED_BACKWARD):
+        raise RuntimeError(f"{name}_cuda does not have a deterministic implementation, but you set")
 
 
 def _to(func: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from chores import load_asking
+from nogs_bench.device import is_determined
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import LocalExecutor, Where
 
@@ -25,3 +27,11 @@ def test_what_a_command_has_no_use_for_is_refused() -> None:
         Where(device="cuda").using("prepare", ["workers"], {})
     with pytest.raises(NogsError, match="workers must be at least 1"):
         Where(workers=0).open("cpu")
+
+
+@pytest.mark.parametrize(("workers", "wanted"), [(1, False), (1, True), (2, True)])
+def test_every_worker_is_deterministic_where_that_is_wanted(workers: int, wanted: bool) -> None:
+    executor = Where(workers=workers, deterministic=wanted).open("cpu")
+    assert executor.workers == workers
+    assert [said for _, said in executor.run(load_asking, [0, 1])] == [[wanted, wanted]] * 2
+    assert not is_determined()

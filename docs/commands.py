@@ -21,7 +21,8 @@ START = """# Commands
 
 Every command of the program with its options. `nogs-bench COMMAND --help` prints the same. What is
 in capitals, and has no dashes, is given by its place, in this order. What is
-bold must be given; the dots stand for the other options.
+bold must be given; the dots stand for the other options. A file that is there is not replaced
+without `--replace`; calls in Python replace it.
 `python docs/commands.py` writes this page.
 """
 

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import package_version, replacing, write_text
+from nogs_bench.files import package_version, replacing, require_empty, write_text
 from nogs_bench.leaderboard.validation import validate
 from nogs_bench.results import Point, RunConfig, RunResult
 
@@ -51,7 +51,7 @@ OF = ("task", "protocol", "method", "model.name", "seed")
 APART = ("curve", "format_version")
 
 
-def export(results: str | Path, out: str | Path) -> Path:
+def export(results: str | Path, out: str | Path, replace: bool = False) -> Path:
     """Write the results in a folder, and below it, as the dataset folder `out`; returns `out`.
 
     It holds `runs.parquet` (a row a run, every field of a result but its curve, nested ones named
@@ -59,14 +59,13 @@ def export(results: str | Path, out: str | Path) -> Path:
     `datasets.load_dataset` read both. The same results give the same bytes.
 
     Raises `NogsError` with the first fault if a result may not stand on the leaderboard, or if
-    `out` is there and is not an empty folder.
+    `out` is a folder that holds anything, unless `replace` lets these three files be replaced.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise NogsError(f"--out {out} is not an empty folder; choose another")
+    require_empty(out, replace)
     report = validate(results, seeds=1)
     if not report.valid:
         raise NogsError(f"{results}: {report.faults[0]}; see `nogs-bench leaderboard validate`")

@@ -51,6 +51,12 @@ pre { overflow-x: auto; font-size: .8rem; }
 """
 
 
+def page_of(dataset: str | Path, out: str | Path | None = None) -> Path:
+    """Where the report on a dataset goes, as `report` has it."""
+    home = Path(dataset) if Path(dataset).is_dir() else Path()
+    return Path(out) if out else home / "report.html"
+
+
 def report(
     dataset: str | Path,
     out: str | Path | None = None,
@@ -85,8 +91,7 @@ def report(
         first = data.grid.pixel_to_index(data.glimpses[0, :1])
         place = Path(build or folder)
         procedure = lay_open(data.record, place, int(data.index[0]), first, task)
-    home = Path(dataset) if Path(dataset).is_dir() else Path()
-    page = Path(out) if out else home / "report.html"
+    page = page_of(dataset, out)
     with tempfile.TemporaryDirectory() as name:
         body = "\n".join(_sections(folder, data, procedure, Path(name)))
     title = escape(f"Near-optimal glimpse sequences: {data.record['task']}")

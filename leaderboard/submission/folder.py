@@ -19,7 +19,7 @@ from nogs_bench.figures import (
     target,
     times,
 )
-from nogs_bench.files import write_text
+from nogs_bench.files import require_empty, write_text
 from nogs_bench.leaderboard.checks import SEEDS
 from nogs_bench.leaderboard.submission.clones import add_to_clone, check_clone
 from nogs_bench.leaderboard.validation import validate
@@ -34,7 +34,7 @@ from nogs_bench.results import (
     score_runs,
 )
 
-MESSAGE, HUB_FILE = "MESSAGE.md", ".eval_results/nogs-bench.yaml"
+RESULTS, MESSAGE, HUB_FILE = "results", "MESSAGE.md", ".eval_results/nogs-bench.yaml"
 
 
 def submit(
@@ -46,6 +46,7 @@ def submit(
     dataset_id: str | None = None,
     seeds: int = SEEDS,
     clone: str | Path | None = None,
+    replace: bool = False,
 ) -> Path:
     """Write a submission of the results in the folder `results` into `out`; returns `out`.
 
@@ -62,13 +63,16 @@ def submit(
     - `seeds`: how many an entry needs.
     - `clone`: a clone of your fork of the repository; the result files are saved in it too, at
       their place, if they may stand beside those there.
+    - `replace`: whether `out` may be a folder that holds anything; of an earlier submission there,
+      the result files go.
 
     Raises `NogsError` with the first fault if the results may not stand on the leaderboard. Nothing
     is sent anywhere.
     """
     folder, out = Path(results), Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise NogsError(f"--out {out} is not an empty folder; choose another")
+    require_empty(out, replace)
+    if (out / RESULTS).resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise NogsError(f"--out {out}: the submission would replace {folder}; give another folder")
     if not folder.is_dir():
         raise NogsError(f"no results folder {folder}; give the folder of the result files")
     runs = [
@@ -98,8 +102,10 @@ def submit(
     if clone is not None:
         check_clone(runs, Path(clone), seeds)
         add_to_clone(runs, Path(clone))
+    for earlier in (out / RESULTS).glob("*.json"):
+        earlier.unlink()
     for run in runs:
-        save_result(run, out / "results")
+        save_result(run, out / RESULTS)
     write_text(out / MESSAGE, message(rows, runs, author, url))
     if dataset_id is not None:
         write_text(out / HUB_FILE, hub_results(rows, dataset_id, url))

@@ -33,6 +33,7 @@ Json = Annotated[
 Over = Annotated[
     bool, typer.Option("--replace", help="Replace files of others that are in the way.")
 ]
+Anew = Annotated[bool, typer.Option("--replace", help="Replace what --out names, if it is there.")]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
 Device = Annotated[
     str,

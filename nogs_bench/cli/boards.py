@@ -51,13 +51,14 @@ def submit(
         Path | None, typer.Option(help="A clone of your fork: put the results in their place.")
     ] = None,
     seeds: Seeds = 5,
+    replace: Over = False,
 ) -> None:
     """Write result files and message for a pull request or for the Hub. Sends nothing."""
     from nogs_bench.leaderboard.submission import MESSAGE, build_cost, git_lines
     from nogs_bench.leaderboard.submission import submit as run
 
     cost = build_cost(build_seconds, build_hardware)
-    folder = run(results, out, author, url, cost, dataset_id, seeds, clone)
+    folder = run(results, out, author, url, cost, dataset_id, seeds, clone, replace)
     if clone is None:
         typer.echo(
             f"{folder} is ready: open a pull request with results/ and the text of {MESSAGE}"
@@ -121,11 +122,12 @@ def verify(
 def pack(
     results: Results,
     out: Annotated[Path, typer.Option(help="Folder to write into, one folder a family.")],
+    replace: Over = False,
 ) -> None:
     """Write results as one compressed file an entry, with all its seeds."""
     from nogs_bench.results import pack as run
 
-    paths = run(results, out)
+    paths = run(results, out, replace)
     size = sum(path.stat().st_size for path in paths)
     typer.echo(f"{len(paths)} entries, {size:,} bytes, in {out}")
 
@@ -169,11 +171,12 @@ def moves(
 def export(
     results: Results,
     out: Annotated[Path, typer.Option(help="Folder of the dataset to write.")],
+    replace: Over = False,
 ) -> None:
     """Write all runs and their curves as a dataset of parquet files, with a card."""
     from nogs_bench.leaderboard.export import export as run
 
-    typer.echo(f'{run(results, out)} is ready: datasets.load_dataset("{out}", "curves")')
+    typer.echo(f'{run(results, out, replace)} is ready: datasets.load_dataset("{out}", "curves")')
 
 
 @leaderboard.command()

@@ -7,12 +7,18 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Dataset, app
+from nogs_bench.cli.app import Anew, Dataset, app
 from nogs_bench.cli.shell import one
 
 plot = typer.Typer(no_args_is_help=True, help="Draw figures, .png or .svg.")
 app.add_typer(plot, name="plot")
 Figure = Annotated[Path, typer.Option("--out", help="The figure: a .png or .svg file.")]
+
+
+def _new(out: Path, replace: bool) -> None:
+    from nogs_bench.files import require_new
+
+    require_new(out, replace)
 
 
 @plot.command("epe")
@@ -28,8 +34,10 @@ def plot_epe(
     task: Annotated[
         str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
     ] = None,
+    replace: Anew = False,
 ) -> None:
     """Draw how one image's glimpses were chosen (the paper's figure 2)."""
+    _new(out, replace)
     from nogs_bench.figures import plot_epe as run
 
     run(dataset, index, out, images, task)
@@ -42,8 +50,10 @@ def plot_curves(
     task: Annotated[
         str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
     ] = None,
+    replace: Anew = False,
 ) -> None:
     """Draw validation accuracy against iterations, each method's band over its seeds."""
+    _new(out, replace)
     from nogs_bench.figures import plot_curves as run
 
     run(results, out, task)
@@ -56,8 +66,10 @@ def plot_bars(
     task: Annotated[
         str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
     ] = None,
+    replace: Anew = False,
 ) -> None:
     """Draw iterations to convergence of each task and method (the paper's figure 5)."""
+    _new(out, replace)
     from nogs_bench.figures import plot_bars as run
 
     run(results, out, task)
@@ -76,8 +88,10 @@ def plot_locations(
     task: Annotated[
         str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
     ] = None,
+    replace: Anew = False,
 ) -> None:
     """Draw how often each pixel was seen at each step (the paper's figure 4)."""
+    _new(out, replace)
     from nogs_bench.files import PROVENANCE
 
     folder = Path(source)
@@ -92,8 +106,9 @@ def plot_locations(
 
 
 @plot.command("reliability")
-def plot_reliability(dataset: Dataset, out: Figure) -> None:
+def plot_reliability(dataset: Dataset, out: Figure, replace: Anew = False) -> None:
     """Draw whether the posterior of a build is as often right as it says, for each t."""
+    _new(out, replace)
     from nogs_bench.builders.posterior import plot_reliability as run
     from nogs_bench.builders.posterior import read_calibration
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nogs_bench.cli.app import (
+    Anew,
     Data,
     Glimpse,
     Glimpses,
@@ -19,7 +20,6 @@ from nogs_bench.cli.app import (
     app,
     print_json,
 )
-from nogs_bench.errors import NogsError
 
 
 @app.command()
@@ -53,6 +53,7 @@ def task(
     glimpses: Glimpses = None,
     label: LabelColumn = None,
     data: Data = None,
+    replace: Anew = False,
     as_json: Json = False,
 ) -> None:
     """Show what task images become, and why; builds nothing."""
@@ -64,8 +65,10 @@ def task(
         "label": label,
     }
     given = {name: value for name, value in given.items() if value is not None}
-    if out is not None and out.exists():
-        raise NogsError(f"--out {out} is there already; give another file, or remove it")
+    if out is not None:
+        from nogs_bench.files import require_new
+
+        require_new(out, replace)
     if check:
         from nogs_bench.diagnosis import check_task
         from nogs_bench.tasks import with_choices

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nogs_bench.cli.app import Data, Json, Over, app, print_json
+from nogs_bench.cli.app import Anew, Data, Json, Over, app, print_json
 
 if TYPE_CHECKING:
     from nogs_bench.trained import TrainedNetwork
@@ -79,11 +79,14 @@ def look(
     model: Model = None,
     task: OfTask = None,
     any_source: Source = False,
+    replace: Anew = False,
 ) -> None:
     """Draw what a trained network sees of an image, and what it believes after each glimpse."""
     from nogs_bench.errors import NogsError
+    from nogs_bench.files import require_new
     from nogs_bench.trained import look as draw
 
+    require_new(out, replace)
     numbers = None
     if index is not None:
         try:
@@ -118,10 +121,13 @@ def predict(
     model: Model = None,
     task: OfTask = None,
     any_source: Source = False,
+    replace: Anew = False,
 ) -> None:
     """Classify every picture of a folder, and write where the network looked."""
+    from nogs_bench.files import require_new
     from nogs_bench.trained import predict as run_all
 
+    require_new(out, replace)
     network = _load(run, weights, model, task, any_source)
     run_all(network, folder, out, greedy=greedy, seed=seed, confident=confident)
     typer.echo(f"wrote {out}")
@@ -141,11 +147,15 @@ def test(
     model: Model = None,
     task: OfTask = None,
     any_source: Source = False,
+    replace: Anew = False,
     as_json: Json = False,
 ) -> None:
     """Test a trained network: accuracy, per class, calibration, after each glimpse, and cost."""
+    from nogs_bench.files import require_new
     from nogs_bench.trained import plot_judgement, test_network
 
+    if out is not None:
+        require_new(out, replace)
     network = _load(run, weights, model, task, any_source)
     found = test_network(network, split, data, rollouts=rollouts, confident=confident)
     if out is not None:

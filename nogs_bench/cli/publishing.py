@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Dataset, Json, app, print_json
+from nogs_bench.cli.app import Anew, Dataset, Json, app, print_json
 from nogs_bench.errors import NogsError
 from nogs_bench.exits import keeping
 
@@ -95,8 +95,12 @@ def report(
     build: Annotated[
         Path | None, typer.Option(help="Folder that it was built in, to show a step of it.")
     ] = None,
+    replace: Anew = False,
 ) -> None:
     """Write one HTML page about a dataset: its sequences, quality, calibration and cost."""
+    from nogs_bench.builders.report import page_of
     from nogs_bench.builders.report import report as run
+    from nogs_bench.files import require_new
 
+    require_new(page_of(dataset, out), replace)
     typer.echo(f"{run(dataset, out, images or join_images or None, task, build)} is ready")

@@ -37,7 +37,7 @@ from nogs_bench.files.store import (
     is_url,
 )
 from nogs_bench.files.strictjson import MalformedJson, parse_json
-from nogs_bench.files.vacancy import require_own
+from nogs_bench.files.vacancy import require_empty, require_new, require_own
 
 __all__ = [
     "PROVENANCE",
@@ -64,7 +64,9 @@ __all__ = [
     "read_provenance",
     "repaired",
     "replacing",
+    "require_empty",
     "require_hub",
+    "require_new",
     "require_own",
     "resumed",
     "save_checkpoint",

@@ -1,4 +1,7 @@
-"""Whether files of a command may be written where others may lie."""
+"""Whether files of a command may be written where others may lie.
+
+What is there is left, and named, unless the caller wants it replaced.
+"""
 
 from __future__ import annotations
 
@@ -23,3 +26,24 @@ def require_own(out: Path, marks: Mapping[str, str], replace: bool = False) -> N
                 f"{path} is there, and is not what this command writes; give another folder, or "
                 "--replace to have it replaced"
             )
+
+
+def require_new(out: Path, replace: bool = False) -> None:
+    """Raise `NogsError` if writing the file `out` would replace another, and that is not wanted."""
+    if out.is_dir():
+        raise NogsError(f"--out {out} is a folder; give a file")
+    if out.exists() and not replace:
+        raise NogsError(f"--out {out} is there; give another file, or --replace to replace it")
+
+
+def require_empty(out: Path, replace: bool = False) -> None:
+    """Raise `NogsError` if the folder `out` holds anything, and may not have files replaced."""
+    if out.exists() and not out.is_dir():
+        raise NogsError(f"--out {out} is a file; give a folder")
+    held = sorted(path.name for path in out.iterdir()) if out.exists() else []
+    if held and not replace:
+        more = f" and {len(held) - 3} more" if len(held) > 3 else ""
+        raise NogsError(
+            f"--out {out} is not an empty folder, it holds {', '.join(held[:3])}{more}; give "
+            "another, or --replace to have this command's files replaced"
+        )

@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import MalformedJson, parse_json, replacing
+from nogs_bench.files import MalformedJson, parse_json, replacing, require_new
 from nogs_bench.results.result import (
     MAX_BYTES,
     RunResult,
@@ -57,22 +57,29 @@ def save_entries(runs: Iterable[RunResult], folder: Path) -> list[Path]:
     An entry is written with all its seeds, whole or not at all, and replaces the file that is
     there. Equal runs give equal bytes.
     """
+    entries = _by_file(runs, folder)
+    for path, own in entries.items():
+        with replacing(path) as temporary:
+            temporary.write_bytes(pack_entry(own))
+    return list(entries)
+
+
+def _by_file(runs: Iterable[RunResult], folder: Path) -> dict[Path, list[RunResult]]:
+    """The runs of each entry, by the entry's file."""
     entries: dict[Key, list[RunResult]] = defaultdict(list)
     for run in runs:
         entries[entry_key(run)].append(run)
-    paths = []
-    for own in entries.values():
-        path = folder / get_task(own[0].task).family / f"{entry_name(own[0])}{ENTRY_SUFFIX}"
-        with replacing(path) as temporary:
-            temporary.write_bytes(pack_entry(own))
-        paths.append(path)
-    return paths
+    return {
+        folder / get_task(own[0].task).family / f"{entry_name(own[0])}{ENTRY_SUFFIX}": own
+        for own in entries.values()
+    }
 
 
-def pack(results: str | Path, out: str | Path) -> list[Path]:
+def pack(results: str | Path, out: str | Path, replace: bool = False) -> list[Path]:
     """Write the results in a folder, and below it, as one file an entry into `out/FAMILY`.
 
-    Returns the paths. Raises `NogsError` if there is no result, one is bad or is there twice.
+    Returns the paths. Raises `NogsError` if there is no result, one is bad or is there twice, or an
+    entry's file is in `out` already, unless `replace` lets it be replaced.
     """
     folder = Path(results)
     if not folder.is_dir():
@@ -84,6 +91,8 @@ def pack(results: str | Path, out: str | Path) -> list[Path]:
     if len(set(keys)) < len(keys):
         twice = next(run for run, key in zip(runs, keys, strict=True) if keys.count(key) > 1)
         raise NogsError(f"{folder} holds {twice.name} twice; keep one of them")
+    for path in _by_file(runs, Path(out)):
+        require_new(path, replace)
     return save_entries(runs, Path(out))
 
 

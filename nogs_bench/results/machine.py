@@ -20,7 +20,7 @@ def environment(device: torch.device) -> Environment:
         python=platform.python_version(),
         torch=str(torch.__version__),
         device=device.type,
-        deterministic=is_determined(),
+        deterministic=True if is_determined() else None,
         hardware=torch.cuda.get_device_name(device) if cuda else _processor(),
     )
 

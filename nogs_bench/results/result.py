@@ -208,7 +208,7 @@ class TestMetrics(Strict):
 class Environment(Strict):
     """Versions and hardware; says where a result came from and never enters a score.
 
-    `deterministic`: whether deterministic algorithms alone were used (`--deterministic`).
+    `deterministic`: True where deterministic algorithms alone were used (`--deterministic`).
     """
 
     package: Text
@@ -216,7 +216,7 @@ class Environment(Strict):
     torch: Text
     device: Text
     hardware: Text
-    deterministic: bool = False
+    deterministic: bool | None = None
 
 
 class StepLocations(Strict):

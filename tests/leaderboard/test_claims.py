@@ -186,6 +186,21 @@ def test_a_submission_is_checked_declared_and_complete(tmp_path: Path) -> None:
         submit(tmp_path / "mine", out, "me", "https://example.org")
 
 
+def test_an_earlier_submission_is_replaced_where_that_is_wanted(tmp_path: Path) -> None:
+    write_board(tmp_path / "mine", board_runs(("ram",)))
+    write_board(tmp_path / "out" / "results", board_runs(("ps-nogs",)))
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    call = (tmp_path / "mine", tmp_path / "out", "me", "https://e.org")
+    refused = r"is not an empty folder, it holds notes\.txt, results; give another, or --replace"
+    with pytest.raises(NogsError, match=refused):
+        submit(*call)
+    out = submit(*call, replace=True)
+    assert {run.method for run in load_results(out / "results")} == {"ram"}
+    assert (out / "notes.txt").read_text() == "mine"
+    with pytest.raises(NogsError, match="the submission would replace"):
+        submit(out / "results", out, "me", "https://e.org", replace=True)
+
+
 def test_half_a_cost_is_refused() -> None:
     assert build_cost(None, None) is None
     with pytest.raises(NogsError, match="both"):

@@ -68,6 +68,13 @@ def test_bad_input_is_refused(tmp_path: Path) -> None:
     folder = write_board(tmp_path / "results", board_runs())
     with pytest.raises(NogsError, match="is not an empty folder"):
         export(folder, folder)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "README.md").write_text("mine")
+    with pytest.raises(NogsError, match=r"it holds README\.md; give another, or --replace"):
+        export(folder, tmp_path / "full")
+    assert (tmp_path / "full" / "README.md").read_text() == "mine"
+    export(folder, tmp_path / "full", replace=True)
+    assert "Results of nogs-bench" in (tmp_path / "full" / "README.md").read_text()
     save_result(board_run("ram", 5).model_copy(update={"wall_time_s": -1.0}), folder)
     with pytest.raises(NogsError, match="wall_time_s"):
         export(folder, tmp_path / "board")

@@ -140,7 +140,7 @@ def paths(content: Any, path: str = "") -> Iterator[str]:
 OPTIONAL = {
     "hyperparameters.pretraining.map_digest",
     *("images", "teaching", "method_info", "test.classes", "test.after"),
-    *("test.balanced_accuracy", "test.averaged_balanced_accuracy"),
+    *("test.balanced_accuracy", "test.averaged_balanced_accuracy", "environment.deterministic"),
 }
 EVERY = [path for path in paths(VALID) if not path.startswith(("locations.", "curve."))]
 

@@ -45,6 +45,9 @@ def test_all_seeds_come_back_equal_from_one_file(tmp_path: Path) -> None:
         for folder in (tmp_path / "old", tmp_path / "new")
     )
     assert packed < stored / 5
+    with pytest.raises(NogsError, match=r"ps-nogs\.reference\.json\.gz is there.*--replace"):
+        pack(tmp_path / "old", tmp_path / "new")
+    assert pack(tmp_path / "old", tmp_path / "new", replace=True) == paths
     assert validate(tmp_path / "new").valid
     assert validate(tmp_path / "old").valid
 

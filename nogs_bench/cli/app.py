@@ -70,24 +70,28 @@ Executor = Annotated[
 ]
 RayAddress = Annotated[
     str | None,
-    typer.Option(help="Of a Ray cluster. Default: RAY_ADDRESS, or one that is started."),
+    typer.Option(help="Address of a Ray cluster. Default: RAY_ADDRESS, or one that is started."),
 ]
 Store = Annotated[
-    str | None, typer.Option(help="Keep all that is finished there too, as s3://BUCKET/FOLDER.")
+    str | None, typer.Option(help="Also keep what is finished in a store: s3://BUCKET/FOLDER.")
 ]
 
 # Choices of a task of images of one's own.
 Minutes = Annotated[
     float | None,
-    typer.Option(help="Of images: that their build may take, of two cores. Default: 30."),
+    typer.Option(help="For your own images: minutes of a build on two cores. Default: 30."),
 ]
 ImageSize = Annotated[
-    int | None, typer.Option(min=4, help="Of images: pixels of a side. Default: from them.")
+    int | None, typer.Option(min=4, help="For your own images: pixels of a side. Default: chosen.")
 ]
-Glimpse = Annotated[int | None, typer.Option(min=2, help="Of images: pixels of a glimpse's side.")]
-Glimpses = Annotated[int | None, typer.Option(min=1, help="Of images: glimpses of each.")]
+Glimpse = Annotated[
+    int | None, typer.Option(min=2, help="For your own images: pixels of a glimpse's side.")
+]
+Glimpses = Annotated[
+    int | None, typer.Option(min=1, help="For your own images: number of glimpses.")
+]
 LabelColumn = Annotated[
-    str | None, typer.Option("--label", help="Of hf:NAME: columns of labels; '*' builds for all.")
+    str | None, typer.Option("--label", help="For hf:NAME: columns of labels; '*' builds for all.")
 ]
 
 

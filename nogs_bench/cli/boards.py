@@ -13,13 +13,13 @@ from nogs_bench.cli.app import Data, Deterministic, Device, Json, Over, app, pri
 leaderboard = typer.Typer(no_args_is_help=True, help="Check results, compare them, show them.")
 app.add_typer(leaderboard, name="leaderboard")
 
-Results = Annotated[Path, typer.Argument(help="A folder of results, with folders in it or not.")]
+Results = Annotated[Path, typer.Argument(help="A folder of results; folders in it are read too.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Seeds that an entry needs.")]
 
 
 @leaderboard.command()
 def validate(results: Results, seeds: Seeds = 5, as_json: Json = False) -> None:
-    """Say of every result whether it may stand on the leaderboard, and if not which field."""
+    """Check whether every result may stand on the leaderboard, and name faulty fields."""
     from nogs_bench.leaderboard.validation import validate as run
 
     report = run(results, seeds)
@@ -38,12 +38,14 @@ def validate(results: Results, seeds: Seeds = 5, as_json: Json = False) -> None:
 def submit(
     results: Results,
     out: Annotated[Path, typer.Option(help="Folder to write the submission into.")],
-    author: Annotated[str, typer.Option(help="Who submits.")],
-    url: Annotated[str, typer.Option(help="Where the code is that made the results.")],
+    author: Annotated[str, typer.Option(help="Name of who submits.")],
+    url: Annotated[str, typer.Option(help="Address of the code that made the results.")],
     build_seconds: Annotated[
-        float | None, typer.Option(min=0, help="What making the sequences took, AVP included.")
+        float | None, typer.Option(min=0, help="Seconds to make the sequences, AVP included.")
     ] = None,
-    build_hardware: Annotated[str | None, typer.Option(help="On what hardware.")] = None,
+    build_hardware: Annotated[
+        str | None, typer.Option(help="Hardware that made the sequences.")
+    ] = None,
     dataset_id: Annotated[
         str | None, typer.Option(help="The benchmark's dataset on the Hub: writes .eval_results.")
     ] = None,
@@ -83,11 +85,11 @@ def verify(
     data: Data = None,
     device: Device = "auto",
     deterministic: Deterministic = False,
-    keypoints: Annotated[Path | None, typer.Option(help="Where ps-hgs looks: .npy.")] = None,
+    keypoints: Annotated[Path | None, typer.Option(help="A .npy file for ps-hgs.")] = None,
     maps: Annotated[Path | None, typer.Option(help="Dataset of EPE maps.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Say whether a result's claim holds, by training it again; exits with 1 if it does not."""
+    """Check a result's claim by training it again; exits with 1 if it does not hold."""
     from nogs_bench.leaderboard.verification import verify as run
 
     found = run(
@@ -121,10 +123,12 @@ def verify(
 @leaderboard.command()
 def pack(
     results: Results,
-    out: Annotated[Path, typer.Option(help="Folder to write into, one folder a family.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write into; each family has a folder in it.")
+    ],
     replace: Over = False,
 ) -> None:
-    """Write results as one compressed file an entry, with all its seeds."""
+    """Write results as one compressed file for each entry, with all its seeds."""
     from nogs_bench.results import pack as run
 
     paths = run(results, out, replace)
@@ -153,7 +157,7 @@ def compare(results: Results, as_json: Json = False) -> None:
 @leaderboard.command()
 def moves(
     before: Annotated[Path, typer.Argument(help="A folder of results.")],
-    after: Annotated[Path, typer.Argument(help="The same with a change.")],
+    after: Annotated[Path, typer.Argument(help="A folder of the same results, changed.")],
     as_json: Json = False,
 ) -> None:
     """Say in Markdown which entries a change of results adds, removes and moves."""

@@ -28,14 +28,14 @@ def compare_completions(
         str | None, typer.Option(help="Comma-separated: retrieval, hmc, ... Default: all.")
     ] = None,
     images: Annotated[int, typer.Option(min=1, help="Images to complete.")] = 8,
-    samples: Annotated[int, typer.Option(min=2, help="Completions of each.")] = 32,
+    samples: Annotated[int, typer.Option(min=2, help="Completions of each image.")] = 32,
     glimpses: Annotated[
         int | None,
-        typer.Option(min=1, help="Random glimpses known of each image. Default: T - 1."),
+        typer.Option(min=1, help="How many random glimpses are known. Default: T - 1."),
     ] = None,
     set_: Set = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     device: Device = "auto",
     deterministic: Deterministic = False,
     as_json: Json = False,
@@ -78,26 +78,27 @@ def compare_avp(
         str | None,
         typer.Option(help="Comma-separated: conv, timm:NAME, ... Default: conv,local."),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Time to train, each.")] = 60.0,
+    seconds: Annotated[float, typer.Option(help="Seconds to train each network.")] = 60.0,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder of the trained networks. Default: nogs/compare-avp/TASK."),
     ] = None,
     cost_only: Annotated[
-        bool, typer.Option("--cost-only", help="Train nothing; time random weights.")
+        bool,
+        typer.Option("--cost-only", help="Train nothing, and time networks of random weights."),
     ] = False,
     sequences: Annotated[
-        int, typer.Option(min=0, help="Images that each annotates, for the first to judge.")
+        int, typer.Option(min=0, help="Images that each network annotates; the first judges.")
     ] = 0,
     set_: Set = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to train and to ask with.")] = 1,
     device: Device = "auto",
     deterministic: Deterministic = False,
     as_json: Json = False,
 ) -> None:
-    """Train networks of the posterior for the same time; measure how good and how quick each is."""
+    """Train posterior networks for the same time, and measure how good and quick each is."""
     from nogs_bench.builders.compare import compare_avp as run
 
     chosen = [name.strip() for name in networks.split(",")] if networks else []

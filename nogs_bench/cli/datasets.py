@@ -45,12 +45,15 @@ def prepare(
     ] = None,
     exclude: Annotated[Path | None, typer.Option(help="CUB's list of images to leave out.")] = None,
     in_order: Annotated[
-        bool, typer.Option("--in-order", help="Parquet without numbers is in dataset order.")
+        bool, typer.Option("--in-order", help="Take parquet without numbers to be in order.")
     ] = False,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Keep what is there of celeba-hq, and say how much.")
+        bool,
+        typer.Option("--partial", help="Accept a part of celeba-hq, and say how much there is."),
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Decoding processes.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Number of decoding processes.")
+    ] = None,
 ) -> None:
     """Decode and resize images that you fetch yourself, once, into a folder for --data."""
     with keeping(f"finished parts are kept in {out}"):
@@ -87,12 +90,12 @@ def build(
         Path | None, typer.Option(help="The dataset folder to write; not needed with --plan.")
     ] = None,
     images: Annotated[
-        int | None, typer.Option(min=1, help="How many to annotate. Default: the task's.")
+        int | None, typer.Option(min=1, help="How many images to annotate. Default: the task's.")
     ] = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     posterior: Annotated[
-        str, typer.Option(help="avp trains a network; bank computes it from labelled images.")
+        str, typer.Option(help="avp trains a network; bank computes from labelled images.")
     ] = "avp",
     criterion: Annotated[
         str | None,
@@ -132,7 +135,7 @@ def build(
         typer.Option(help="NUMBER/COUNT: annotate this part; other calls do the rest."),
     ] = None,
     store: Store = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads that train the AVP.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads for training the AVP.")] = 1,
     device: Device = "auto",
     deterministic: Deterministic = False,
     samples: Annotated[
@@ -162,10 +165,10 @@ def build(
     glimpses: Glimpses = None,
     label: LabelColumn = None,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Search although the posterior tells nothing.")
+        bool, typer.Option("--anyway", help="Search although the posterior learned nothing.")
     ] = False,
     plan: Annotated[
-        bool, typer.Option("--plan", help="Say what it would make and cost, and do nothing.")
+        bool, typer.Option("--plan", help="Say what a build would make and cost, and do nothing.")
     ] = False,
     rates: Annotated[
         Path | None, typer.Option(help="For --plan: a file that benchmarks/rates.py wrote.")

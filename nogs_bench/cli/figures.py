@@ -107,7 +107,7 @@ def plot_locations(
 
 @plot.command("reliability")
 def plot_reliability(dataset: Dataset, out: Figure, replace: Anew = False) -> None:
-    """Draw whether the posterior of a build is as often right as it says, for each t."""
+    """Draw whether a build's posterior is as often right as it says, after each glimpse."""
     _new(out, replace)
     from nogs_bench.builders.posterior import plot_reliability as run
     from nogs_bench.builders.posterior import read_calibration

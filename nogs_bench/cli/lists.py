@@ -56,7 +56,7 @@ def task(
     replace: Anew = False,
     as_json: Json = False,
 ) -> None:
-    """Show what task images become, and why; builds nothing."""
+    """Show which task your own images become, and why. Builds nothing."""
     given = {
         "minutes": minutes,
         "image_size": image_size,
@@ -111,7 +111,7 @@ def methods(as_json: Json = False) -> None:
 
 @app.command()
 def doctor(as_json: Json = False) -> None:
-    """Show versions, device, threads, folders and space, to paste; then what will hurt."""
+    """Show versions, device, threads, folders and disk space, and warn of what may go wrong."""
     from nogs_bench.diagnosis import doctor as run
 
     found = run()

@@ -16,16 +16,17 @@ if TYPE_CHECKING:
 Where = Annotated[
     str, typer.Argument(help="A result file, its .safetensors, or OWNER/NAME on the Hub.")
 ]
-Weights = Annotated[str, typer.Option(help="last, or best (by validation).")]
+Weights = Annotated[str, typer.Option(help="Which weights: last, or best (by validation).")]
 Model = Annotated[str | None, typer.Option(help="FILE.py:NAME of a model of your own.")]
 OfTask = Annotated[str | None, typer.Option("--task", help="FILE.py:NAME of a task of your own.")]
 Source = Annotated[
-    bool, typer.Option("--any-source", help="Load although the model's source has changed.")
+    bool,
+    typer.Option("--any-source", help="Load the network although its model's source has changed."),
 ]
 Greedy = Annotated[bool, typer.Option("--greedy", help="Always look at the likeliest place.")]
-Seed = Annotated[int, typer.Option(min=0, help="Draws the places, if not --greedy.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the places looked at, without --greedy.")]
 Confident = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Stop looking at a belief this strong.")
+    float | None, typer.Option(min=0, max=1, help="Stop looking when a class has this probability.")
 ]
 
 
@@ -40,7 +41,7 @@ def _load(
 @app.command()
 def networks(
     results: Annotated[
-        Path, typer.Argument(help="A folder of results, with folders in it or not.")
+        Path, typer.Argument(help="A folder of results; folders in it are read too.")
     ],
     as_json: Json = False,
 ) -> None:
@@ -60,11 +61,13 @@ def networks(
 @app.command()
 def look(
     run: Where,
-    out: Annotated[Path, typer.Option(help=".png, .svg or .gif; .html for many images.")],
+    out: Annotated[Path, typer.Option(help="A .png, .svg or .gif file; .html for many images.")],
     image: Annotated[
         Path | None, typer.Argument(help="A picture, or a folder of them. Default: the task's.")
     ] = None,
-    split: Annotated[str, typer.Option("--task-split", help="Of the task's images.")] = "test",
+    split: Annotated[
+        str, typer.Option("--task-split", help="Which split of the task's images.")
+    ] = "test",
     index: Annotated[
         str | None, typer.Option(help="Numbers in the split, as 7 or 0,3,9. Default: the first.")
     ] = None,
@@ -112,7 +115,7 @@ def look(
 @app.command()
 def predict(
     run: Where,
-    folder: Annotated[Path, typer.Argument(help="Pictures, in folders or not; or one picture.")],
+    folder: Annotated[Path, typer.Argument(help="A folder of pictures, or one picture.")],
     out: Annotated[Path, typer.Option(help="A .csv or .parquet file.")],
     greedy: Greedy = False,
     seed: Seed = 0,
@@ -136,12 +139,16 @@ def predict(
 @app.command()
 def test(
     run: Where,
-    split: Annotated[str, typer.Option("--task-split", help="Of the task's images.")] = "test",
+    split: Annotated[
+        str, typer.Option("--task-split", help="Which split of the task's images.")
+    ] = "test",
     data: Data = None,
-    rollouts: Annotated[int | None, typer.Option(min=1, help="M. Default: the run's.")] = None,
+    rollouts: Annotated[
+        int | None, typer.Option(min=1, help="Rollouts of each image (M). Default: the run's.")
+    ] = None,
     confident: Confident = None,
     out: Annotated[
-        Path | None, typer.Option(help="Draw confusion and reliability: .png or .svg.")
+        Path | None, typer.Option(help="Figure of confusion and calibration: .png or .svg.")
     ] = None,
     weights: Weights = "last",
     model: Model = None,
@@ -179,8 +186,12 @@ def publish_network(
     dataset_id: Annotated[
         str | None, typer.Option(help="The benchmark's dataset on the Hub: writes .eval_results.")
     ] = None,
-    private: Annotated[bool, typer.Option("--private", help="For yourself alone.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, send nothing.")] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the repository private.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
+    ] = False,
     data: Data = None,
     weights: Weights = "last",
     model: Model = None,

@@ -15,29 +15,33 @@ from nogs_bench.exits import keeping
 
 @app.command()
 def publish(
-    folder: Annotated[Path, typer.Argument(help="A dataset folder; with --all, one of those.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A dataset folder; with --all, a folder of such folders.")
+    ],
     repo: Annotated[
         str | None,
         typer.Option(help="OWNER/NAME on the Hub; with --all OWNER. Default: the folder's name."),
     ] = None,
     all_41: Annotated[bool, typer.Option("--all", help="Publish the paper's 41 datasets.")] = False,
-    private: Annotated[bool, typer.Option("--private", help="For yourself alone.")] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the repository private.")
+    ] = False,
     with_images: Annotated[
-        bool, typer.Option("--with-images", help="Send images too, if their licence lets them go.")
+        bool, typer.Option("--with-images", help="Send the images too, if their licence allows it.")
     ] = False,
     i_have_the_rights: Annotated[
         bool,
-        typer.Option(
-            "--i-have-the-rights", help="Publish sequences whose origin names no licence."
-        ),
+        typer.Option("--i-have-the-rights", help="Publish although the origin names no licence."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
+    ] = False,
     task: Annotated[
         str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Push a dataset folder to the Hugging Face Hub; HF_TOKEN or `hf auth login` lets you in."""
+    """Push a dataset folder to the Hugging Face Hub; log in by HF_TOKEN or `hf auth login`."""
     from nogs_bench.builders.dataset import publish as run
     from nogs_bench.builders.dataset import publish_all
 
@@ -87,13 +91,13 @@ def report(
     ] = None,
     join_images: Annotated[
         bool,
-        typer.Option("--join-images", help="Insist on the images of a task without a folder."),
+        typer.Option("--join-images", help="Join images that need no folder, or fail."),
     ] = False,
     task: Annotated[
         str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
     ] = None,
     build: Annotated[
-        Path | None, typer.Option(help="Folder that it was built in, to show a step of it.")
+        Path | None, typer.Option(help="Folder of the build, to show how a glimpse was chosen.")
     ] = None,
     replace: Anew = False,
 ) -> None:

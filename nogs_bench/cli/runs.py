@@ -61,7 +61,7 @@ def evaluate(
             autocompletion=several("method"),
         ),
     ] = "ram,ps-nogs",
-    seeds: Annotated[int, typer.Option(min=1, help="Runs of each method.")] = 3,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of runs of each method.")] = 3,
     protocol: Annotated[
         str | None,
         typer.Option(
@@ -79,14 +79,16 @@ def evaluate(
         Path | None, typer.Option(help="A .npy file of the places that ps-hgs looks at.")
     ] = None,
     maps: Annotated[
-        str | None, typer.Option(help="Dataset of EPE maps. Default: as --sequences.")
+        str | None, typer.Option(help="Dataset with EPE maps. Default: that of --sequences.")
     ] = None,
     embedder: Annotated[
         str | None,
         typer.Option(help="conv, timm:NAME, avp:FOLDER, vgg16-12:FILE.safetensors, ..."),
     ] = None,
     set_: Set = None,
-    out: Annotated[Path, typer.Option(help="Folder of results, one file a run.")] = Path("results"),
+    out: Annotated[Path, typer.Option(help="Folder of results, one file for each run.")] = Path(
+        "results"
+    ),
     data: Data = None,
     device: Device = "auto",
     deterministic: Deterministic = False,
@@ -98,16 +100,16 @@ def evaluate(
     ray_address: RayAddress = None,
     store: Store = None,
     together: Annotated[
-        int | None, typer.Option(min=1, help="Most runs that a process trains at once.")
+        int | None, typer.Option(min=1, help="How many runs a process trains at once, at most.")
     ] = None,
     log: Annotated[
         str | None, typer.Option(help="Log training: csv, tensorboard, trackio or wandb.")
     ] = None,
     weights: Annotated[
-        bool, typer.Option(help="Leave each run's network beside its result.")
+        bool, typer.Option(help="Keep each run's network beside its result.")
     ] = True,
     again: Annotated[
-        bool, typer.Option("--again", help="Make runs anew whose results are there.")
+        bool, typer.Option("--again", help="Train again what has a result already.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -153,7 +155,7 @@ def score(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compute all scores again from the curves of finished runs."""
+    """Compute all scores of finished runs from their curves."""
     from nogs_bench.results import score as run
 
     _show_scores(run(results, task), as_json)
@@ -174,7 +176,7 @@ def target(
     protocol: Annotated[
         str | None, typer.Option(help="scratch or pretrained.", autocompletion=one("protocol"))
     ] = None,
-    iterations: Annotated[int | None, typer.Option(min=1, help="Of each run.")] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Iterations of each run.")] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the runs. Default: results-target/TASK.")
     ] = None,

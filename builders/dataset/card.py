@@ -215,6 +215,7 @@ def _quality(quality: Mapping[str, Any] | None, calibration: Mapping[str, Any] |
         "score": "stated score, nats",
         "cross_entropy": "true cross-entropy, nats",
         "entropy": "claimed entropy, nats",
+        "regret": "regret over the bank, nats",
         "standard_error": "its standard error, nats",
     }
     rows = [

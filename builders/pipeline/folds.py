@@ -20,7 +20,15 @@ from nogs_bench.builders.posterior import (
     fixed_cells,
     pooled,
 )
-from nogs_bench.builders.search import FIELDS, Shard, corrections, gathered, holds
+from nogs_bench.builders.search import (
+    FIELDS,
+    Chosen,
+    Shard,
+    corrections,
+    gathered,
+    holds,
+    regrets,
+)
 from nogs_bench.device import is_determined
 from nogs_bench.results import environment
 from nogs_bench.tasks import Task
@@ -36,6 +44,7 @@ class FoldOutcome:
 
     - `along`: for each task, how good the posterior is along sequences.
       The built ones' `searched` is the EPE that the search found, `stated` that EPE corrected.
+    - `regrets`: for each task float64 (m, T), `builders.search.regrets` of some of the images.
     - `factors`: for each task float64 (T,), of that correction (`builders.search.corrections`).
     - `beliefs`: for each task float16 (n, T, classes), what the posterior believes along them.
     - `arrays`: the fields of `builders.search.annotate.Sequences` but the maps, of the images
@@ -48,6 +57,7 @@ class FoldOutcome:
     arrays: dict[str, np.ndarray]
     along: list[Along]
     factors: list[np.ndarray]
+    regrets: list[np.ndarray]
     curves: list[list[Reliability]]
     beliefs: list[np.ndarray]
 
@@ -56,7 +66,8 @@ def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcom
     """Gather what was annotated, and measure the posterior."""
     plan = stages.plan
     arrays = gathered(shards, [name for name in FIELDS if name != "maps"])
-    each, factors, curves, beliefs = [], [], [], []
+    annotator = stages.annotator()
+    each, factors, regret, curves, beliefs = [], [], [], [], []
     for place, task in enumerate(plan.tasks):
         measured = _along(task, stages, roles, arrays["cells"][:, place])
         built, searched = measured["built"], arrays["epe"][:, place]
@@ -65,9 +76,11 @@ def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcom
         each.append(measured)
         curves.append(_curves(task, stages, roles))
         cells = arrays["cells"][:, place]
+        chosen = Chosen(roles.annotated.images, roles.numbers, cells)
+        regret.append(regrets(annotator, task.target, chosen))
         posterior = stages.posterior(task)
         beliefs.append(beliefs_along(posterior, roles.annotated.images, cells, plan.device))
-    return FoldOutcome(stages, roles, shards, arrays, each, factors, curves, beliefs)
+    return FoldOutcome(stages, roles, shards, arrays, each, factors, regret, curves, beliefs)
 
 
 def _along(task: Task, stages: Stages, roles: Roles, cells: np.ndarray) -> Along:
@@ -175,6 +188,12 @@ class Outcome:
             name: {key: values.mean(0).tolist() for key, values in quantities.items()}
             for name, quantities in whole.items()
         }
+        regret = np.concatenate([fold.regrets[place] for fold in self.folds])
+        if len(regret) > 1:
+            means[f"{len(regret)} of built"] = {
+                "regret": regret.mean(0).tolist(),
+                "standard_error": (regret.std(0) / len(regret) ** 0.5).tolist(),
+            }
         gain = {"cross_entropy": difference.mean(0).tolist(), "standard_error": error.tolist()}
         return {**means, "built - random": gain}
 

@@ -15,6 +15,7 @@ from nogs_bench.builders.search.correction import corrections, holds
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import PRECISIONS, Evaluator
 from nogs_bench.builders.search.racing import Race
+from nogs_bench.builders.search.regret import Chosen, regrets
 from nogs_bench.builders.search.searches import (
     SEARCHES,
     Ask,
@@ -43,6 +44,7 @@ __all__ = [
     "SHARD",
     "Annotator",
     "Ask",
+    "Chosen",
     "Evaluator",
     "Found",
     "Problem",
@@ -56,6 +58,7 @@ __all__ = [
     "corrections",
     "gathered",
     "holds",
+    "regrets",
     "shard_size",
     "shards_of",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nogs_bench.builders.completion import Belief, Completion, Query
+from nogs_bench.builders.completion import Belief, Completion, Completions, Query
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import Evaluator
@@ -143,6 +143,19 @@ class Annotator:
             log = posterior.log_posteriors(pixels, cells)[target]
         return Belief(target, log[0].float().cpu().numpy())
 
+    def shown(self, image: np.ndarray, drawn: Completions, prefix: np.ndarray) -> np.ndarray | None:
+        """Have completions show what the posterior is to see of an image at `prefix`, in place.
+
+        **Returns** the image where what follows from its pixels is to be computed once
+        (`StepEpe`'s `observed`).
+        """
+        settings = self.task.annotation
+        if settings.observed != "pasted":
+            return None
+        seen = self.task.grid.masks[prefix].any(0)
+        drawn.images[..., seen] = image[:, seen]
+        return image if settings.together else None
+
     def _gathered(self, images: list[_Image]) -> Sequences:
         found = [[image.found[target] for target in self.targets] for image in images]
         sizes = [[image.sizes[target] for target in self.targets] for image in images]
@@ -222,11 +235,7 @@ class _Image:
             prefix = np.array(branch.prefix)
             belief = self.annotator.belief(self.image, prefix, branch.targets[0])
             drawn = branch.query.draw(settings.samples, rng, belief)
-            observed = self.image if settings.observed == "pasted" else None
-            if observed is not None:
-                seen = task.grid.masks[prefix].any(0)
-                drawn.images[..., seen] = observed[:, seen]
-            shared = observed if settings.together else None
+            shared = self.annotator.shown(self.image, drawn, prefix)
             steps.append(StepEpe(drawn, prefix, branch.targets, task.grid.cells, shared))
         return steps
 

@@ -32,11 +32,23 @@ BLOCK = re.compile(r"^```([\w-]*)\n(.*?)^```$", re.M | re.S)
 COMMAND = re.compile(r"^    (nogs-bench (?:.*\\\n)*.*)$", re.M)
 NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
 # Run whole, in order, in a directory of their own that has the examples. What is `text` instead of
-# `bash` needs what a test has not: a network, a GPU, images of the reader's, or many minutes.
-# tests/docs/test_own_task.py does own-task.md.
+# `bash` is read alone, and a comment before it says why. tests/docs/test_own_task.py runs own-task.
 RUN = ("README", "index", "datasets", "networks", "own-model", "build-at-scale", "result-format")
 # Python that is run by itself.
 RUN_PYTHON = ("methods", "tasks", "generators")
+# Why commands are not run: `<!-- not run: REASON -->`.
+REASONS = (
+    "network",
+    "GPU",
+    "a cluster",
+    "a store",
+    "minutes",
+    "hours",
+    "your files",
+    "your images",
+)
+MARKED = re.compile(r"^(?:<!-- not run: ([\w ]+) -->\n)?```([\w-]*)\n(.*?)^```$", re.M | re.S)
+SHELL = re.compile(r"^(?:nogs-bench|python3?|pip|ray|sbatch|jupyter) ", re.M)
 TOOLS = ("python", "python3", "pip", "jupyter", "pytest", ".ci/run", "source", "cd", "export")
 
 
@@ -105,9 +117,22 @@ def test_every_block_reads_as_what_it_is(page: Path) -> None:
                     assert program in TOOLS, f"{page.name}: {words}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_commands_are_run_or_say_why_not(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not COMMAND.findall(BLOCK.sub("", text)), f"{page.name}: put commands between ```"
+    if page.name == "commands.md":  # its lines say how commands are called
+        return
+    for reason, language, block in MARKED.findall(text):
+        if language == "bash":
+            assert page.stem in (*RUN, "own-task"), f"{page.name}: {block}"
+        elif language in ("", "text") and SHELL.search(block):
+            assert reason in REASONS, f"{page.name}: say why this is not run: {block}"
+
+
 def indented() -> list[tuple[str, str]]:
-    """Command lines in indented blocks of the pages, and in the examples' docstrings."""
-    texts = [(page.name, page.read_text(encoding="utf-8")) for page in PAGES]
+    """Command lines in the examples' docstrings."""
+    texts = []
     for example in sorted((ROOT / "examples").glob("*.py")):
         shown = ast.get_docstring(ast.parse(example.read_text(encoding="utf-8")), clean=False)
         texts.append((example.name, shown or ""))

@@ -20,7 +20,7 @@ from nogs_bench.builders.completion import (
     pieces_of,
 )
 from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
-from nogs_bench.builders.pipeline import BuildPlan, check_names
+from nogs_bench.builders.pipeline import BuildPlan, check_names, chosen_settings
 from nogs_bench.builders.search import shard_size
 from nogs_bench.tasks import Task, merged_settings
 
@@ -129,28 +129,44 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
         yield _row("pca", shards, size, seconds, folds)
 
     key = image_name(task.avp.network, task)
-    if plan.posterior == "avp":
-        trained = task.avp.images or task.splits.train - (0 if plan.bank else bank)
-        seconds = _over(task.avp.epochs * trained, rates.training.get(key))
-        yield _row("avp", task.avp.epochs, 0, seconds, folds)
-
     posteriors = rates.posteriors.get(key) if plan.posterior == "avp" else None
+    if plan.posterior == "avp":
+        rounds, chosen = task.avp.rounds, task.avp.chosen_images
+        trained = task.avp.images or task.splits.train - (0 if plan.bank else bank)
+        seconds = _over((rounds + 1) * task.avp.epochs * trained, rates.training.get(key))
+        yield _row("avp", (rounds + 1) * task.avp.epochs, 0, seconds, folds)
+        if rounds:
+            cheap = chosen_settings()
+            each = _searched(plan, rates, posteriors, cheap["search"], cheap["samples"])
+            first = _over(grid.cells * min(cheap["first_samples"], bank), posteriors)
+            seconds = None if each is None or first is None else rounds * (first + chosen * each)
+            kept = rounds * chosen * task.T * 8
+            yield _row("chosen", rounds * ceil(chosen / shard_size(labels)), kept, seconds, folds)
+
     first = grid.cells * min(settings.first_samples, bank)
     yield _row("first step", 1, labels * grid.cells * 8, _over(first, posteriors), folds)
 
-    share = rates.searches.get(settings.search)
-    steps = task.T - 1
-    asked = None if share is None else steps * grid.cells * settings.samples * share
-    evaluated = None if asked is None else _over(asked, posteriors)
-    retrieved = _retrieval(plan, rates) if settings.completion == "retrieval" else None
     kept = labels * task.T * (2 * grid.cells + 8 * 4) + 8
-    each = None if evaluated is None or retrieved is None else evaluated + retrieved
+    each = _searched(plan, rates, posteriors, settings.search, settings.samples)
     shards = folds * ceil(plan.count / folds / shard_size(labels))
     whole = None if each is None else (plan.count * each / HOUR, plan.count * each * labels / HOUR)
     lost = None if each is None else shard_size(labels) * each * labels / HOUR
     yield StageEstimate("sequences", shards, plan.count * kept, whole, lost)
     maps = plan.count * labels * task.T * grid.cells * 2
     yield StageEstimate("datasets", labels, maps, (0.0, 0.0), 0.0)
+
+
+def _searched(
+    plan: BuildPlan, rates: Rates, posteriors: float | None, search: str, samples: int
+) -> float | None:
+    """Seconds that the sequence of an image takes, of one label."""
+    task = plan.task
+    share = rates.searches.get(search)
+    if share is None or task.annotation.completion != "retrieval":
+        return None
+    asked = (task.T - 1) * task.grid.cells * samples * share
+    evaluated, retrieved = _over(asked, posteriors), _retrieval(plan, rates)
+    return None if evaluated is None or retrieved is None else evaluated + retrieved
 
 
 def _retrieval(plan: BuildPlan, rates: Rates) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -33,7 +34,7 @@ FIRST_NUMBER = 2**32
 SEARCH, SAMPLES, FIRST_SAMPLES = "halving", 400, 4000
 
 
-def chosen_settings() -> dict[str, object]:
+def chosen_settings() -> dict[str, Any]:
     """How such sequences are searched, where that is not the build's own; plain JSON values."""
     return {"search": SEARCH, "samples": SAMPLES, "first_samples": FIRST_SAMPLES}
 

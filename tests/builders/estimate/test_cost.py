@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
@@ -57,6 +58,20 @@ def test_a_tiny_build_by_hand(tmp_path):
     # Two workers are less than a node: a shard of 20 images each.
     assert found.lost_hours == pytest.approx(2 * 20 * 725 / 3600)
     assert found.unknown == []
+
+
+def test_a_round_at_chosen_glimpses_by_hand(tmp_path):
+    """The network is trained twice; 40 images choose by halving, here 9 x 400 posteriors each."""
+    rates = replace(HAND, searches={"exhaustive": 1.0, "halving": 0.5})
+    overrides = {"avp.rounds": 1, "avp.chosen_images": 40}
+    found = estimate_build(corner_task(), write(tmp_path, rates), overrides=overrides)
+    stages = by_stage(found)
+    assert stages["avp"].hours == pytest.approx((10.0, 10.0))
+    assert stages["avp"].lost_hours == pytest.approx(2.5)
+    # Its first step is of all 150 images of the bank; then 1,800 posteriors and the bank's 5 s.
+    chosen = 9 * 150 * 4 + 40 * (1800 * 4 + 5)
+    assert stages["chosen"].hours == pytest.approx((chosen / 3600,) * 2)
+    assert stages["chosen"].shards == 2
 
 
 def test_what_was_not_measured_is_said(tmp_path):

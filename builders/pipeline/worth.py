@@ -11,7 +11,7 @@ from nogs_bench.builders.pipeline.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior, along_each, fixed_cells
 from nogs_bench.errors import NogsError
 from nogs_bench.images import say
-from nogs_bench.tasks import Task, reckoned
+from nogs_bench.tasks import Task, reckoned, reckoned_evaluation
 
 SURE = 2.0  # standard errors that a gain must be above 0
 
@@ -22,9 +22,11 @@ def announce(plan: BuildPlan, workers: int) -> None:
     if not task.stops_blind or plan.posterior != "avp" or plan.device != "cpu":
         return
     training, search = (seconds / 60 for seconds in reckoned(task, workers))
+    after = reckoned_evaluation(task, workers) / 60
     say(
         f"{task.name}: {plan.count:,} sequences will take about {training + search:.0f} minutes of "
-        f"{workers} idle cores (posterior {training:.1f}, sequences {search:.1f}), reckoned"
+        f"{workers} idle cores (posterior {training:.1f}, sequences {search:.1f}), and "
+        f"nogs-bench evaluate of them, as it is, {after:.0f}; reckoned"
     )
 
 

@@ -12,7 +12,16 @@ from nogs_bench.tasks.own.kinds import (
     task_of,
     with_choices,
 )
-from nogs_bench.tasks.own.rules import MINUTES, RULES, Choice, Chosen, Rule, choose, reckoned
+from nogs_bench.tasks.own.rules import (
+    MINUTES,
+    RULES,
+    Choice,
+    Chosen,
+    Rule,
+    choose,
+    reckoned,
+    reckoned_evaluation,
+)
 
 __all__ = [
     "MINUTES",
@@ -24,6 +33,7 @@ __all__ = [
     "choose",
     "is_source",
     "reckoned",
+    "reckoned_evaluation",
     "source_specs",
     "task_file",
     "task_of",

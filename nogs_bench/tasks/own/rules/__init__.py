@@ -4,7 +4,16 @@ In come `Facts` and what is set by hand; out comes `Chosen`, every number with i
 """
 
 from nogs_bench.tasks.own.rules.choosing import RULES, choose
-from nogs_bench.tasks.own.rules.rates import reckoned
+from nogs_bench.tasks.own.rules.rates import reckoned, reckoned_evaluation
 from nogs_bench.tasks.own.rules.rule import MINUTES, Choice, Chosen, Rule
 
-__all__ = ["MINUTES", "RULES", "Choice", "Chosen", "Rule", "choose", "reckoned"]
+__all__ = [
+    "MINUTES",
+    "RULES",
+    "Choice",
+    "Chosen",
+    "Rule",
+    "choose",
+    "reckoned",
+    "reckoned_evaluation",
+]

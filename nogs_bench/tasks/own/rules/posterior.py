@@ -73,4 +73,6 @@ def epochs(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     rates = rates_of(*(chosen[name] for name in ("network", "image_size", "glimpse", "channels")))
     affordable = seconds * rates.training / count
     wanted = between(min(affordable, MOST_SEEN / count), LEAST_EPOCHS, MOST_EPOCHS)
-    return rounded(wanted), f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes, {count:,} images"
+    why = f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes, {count:,} images"
+    most = min(MOST_SEEN / count, MOST_EPOCHS)
+    return rounded(wanted), f"{why}, no more is of use" if wanted >= most else why

@@ -6,6 +6,7 @@ constants, not on the machine that chooses: the same images and version give the
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from nogs_bench.tasks.task import Task
@@ -24,9 +25,14 @@ class OwnRates:
     evaluations: float
 
 
-# Of images of 28 x 28 grey, and of glimpses of 16 x 16 in colour.
+# Of images of 28 x 28 grey, and of glimpses of 16 x 16 in colour by layers of 256 units.
 LOCAL = OwnRates(training=4_500.0, evaluations=150_000.0)
 PATCHES = OwnRates(training=850.0, evaluations=13_000.0)
+
+
+# Hard attention's training on one core, of an image: seconds, and more of them a glimpse pixel.
+AN_IMAGE, A_PIXEL = 1.4e-4, 1.5e-5
+COMPARED = 2 * 3  # runs of `evaluate` as it is: ram and ps-nogs, three seeds
 
 
 def rates_of(network: str, image_size: int, glimpse_size: int, channels: int) -> OwnRates:
@@ -34,8 +40,13 @@ def rates_of(network: str, image_size: int, glimpse_size: int, channels: int) ->
     if network.startswith("local"):
         pixels = image_size**2 * (channels + 1) / (28**2 * 2)
         return OwnRates(LOCAL.training / pixels, LOCAL.evaluations / max(1.0, pixels**0.5))
-    pixels = max(0.5, glimpse_size / 16)
-    return OwnRates(PATCHES.training / pixels, PATCHES.evaluations / pixels)
+    # Training in small batches of small glimpses is mostly overhead; a candidate is not.
+    side = glimpse_size / 16
+    width = re.search(r":(\d+)", network)
+    units = int(width[1]) / 256 if width else 1.0
+    return OwnRates(
+        PATCHES.training / max(1.0, side), PATCHES.evaluations / max(0.5, side) / units**2
+    )
 
 
 def reckoned(task: Task, cores: int) -> tuple[float, float]:
@@ -50,3 +61,11 @@ def reckoned(task: Task, cores: int) -> tuple[float, float]:
     later = settings.images * (task.T - 1) * grid.cells * settings.samples * ASKED
     training = task.avp.epochs * max(0, task.avp.images or images) / rates.training
     return training, (first + later / cores) / rates.evaluations
+
+
+def reckoned_evaluation(task: Task, cores: int) -> float:
+    """Seconds that `evaluate` takes with nothing but the task and its sequences given."""
+    first, training = task.protocols[0], task.training
+    stages = [first.iterations, first.pretraining.iterations if first.pretraining else 0]
+    each = AN_IMAGE + A_PIXEL * task.glimpse_size
+    return COMPARED * sum(stages) * training.batch_size * each / cores

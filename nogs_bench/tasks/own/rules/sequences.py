@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from nogs_bench.tasks.own.facts import Facts
+from nogs_bench.tasks.own.rules.parts import avp_images
 from nogs_bench.tasks.own.rules.rates import ASKED, rates_of
 from nogs_bench.tasks.own.rules.rule import Chosen, between, rounded, rule
 
-SHARE_OF_TIME = 0.3
+SHARE_OF_TIME = 0.9  # with the AVP's training
 CORES = 2
 LEAST_SAMPLES, MOST_SAMPLES = 50, 500
 
@@ -35,14 +36,16 @@ def search(facts: Facts, chosen: Chosen) -> tuple[str, str]:
 
 @rule(
     "samples",
-    "the minutes: as many as three tenths of them allow on two cores. The best of many noisy "
-    "estimates is mostly luck, so the more the better",
+    "the minutes: as many as the AVP's training leaves time for, of nine tenths of them, on two "
+    "cores. The best of many noisy estimates is mostly luck, so the more the better",
     "50 .. 500",
 )
 def samples(facts: Facts, chosen: Chosen) -> tuple[int, str]:
-    seconds = 60 * SHARE_OF_TIME * chosen.minutes * CORES
     rates = rates_of(*(chosen[name] for name in ("network", "image_size", "glimpse", "channels")))
+    training = chosen["epochs"] * avp_images(facts, chosen) / rates.training
+    seconds = max(0.0, 60 * SHARE_OF_TIME * chosen.minutes - training) * CORES
     asked = chosen["annotated"] * (chosen["glimpses"] - 1) * chosen.cells * ASKED
     affordable = seconds * rates.evaluations / max(1, asked)
     wanted = rounded(between(affordable, LEAST_SAMPLES, MOST_SAMPLES))
-    return wanted, f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes"
+    left = f"what the AVP leaves of {SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes"
+    return wanted, f"{left}, 500 at most" if wanted == MOST_SAMPLES else left

@@ -97,7 +97,7 @@ def _task(target: int, attribute: str, positives: int) -> Task:
             warmup=0.3,
             mirrored=True,
             rounds=1,
-            chosen_images=500,
+            chosen_images=300,
             chosen_share=0.25,
         ),
         annotation=Annotation(

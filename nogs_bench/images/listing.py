@@ -76,22 +76,26 @@ class Listing:
 def list_images(root: Path) -> Listing:
     """The images of `ROOT/CLASS/**`, or of `ROOT/SPLIT/CLASS/**` where it is divided already.
 
-    A folder is divided if its subfolders with images are called train and validation (or val,
-    valid, dev) or test, and train holds folders of classes alone. Symbolic links are followed.
-    Raises `NogsError` if the folder or a class is missing or empty, two classes differ in nothing
-    but upper and lower case, or a class is in one split alone.
+    A folder whose only subfolder holds these does as well. A folder is divided if its subfolders
+    with images are called train and validation (or val, valid, dev) or test, and train holds
+    folders of classes alone. Symbolic links are followed. Raises `NogsError` if the folder or a
+    class is missing or empty, two classes differ in nothing but upper and lower case, or a class is
+    in one split alone.
     """
     if not root.is_dir():
         raise NogsError(f"no folder of images {root}; it must hold one subfolder for each class")
     listing = Listing(root)
-    folders = _folders(root, listing)
+    folders, top = _folders(root, listing), root
+    while len(folders) == 1:  # as an archive is unpacked
+        top = folders[0]
+        folders = _folders(top, listing)
     if len(folders) < 2:
         raise NogsError(f"{root} must hold one subfolder for each class, at least two")
     found = {folder: sorted(_walk(folder, listing)) for folder in folders}
     if _is_divided(found):
         _list_splits(found, listing)
     else:
-        _list_classes(root, found, None, listing)
+        _list_classes(top, found, None, listing)
     listing.classes = tuple(sorted({file.label for file in listing.files}))
     if len(listing.classes) < 2:
         raise NogsError(f"{root} must hold images of two classes at least, each in its folder")

@@ -101,6 +101,16 @@ def test_nested_folders_come_in_and_what_does_not_is_said(
     assert "passed over" not in capsys.readouterr().err  # once is enough
 
 
+def test_a_folder_in_a_folder_is_taken_for_it(tmp_path: Path) -> None:
+    fill(tmp_path / "birds" / "images", {"auk": 10, "gull": 10})
+    (tmp_path / "birds" / "list.csv").write_text("not an image")
+    source = ImageFolder(tmp_path / "birds", SIZE)
+    assert source.label.classes == ("auk", "gull")
+    assert sorted(n for split in SPLITS for n in numbers(source, split)) == list(range(1, 21))
+    with pytest.raises(NogsError, match="at least two"):
+        ImageFolder(tmp_path / "birds" / "images" / "auk", SIZE)
+
+
 @pytest.mark.parametrize("validation", ["val", "validation", "Valid"])
 def test_a_folder_that_is_divided_is_taken_as_it_is(validation: str, tmp_path: Path) -> None:
     root = tmp_path / "photos"

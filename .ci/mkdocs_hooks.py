@@ -32,7 +32,12 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
 def on_page_content(content: str, page, config, files) -> str:
     """Browsers draw MathML themselves: no script, nothing to fetch."""
     content = INLINE.sub(lambda m: convert(html.unescape(m[1])), content)
-    return BLOCK.sub(lambda m: convert(html.unescape(m[1]).strip(), display="block"), content)
+
+    def shown(block: re.Match[str]) -> str:
+        math = convert(html.unescape(block[1]).strip(), display="block")
+        return f'<div class="equation">{math}</div>'
+
+    return BLOCK.sub(shown, content)
 
 
 def on_post_build(config) -> None:

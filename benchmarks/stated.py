@@ -1,14 +1,24 @@
-"""Whether what a dataset states is true of other images: its EPE, corrected as the dataset's.
+"""Whether what a dataset states is true, why what a search finds is not, and what is lost.
 
-    python benchmarks/stated.py FOLDER [--images 600] [--split test] [--first 200] [--data DIR]
+    python benchmarks/stated.py FOLDER [--parts dataset,bank,first,held] [--images 600]
+        [--split test] [--first 200] [--data DIR]
 
-FOLDER is what `nogs-bench build TASK` wrote, with its `.build`, by the task's own settings. Images
-of the `--split`, which no posterior, bank or correction saw, get sequences in the same way.
-For each t, means over images: the EPE as searched; what is stated, that is this times the dataset's
-factors; the true label's cross-entropy; the gap of the last two with its standard error. Then the
-regret of some of these choices over the bank, and what it costs. Before all that, `--first` races
-for the first glimpse, each over the bank in an order of its own, and their regrets over all of it.
-Prints a table and last one line of JSON.
+FOLDER is what `nogs-bench build TASK` wrote, with its `.build`, by the task's own settings.
+
+- `dataset`: for each t, the temperature of the posterior that fits every second annotated image
+  best, and what it does to the others' cross-entropy; then, in fifths of the images by what is
+  stated, the means of that and of what came true.
+- `bank`: along the sequences of the first `--images` annotated images, the EPE of the chosen cells
+  by completions drawn anew from the same bank, and by those of another one: of the task's sampler,
+  or of its images that were neither trained on nor in the bank. What these are above the EPE as
+  searched is luck with draws, and with the images of the bank.
+- `first`: so many races for the first glimpse, each over the bank in an order of its own, and what
+  they lose over all of it.
+- `held`: images of the `--split`, which no posterior, bank or correction saw, get sequences; the
+  EPE as searched, the same times the dataset's factors, the true label's cross-entropy, their gap
+  with its standard error; then the regret of some choices over the bank.
+
+Prints tables and last one line of JSON.
 """
 
 from __future__ import annotations
@@ -16,32 +26,152 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
+import torch
+from scipy.optimize import minimize_scalar
 
-from nogs_bench.builders.bank import assign_roles
-from nogs_bench.builders.pipeline.plan import BuildPlan
-from nogs_bench.builders.pipeline.stages import prepare
-from nogs_bench.builders.posterior import along_each
-from nogs_bench.builders.search import Annotator, Ask, Chosen, Found, Problem, Steps, holds, regrets
+from nogs_bench.builders.bank import Roles, assign_roles
+from nogs_bench.builders.completion import Retrieval
+from nogs_bench.builders.pipeline import BuildPlan, Stages, prepare
+from nogs_bench.builders.posterior import Posterior, along_each
+from nogs_bench.builders.search import Ask, Chosen, Found, Problem, Steps, Work, holds, regrets
 from nogs_bench.builders.search.racing import first_race
 from nogs_bench.builders.search.searches import run_search
 from nogs_bench.executors import LocalExecutor, single_thread
-from nogs_bench.files import read_provenance
-from nogs_bench.tasks import load_split
+from nogs_bench.files import read_arrays, read_provenance
+from nogs_bench.images import LabelledImages, Sampler
+from nogs_bench.tasks import Task, load_split, sample_images
 
-SHARD = 20
-NUMBERS = 10_000_000
+SHARD, NUMBERS = 20, 10_000_000
 ENOUGH = 0.005
+DRAWS = 300
+LEAST = 2.0**-24  # of float16, above 0
+
+
+@dataclass(frozen=True)
+class Built:
+    """A dataset folder, and what made it."""
+
+    folder: Path
+    record: dict[str, Any]
+    stages: Stages
+    roles: Roles
+    work: Work
+    data: Path | None
+
+    @property
+    def task(self) -> Task:
+        return self.stages.plan.task
+
+    @property
+    def posterior(self) -> Posterior:
+        return self.work.annotator.posterior
+
+
+def opened(folder: Path, data: Path | None) -> Built:
+    record = read_provenance(folder)
+    settings = {"annotation.images": record["annotated"]}
+    plan = BuildPlan(record["task"], folder.absolute(), data, settings=settings)
+    roles = assign_roles(plan.task, plan.count, plan.seed, plan.data)
+    stages = prepare(plan, roles, LocalExecutor(1))
+    made_by = record["made_by"]["stages"]["sequences"]
+    assert stages.records["sequences"]["key"] == made_by["key"], "built by other settings"
+    return Built(folder, record, stages, roles, stages.load(), data)
 
 
 def text(values: np.ndarray) -> str:
     return " ".join(f"{value:.3f}" for value in values)
 
 
-def first_regrets(annotator: Annotator, seeds: int) -> np.ndarray:
-    """float64 (seeds,), nats: what races for the first glimpse lose over the whole bank."""
+def cross_entropies(log: np.ndarray, labels: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """float64 (n,), nats, of logarithms of probabilities (n, classes)."""
+    scaled = log / temperature
+    scaled -= np.log(np.exp(scaled).sum(1, keepdims=True))
+    return np.asarray(-scaled[np.arange(len(labels)), labels])
+
+
+def dataset(built: Built) -> dict[str, Any]:
+    rows = pq.read_table(built.folder / "annotations" / "train.parquet").to_pylist()
+    rows = [row for row in rows if row["annotated"]]
+    labels = np.array([row["label"] for row in rows])
+    stated = np.array([row["epe"] for row in rows])
+    log = np.log(np.clip(np.array([row["posterior"] for row in rows], np.float64), LEAST, 1))
+    fit, rest = slice(0, None, 2), slice(1, None, 2)
+    found = []
+    for t in range(built.task.T):
+
+        def mean(temperature: float, some: slice = fit, t: int = t) -> float:
+            return float(cross_entropies(log[some, t], labels[some], temperature).mean())
+
+        best = float(minimize_scalar(mean, bounds=(0.3, 3), method="bounded").x)
+        found.append([best, mean(1.0, rest), mean(best, rest)])
+    temperatures, before, after = np.array(found).T
+    print(
+        f"temperatures {text(temperatures)}; the other half {text(before)}, with it {text(after)}"
+    )
+    fifths = []
+    for t in range(1, built.task.T):
+        parts = np.array_split(np.argsort(stated[:, t], kind="stable"), 5)
+        said = np.array([stated[part, t].mean() for part in parts])
+        true = cross_entropies(log[:, t], labels)
+        came = np.array([true[part].mean() for part in parts])
+        print(f"t = {t + 1}, in fifths: stated {text(said)}, true {text(came)}")
+        fifths.append([said.tolist(), came.tolist()])
+    return {"temperatures": np.array(found).tolist(), "fifths": fifths}
+
+
+def others(built: Built) -> LabelledImages:
+    """A bank that nothing was trained on or chosen by."""
+    task, data = built.task, built.data
+    if isinstance(task.source, Sampler):
+        return sample_images(task, "another-bank", 0, task.annotation.bank_images, data)
+    parts = [load_split(task, name, data) for name in ("validation", "avp_validation", "test")]
+    pixels = np.concatenate([part.images for part in parts])
+    return LabelledImages(pixels, np.concatenate([part.labels for part in parts]))
+
+
+@torch.inference_mode()
+def bank(built: Built, images: int) -> dict[str, Any]:
+    task = built.task
+    shards = sorted(built.stages.files["sequences"].glob("*.safetensors"))
+    arrays = [read_arrays(path, ("cells", "epe")) for path in shards[: -(-images // SHARD)]]
+    cells, searched = (
+        np.concatenate([one[name][:, 0] for one in arrays])[:images] for name in ("cells", "epe")
+    )
+    part, rng = built.roles.annotated[: len(cells)], np.random.default_rng(5)
+    labels = part.labels[:, task.target]
+    true = along_each(built.posterior, part.images, labels, cells)["cross_entropy"].numpy()
+    print(f"{len(cells)} sequences: searched {text(searched.mean(0))}, true {text(true.mean(0))}")
+    result: dict[str, Any] = {}
+    for name, images_of in (("same", built.roles.bank), ("another", others(built))):
+        retrieval, found = Retrieval(images_of, task.grid, task.annotation), np.full_like(true, 0)
+        for row, image in enumerate(part.images):
+            query = retrieval.query(image)
+            for t in range(1, task.T):
+                query.observe(int(cells[row, t - 1]))
+                drawn = query.draw(DRAWS, rng)
+                taken = torch.from_numpy(np.repeat(cells[row : row + 1, : t + 1], DRAWS, 0))
+                log = built.posterior.log_posterior(torch.from_numpy(drawn.images), taken)
+                which = torch.from_numpy(drawn.labels[:, task.target])
+                found[row, t] = -log.gather(1, which[:, None]).mean()
+        above, left = (found - searched)[:, 1:], (true - found)[:, 1:]
+        count = len(cells) ** 0.5
+        print(
+            f"{name} bank of {len(images_of):,}, from t = 2: above searched {text(above.mean(0))} "
+            f"+- {text(above.std(0) / count)}; true above it {text(left.mean(0))} +- "
+            f"{text(left.std(0) / count)}",
+            flush=True,
+        )
+        result[name] = {"above": above.mean(0).tolist(), "left": left.mean(0).tolist()}
+    return result
+
+
+def first(built: Built, seeds: int) -> list[float]:
     kept: list[np.ndarray] = []
 
     def whole(problem: Problem) -> Steps:
@@ -49,45 +179,26 @@ def first_regrets(annotator: Annotator, seeds: int) -> np.ndarray:
         kept.append(values)
         return Found(0, values.mean(1))
 
-    annotator.first_step(whole)
+    built.work.annotator.first_step(whole)
     (values,) = kept
     means = values.mean(1)
     lost = np.empty(seeds)
     for seed in range(seeds):
         order = np.random.default_rng(seed).permutation(values.shape[1])
-        problem = Problem(annotator.task.grid.shape, len(order))
+        problem = Problem(built.task.grid.shape, len(order))
         raced = run_search(first_race, problem, lambda c, n, o=order: values[np.ix_(c, o[n])])
         lost[seed] = means[raced.cell] - means.min()
-    return lost
+    print(
+        f"first glimpse, {seeds} races over {values.shape[1]:,} images: regret at most "
+        f"{lost.max():.4f} nats, within {ENOUGH} in {(lost <= ENOUGH).mean():.1%}",
+        flush=True,
+    )
+    return lost.tolist()
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("folder", type=Path)
-    arguments.add_argument("--images", type=int, default=600)
-    arguments.add_argument("--split", default="test")
-    arguments.add_argument("--first", type=int, default=0)
-    arguments.add_argument("--data", type=Path)
-    given = arguments.parse_args()
-    single_thread("cpu")
-    record = read_provenance(given.folder)
-    settings = {"annotation.images": record["annotated"]}
-    plan = BuildPlan(record["task"], given.folder.absolute(), given.data, settings=settings)
-    task = plan.task
-    roles = assign_roles(task, plan.count, plan.seed, plan.data)
-    stages = prepare(plan, roles, LocalExecutor(1))
-    made_by = record["made_by"]["stages"]["sequences"]
-    assert stages.records["sequences"]["key"] == made_by["key"], "built by other settings"
-    work = stages.load()
-    first = first_regrets(work.annotator, given.first) if given.first else np.empty(0)
-    if given.first:
-        share = (first <= ENOUGH).mean()
-        print(
-            f"first glimpse, {given.first} races over {len(roles.bank):,} images: regret at most "
-            f"{first.max():.4f} nats, within {ENOUGH} in {share:.1%}",
-            flush=True,
-        )
-    part = load_split(task, given.split, given.data)[: given.images]
+def held(built: Built, images: int, split: str) -> dict[str, Any]:
+    task, work = built.task, built.work
+    part = load_split(task, split, built.data)[:images]
     numbers = NUMBERS + np.arange(len(part))
     begin = time.process_time()
     made = [
@@ -97,9 +208,9 @@ def main() -> None:
     seconds = (time.process_time() - begin) / len(part)
     cells = np.concatenate([one.cells[:, 0] for one in made])
     searched = np.concatenate([one.epe[:, 0] for one in made])
-    each = along_each(work.annotator.posterior, part.images, part.labels[:, task.target], cells)
+    each = along_each(built.posterior, part.images, part.labels[:, task.target], cells)
     true = each["cross_entropy"].numpy()
-    stated = searched * record["made_by"]["epe_factors"]
+    stated = searched * built.record["made_by"]["epe_factors"]
     gap = true - stated
     begin = time.process_time()
     lost = regrets(work.annotator, task.target, Chosen(part.images, numbers, cells))
@@ -113,14 +224,34 @@ def main() -> None:
         "standard error": gap.std(0) / len(gap) ** 0.5,
         f"regret of {len(lost)}": lost.mean(0) if len(lost) else np.zeros(task.T),
     }
-    print(f"{task.name}, {len(part)} images of {given.split}")
+    print(f"{task.name}, {len(part)} images of {split}")
     for name, values in rows.items():
         print(f"{name:16} {text(values)}")
     print(f"within .05 at every t: {'yes' if holds(stated, true) else 'no'}")
-    print(f"{seconds:.3f} CPU s an image; a regret takes {lost_seconds:.3f} s an image")
+    print(f"{seconds:.3f} CPU s an image; a regret takes {lost_seconds:.3f} s an image", flush=True)
     plain = {name: values.tolist() for name, values in rows.items()}
-    result = {"task": task.name, "images": len(part), "cpu_seconds": seconds, **plain}
-    print(json.dumps(result | {"regret_seconds": lost_seconds, "first": first.tolist()}))
+    return plain | {"cpu_seconds": seconds, "regret_seconds": lost_seconds}
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("folder", type=Path)
+    arguments.add_argument("--parts", default="dataset,bank,first,held")
+    arguments.add_argument("--images", type=int, default=600)
+    arguments.add_argument("--split", default="test")
+    arguments.add_argument("--first", type=int, default=200)
+    arguments.add_argument("--data", type=Path)
+    given = arguments.parse_args()
+    single_thread("cpu")
+    built = opened(given.folder, given.data)
+    parts = {
+        "dataset": lambda: dataset(built),
+        "bank": lambda: bank(built, given.images),
+        "first": lambda: first(built, given.first),
+        "held": lambda: held(built, given.images, given.split),
+    }
+    found = {name: parts[name]() for name in given.parts.split(",")}
+    print(json.dumps({"task": built.task.name, "images": given.images, **found}))
 
 
 if __name__ == "__main__":

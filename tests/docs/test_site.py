@@ -180,6 +180,13 @@ def test_the_page_on_own_models_shows_the_example() -> None:
     assert f"```python\n# my_model.py\n{example}```" in (ROOT / "docs/own-model.md").read_text()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_line_within_a_paragraph_becomes_a_list(page: Path) -> None:
+    """A line that happens to begin with a number and a full stop, as "by / 21. Then"."""
+    text = BLOCK.sub("", page.read_text(encoding="utf-8"))
+    assert not re.findall(r"^\d\d+\. .*", text, re.M)
+
+
 class Addresses(HTMLParser):
     """What a browser fetches for a page, and the page's links to others of the site."""
 

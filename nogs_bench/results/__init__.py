@@ -5,6 +5,16 @@ those of many seeds times, speed-ups, intervals and ranks (`score`).
 """
 
 from nogs_bench.results.alike import differing
+from nogs_bench.results.configuration import (
+    UNRECORDED,
+    DatasetInfo,
+    Hyperparameters,
+    MethodInfo,
+    ModelInfo,
+    PretrainingInfo,
+    RunConfig,
+    Teaching,
+)
 from nogs_bench.results.curves import area_under_curve, time_to_accuracy, time_to_cross_entropy
 from nogs_bench.results.entries import (
     ENTRY_SUFFIX,
@@ -17,31 +27,17 @@ from nogs_bench.results.entries import (
     save_entries,
     unpack_entry,
 )
+from nogs_bench.results.fields import Strict
 from nogs_bench.results.machine import environment
 from nogs_bench.results.ranking import LONGEST, Profile
 from nogs_bench.results.result import (
     FORMAT_VERSION,
-    MAX_BYTES,
-    UNRECORDED,
     BuildCost,
     ClassAccuracy,
-    DatasetInfo,
-    Hyperparameters,
-    MethodInfo,
-    ModelInfo,
     Point,
-    PretrainingInfo,
-    RunConfig,
     RunResult,
     StepMetrics,
-    Strict,
-    Teaching,
     TestMetrics,
-    faults,
-    first_fault,
-    load_result,
-    parse_result,
-    save_result,
     step_locations,
 )
 from nogs_bench.results.scoring import (
@@ -62,6 +58,14 @@ from nogs_bench.results.statistics import (
     plain,
     prediction_interval,
     ratios,
+)
+from nogs_bench.results.storage import (
+    MAX_BYTES,
+    faults,
+    first_fault,
+    load_result,
+    parse_result,
+    save_result,
 )
 
 __all__ = [

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nogs_bench.errors import NogsError
-from nogs_bench.results.result import UNRECORDED, RunResult
+from nogs_bench.results.configuration import UNRECORDED
+from nogs_bench.results.result import RunResult
 from nogs_bench.tasks import get_task
 
 # What all entries of a task, protocol and model share, so that iterations are worth the same.

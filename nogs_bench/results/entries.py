@@ -20,9 +20,9 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import MalformedJson, parse_json, replacing, require_new
-from nogs_bench.results.result import (
+from nogs_bench.results.result import RunResult
+from nogs_bench.results.storage import (
     MAX_BYTES,
-    RunResult,
     first_fault,
     load_result,
     parse_content,

@@ -14,7 +14,7 @@ import pytest
 
 from board import board_runs, write_board
 from nogs_bench.results.entries import load_entry, save_entries
-from nogs_bench.results.result import save_result
+from nogs_bench.results.storage import save_result
 from places import ROOT
 from workflows import Outcome, Runner, git
 

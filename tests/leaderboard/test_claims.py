@@ -20,8 +20,9 @@ from nogs_bench.leaderboard.submission import HUB_FILE, MESSAGE, build_cost, sub
 from nogs_bench.leaderboard.validation import load_board, validate
 from nogs_bench.leaderboard.verification import verify
 from nogs_bench.results.entries import load_results
-from nogs_bench.results.result import BuildCost, save_result
+from nogs_bench.results.result import BuildCost
 from nogs_bench.results.scoring import score_runs
+from nogs_bench.results.storage import save_result
 from nogs_bench.tasks.task import TASKS, Task, register_task
 from places import ROOT, SHARED
 from small_dataset import write

@@ -9,7 +9,7 @@ import pytest
 
 from board import board_run, board_runs, write_board
 from nogs_bench import cli
-from nogs_bench.results.result import save_result
+from nogs_bench.results.storage import save_result
 
 Run = Callable[..., tuple[int, str, str]]
 

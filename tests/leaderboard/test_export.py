@@ -13,7 +13,7 @@ from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.export import export
 from nogs_bench.leaderboard.submission import describe, moves
-from nogs_bench.results.result import save_result
+from nogs_bench.results.storage import save_result
 
 
 def _at(content: dict, path: str) -> object:

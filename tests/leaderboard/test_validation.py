@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.validation import check_file, validate
-from nogs_bench.results.result import MAX_BYTES, RunResult, load_result
+from nogs_bench.results.result import RunResult
+from nogs_bench.results.storage import MAX_BYTES, load_result
 
 VALID = board_run("ps-nogs", 0, protocol="pretrained").model_dump(mode="json")
 NAME = "cluttered-digits.pretrained.ps-nogs.reference.seed0.json"

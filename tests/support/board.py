@@ -9,19 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.methods import METHODS
-from nogs_bench.results.result import (
-    BuildCost,
+from nogs_bench.results.configuration import (
     DatasetInfo,
-    Environment,
     Hyperparameters,
     ModelInfo,
-    Point,
     PretrainingInfo,
+)
+from nogs_bench.results.result import (
+    BuildCost,
+    Environment,
+    Point,
     RunResult,
     TestMetrics,
-    save_result,
     step_locations,
 )
+from nogs_bench.results.storage import save_result
 from nogs_bench.tasks.task import get_task
 
 SPEED = {"ram": 1.0, "ram+": 1.2, "ps-hgs": 2.0, "ps-nogs": 4.0, "ps-nogs-anneal": 3.5}

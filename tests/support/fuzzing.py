@@ -34,7 +34,7 @@ from nogs_bench.images.idx import read_idx
 from nogs_bench.images.prepared import open_array, read_record
 from nogs_bench.leaderboard.validation import validate
 from nogs_bench.network.weights import load_weights
-from nogs_bench.results.result import load_result, save_result
+from nogs_bench.results.storage import load_result, save_result
 from nogs_bench.sequences.annotations import load_annotations
 from nogs_bench.sequences.loading import _check_digests
 from nogs_bench.tasks.families.celeba_hq import ATTRIBUTES

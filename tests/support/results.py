@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nogs_bench.results.result import (
-    DatasetInfo,
-    Environment,
-    Hyperparameters,
-    ModelInfo,
-    Point,
-    RunResult,
-    TestMetrics,
-)
+from nogs_bench.results.configuration import DatasetInfo, Hyperparameters, ModelInfo
+from nogs_bench.results.result import Environment, Point, RunResult, TestMetrics
 from nogs_bench.tasks.task import get_task
 
 

@@ -16,7 +16,7 @@ import nogs_bench
 from nogs_bench import cli, exits
 from nogs_bench.builders import pipeline
 from nogs_bench.figures import tables
-from nogs_bench.results.result import save_result
+from nogs_bench.results.storage import save_result
 from results import run_result
 from small_dataset import write
 

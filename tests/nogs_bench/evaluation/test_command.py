@@ -19,7 +19,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.images import LabelledImages
 from nogs_bench.results.entries import load_results
-from nogs_bench.results.result import load_result
+from nogs_bench.results.storage import load_result
 from places import SUPPORT
 
 NAMES = [f"corner.scratch.{m}.reference.seed{s}.json" for m in ("ps-nogs", "ram") for s in (0, 1)]

@@ -19,7 +19,7 @@ from nogs_bench.evaluation.packing import _divide
 from nogs_bench.evaluation.study import task_names
 from nogs_bench.figures.study_plots import observed, plot_bars, plot_locations
 from nogs_bench.results.entries import load_results
-from nogs_bench.results.result import save_result
+from nogs_bench.results.storage import save_result
 from nogs_bench.tasks.task import register_task
 from places import ROOT
 from results import run_result

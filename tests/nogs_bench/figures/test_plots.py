@@ -11,7 +11,7 @@ from PIL import Image
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.plots import cell_edges, plot_curves, plot_epe
 from nogs_bench.figures.study_plots import plot_bars
-from nogs_bench.results.result import save_result
+from nogs_bench.results.storage import save_result
 from nogs_bench.sequences import SHIPPED
 from nogs_bench.tasks.task import get_task
 from results import run_result

@@ -20,7 +20,8 @@ from nogs_bench.results.entries import (
     save_entries,
     unpack_entry,
 )
-from nogs_bench.results.result import RunResult, load_result, save_result
+from nogs_bench.results.result import RunResult
+from nogs_bench.results.storage import load_result, save_result
 from places import ROOT, TESTS
 from results import run_result
 

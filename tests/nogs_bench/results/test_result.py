@@ -7,13 +7,8 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.results.entries import load_results
-from nogs_bench.results.result import (
-    RunResult,
-    faults,
-    load_result,
-    save_result,
-    step_locations,
-)
+from nogs_bench.results.result import RunResult, step_locations
+from nogs_bench.results.storage import faults, load_result, save_result
 from places import TESTS
 from results import run_result
 

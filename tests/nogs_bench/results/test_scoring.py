@@ -5,6 +5,7 @@ import math
 import pytest
 
 from nogs_bench.errors import NogsError
+from nogs_bench.results.configuration import DatasetInfo
 from nogs_bench.results.curves import (
     area_under_curve,
     convergence_of_accuracy,
@@ -14,9 +15,10 @@ from nogs_bench.results.curves import (
     settled_cross_entropy,
     time_to_accuracy,
 )
-from nogs_bench.results.result import ClassAccuracy, DatasetInfo, Point, RunResult, save_result
+from nogs_bench.results.result import ClassAccuracy, Point, RunResult
 from nogs_bench.results.scoring import score, score_runs
 from nogs_bench.results.statistics import Span
+from nogs_bench.results.storage import save_result
 from nogs_bench.tasks.task import get_task
 from results import run_result
 

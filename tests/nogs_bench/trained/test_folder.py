@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nogs_bench.errors import NogsError
-from nogs_bench.results.result import save_result
+from nogs_bench.results.storage import save_result
 from nogs_bench.trained import list_networks
 from results import run_result
 

@@ -41,7 +41,7 @@ def over_baseline(
     areas = [area_under_curve(a.curve) - area_under_curve(b.curve) for a, b in long]
     return {
         "speed_ups": _speed_ups(runs, usual, quantities),
-        "withpretraining_of": _speed_ups(runs, usual, quantities, pretraining_of),
+        "with_pretraining": _speed_ups(runs, usual, quantities, pretraining_of),
         "same_rate": _speed_ups(runs, of_rate[0] if of_rate else [], quantities),
         "ratio_of_means": {
             name: ratio_of_means(

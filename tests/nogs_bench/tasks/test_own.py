@@ -62,6 +62,9 @@ def test_few_images_share_what_glimpses_look_like() -> None:
         *(60, 60, "patch-sum:128x2")
     ]
     assert [few[name] for name in SIZES] == [40, 3, 8, 4]
+    assert few["avp_batch"] == 32
+    # 60 - 6 - 12 - 6 train, of which 6 are annotated, 6 the bank, and 24 left: half is 12.
+    assert choose(facts((20, 20, 20), 40))["avp_batch"] == 8
 
 
 def test_more_minutes_train_longer_and_ask_more() -> None:

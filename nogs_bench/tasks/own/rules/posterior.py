@@ -45,10 +45,15 @@ def mirrored(facts: Facts, chosen: Chosen) -> tuple[bool, str]:
     return photographs, "a photograph's mirror image is one" if photographs else "small images"
 
 
-@rule("avp_batch", "64, or 32 where fewer than a thousand images train it", "32 or 64")
+@rule(
+    "avp_batch",
+    "64, or 32 where fewer than a thousand images train it, and never more than half of them",
+    "up to 64",
+)
 def avp_batch(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     count = avp_images(facts, chosen)
-    return (32 if count < FEW else 64), f"some {count:,} images train it"
+    half = 2 ** ((count // 2).bit_length() - 1) if count > 1 else 1
+    return min(32 if count < FEW else 64, half), f"some {count:,} images train it"
 
 
 @rule(

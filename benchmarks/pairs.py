@@ -7,7 +7,7 @@ For every seed, bank and posterior are made of images apart from the others'; wi
 posterior is trained again, so many times, with sequences that it chose (`AvpTraining.rounds`).
 Images of the `--split` (default validation, which no posterior, bank or score sees) then get
 sequences by each pair CRITERION:OBSERVED:EFFECTIVE-SAMPLES[:SAMPLES], all from the same first
-glimpse. For each t, means over images: the EPE stated before the glimpse, the entropy that the
+glimpse. For each t, means over images: the EPE as it was searched (stated), the entropy that the
 posterior claims after it, and the true label's cross-entropy, with the paired difference to the
 first pair and its standard error. Prints a table and last one line of JSON. `--epochs` shortens the
 training for comparisons.

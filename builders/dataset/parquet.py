@@ -41,8 +41,8 @@ class Annotations:
     - `index`: int64 (n,), the images' numbers in their split, without repetition.
     - `glimpses`: integer (n, T, 2), pixel (row, col) of each glimpse's top-left corner, on the
       task's grid.
-    - `epe`: float32 (n, T), expected posterior entropy of the chosen location before each
-      glimpse, nats, at least 0; None where it is not known.
+    - `epe`: float32 (n, T), what is stated of the chosen location before each glimpse: the EPE
+      times the factor of `builders.search.corrections`, nats, at least 0; None where not known.
     - `maps`: float16 (n, T, grid rows, grid columns), the EPE of every location; None where it
       was not kept. NaN marks a location that the search did not evaluate. They may stay on disk.
     - `beliefs`: float16 (n, T, classes), probabilities that the posterior gives the classes after

@@ -144,7 +144,8 @@ def _sections(
     caption = "How often each pixel is seen at each step, over all annotated images."
     yield picture("locations", caption, lambda out: draw_locations(data.glimpses, data.grid, out))
     yield _repeats(data)
-    yield "<h2>Expected posterior entropy</h2>"
+    scored = "score" in (record.get("quality") or {}).get("built", {})
+    yield f"<h2>{'Score' if scored else 'Expected posterior entropy'}</h2>"
     if data.epe is None:
         yield _missing("expected posterior entropies")
     else:

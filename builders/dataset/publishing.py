@@ -57,18 +57,18 @@ def publish(
 ) -> Published:
     """Push a dataset folder to the Hub as one commit, and tag it.
 
-    What the Hub has already is not sent again: a push that was broken off goes on, and one that
+    What the Hub has already is not sent again. A push that was broken off goes on, and one that
     changes nothing makes no commit.
 
     **Arguments**
 
     - `repo`: `OWNER/NAME`; made if it is not there.
-    - `private`: whether nobody else may see it. A repository that exists stays what it is, and
-      must be this.
-    - `with_images`: send images too, where their licence lets them go.
+    - `private`: whether nobody else may see it. A repository that exists is not changed, and must
+      already be as this says.
+    - `with_images`: send the images too, if their licence allows it.
     - `i_have_the_rights`: publish sequences whose origin names no licence, such as the authors'
-      release. Without it they go into private repositories alone.
-    - `dry_run`: make and check all, send nothing, ask the Hub nothing.
+      release. Without it they go only into private repositories.
+    - `dry_run`: make and check everything; send nothing, and ask the Hub nothing.
     - `task`: what the dataset is about, if it is not registered.
     - `token`: default: the one of HF_TOKEN or `hf auth login`. It is in no message and no file.
 

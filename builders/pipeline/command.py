@@ -75,20 +75,20 @@ def build(
       `search`, `completion`, `bank_images`, `samples` and `observed` are short for those of
       `annotation`.
     - `where`: who does the shards of the long stages (bank, folds, sequences), on which device, and
-      where all that is finished is kept too; workers that do not share the folder `out` find and
-      leave what they need in its `store`. Its fields can be `given` as arguments too (`workers=2`).
-    - `with_images`: whether the dataset holds the images, where the task's licence lets it.
-    - `replace`: whether a finished dataset of another task, or what else is in the way in `out`,
-      may be replaced.
+      in which store all that is finished is also kept. Workers that do not share the folder `out`
+      use this store. Its fields can also be `given` as arguments (`workers=2`).
+    - `with_images`: whether the dataset holds the images, if the task's licence allows it.
+    - `replace`: whether a finished dataset of another task, or other files that are in the way in
+      `out`, may be replaced.
     - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
       (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
     - `precision`: of the posterior while it annotates: `"float32"` or `"bfloat16"`.
-    - `anyway`: search although the AVP tells no more than the commonest answer, where the task's
-      build would end (`Task.stops_blind`).
-    - `folds`: cross-fitting. With 2 or more, each part of the training images is annotated with
-      bank and posterior made of the others, so that all of them can be.
+    - `anyway`: search although the AVP is no better than always giving the commonest answer, where
+      the build would otherwise end (`Task.stops_blind`).
+    - `folds`: cross-fitting. With 2 or more, each part of the training images is annotated with a
+      bank and a posterior made of the other parts, so that all images can be annotated.
 
-    **Returns** `out`. Raises `NogsError` on bad input; whatever stages had finished are kept.
+    **Returns** `out`. Raises `NogsError` on bad input; stages that had finished are kept.
     """
     choices = {name: given.pop(name) for name in BY_HAND if name in given}
     task = with_choices(task, choices)

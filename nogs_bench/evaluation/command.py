@@ -65,49 +65,50 @@ def evaluate(
 ) -> Scores:
     """Train `model` on `task` once for each method and seed, and score these runs.
 
-    Runs that differ in seed, method or attribute alone are trained together, many at a time.
+    Runs that differ only in seed, method or attribute are trained together, many at a time.
 
-    Each run leaves one result file in `out`. A run whose result is there with the same
-    configuration (images, sequences and the model's source among it) is not made again, which a
-    line on standard error says; an interrupted call goes on where it stopped when it is called
-    again.
+    Each run leaves one result file in `out`. A run is not made again if its result is there with
+    the same configuration, which includes the images, the sequences and the model's source; a line
+    on standard error says so. If a call was interrupted, the same call goes on where it stopped.
 
     **Arguments**
 
-    - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task; of a
-      `Method`, it is trained beside `methods`, with the reference network.
-    - `task`: a registered name, `FILE.py:NAME`, a `Task`, or images, as `task_of` takes them, whose
-      numbers are then those of the build of `sequences`, or may be `given` (`image_size=64`).
-    - `tasks`: several instead, names or patterns such as `celeba-hq-*`, comma-separated or a list.
-    - `sequences`: dataset folder or Hub id of glimpse sequences; None those that come with the
+    - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task. If
+      `FILE.py:NAME` is a `Method`, it is trained beside `methods`, with the reference network.
+    - `task`: a registered name, `FILE.py:NAME`, a `Task`, or images as `task_of` takes them. The
+      numbers of such images are those of the build of `sequences`, or `given` (`image_size=64`).
+    - `tasks`: several tasks instead: names or patterns such as `celeba-hq-*`, comma-separated or a
+      list.
+    - `sequences`: dataset folder or Hub id of glimpse sequences. None: those that come with the
       package, or else `nogs/TASK`. `{task}` in it stands for the task's name; a folder may hold
-      one folder of that name for each task. Read only if a method is supervised.
+      one folder of that name for each task. They are read only if a method is supervised.
     - `methods`: names, `FILE.py:NAME` of a `Method`, each with any number of `:SETTING=NUMBER`
       (`find_method`).
-    - `seeds`: how many (from 0), or which.
-    - `protocol`: name of one of the task's; None its first.
-    - `data`: folder of the task's images, where they are not found by themselves.
+    - `seeds`: how many seeds (from 0 on), or which.
+    - `protocol`: name of one of the task's protocols; None: its first.
+    - `data`: folder of the task's images, if they are not found without it.
     - `overrides`: settings of the task's `training`, and of the protocol (`protocol`,
       `protocol.pretraining`), that are replaced, such as `{"training.learning_rate": 1e-3}`.
       `iterations` (length of a run), `supervised` (how many sequences supervise, lowest image
-      numbers first; None as many as the task says, or all there are if they are fewer) and
+      numbers first; None: as many as the task says, or all if there are fewer) and
       `embedder` are short for `protocol.iterations`, `training.supervised` and
       `training.embedder`; `training={...}` for all that begin with `training.`.
-    - `keypoints`: file of keypoints for `ps-hgs`, where the task has none of its own or others are
-      wanted (`nogs_bench.tasks.handcrafted.read_keypoints`).
-    - `maps`: dataset folder or Hub id whose EPE maps give equation 17; None that of `sequences`.
-    - `together`: most runs that a process trains at once; None as many as pay, 1 one by one. Runs
-      of a model that cannot be stacked are trained one by one, and a line on standard error says
-      why.
+    - `keypoints`: file of keypoints for `ps-hgs`, if the task has none of its own, or to replace
+      these (`nogs_bench.tasks.handcrafted.read_keypoints`).
+    - `maps`: dataset folder or Hub id whose EPE maps are used in equation 17; None: that of
+      `sequences`.
+    - `together`: how many runs a process trains at once, at most; None: as many as are worth it; 1:
+      one by one. Runs of a model that cannot be stacked are trained one by one, and a line on
+      standard error says why.
     - `log`: `"csv"` (`OUT/logs/`), `"tensorboard"`, `"trackio"` or `"wandb"`: write each run's
-      curve, gradient norms and now and then a picture there while it trains.
-    - `weights`: whether each run leaves its network beside its result (`RUN.safetensors`), as
+      curve, its gradient norms and a few pictures there while it trains.
+    - `weights`: whether to keep each run's network beside its result (`RUN.safetensors`), as
       `load_network` reads it.
-    - `where`: who trains, on which device, and where results and pre-trained weights are kept too.
-      With one worker, in this process. A Ray cluster's workers all see the folder `out`. Its fields
-      can be `given` as arguments too (`workers=2`).
-    - `again`: make runs anew whose results are there, with whatever configuration; each new result
-      takes the old one's place when it is done.
+    - `where`: who trains, on which device, and in which store results and pre-trained weights are
+      also kept. One worker trains in this process. The workers of a Ray cluster must all see the
+      folder `out`. Its fields can also be `given` as arguments (`workers=2`).
+    - `again`: train again what has a result already, of whatever configuration. Each new result
+      takes the place of the old one when it is done.
 
     Raises `NogsError` at bad input, before anything is trained.
     """

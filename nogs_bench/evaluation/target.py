@@ -44,15 +44,15 @@ def measure_target(
     iterations: int | None = None,
     **given: Any,
 ) -> Target:
-    """Train RAM with three seeds that are not scored, and set the target where its median run
-    stands half-way.
+    """Train RAM with three seeds that are not scored. The target is what its median run reaches in
+    the first half of its iterations.
 
-    The rule of the tasks that come with the package. Where `task` is `FILE.py:NAME` and the file
-    has a line `TARGET = ...`, as `nogs-bench task --out` writes it, that line is written anew.
+    This is the rule of the tasks that come with the package. If `task` is `FILE.py:NAME` and the
+    file has a line `TARGET = ...`, as `nogs-bench task --out` writes it, the line is replaced.
 
     **Arguments**
 
-    - `protocol`: name of one of the task's; None its first.
+    - `protocol`: name of one of the task's protocols; None: its first.
     - `out`: folder of the runs, kept (default: `results-target/TASK`).
     - `iterations`: of each run (default: the protocol's).
     - `given`: as `evaluate` takes them (`data`, `device`, `workers`, ...).

@@ -13,21 +13,23 @@ from nogs_bench.executors.executor import Crew, Executor, open_executor
 
 @dataclass(frozen=True)
 class Where:
-    """Where `build`, `evaluate` and `prepare` do their work, each with what it can use of this.
+    """Where `build`, `evaluate` and `prepare` do their work. Each uses the fields that it needs.
 
     - `device`: `"auto"` (the GPU if there is one), `"cpu"`, `"cuda"`, ...
     - `executor`: who does it: `"local"`, processes of this machine; `"ray"`, a Ray cluster's
       workers; or an `Executor`.
-    - `workers`: how many; None one a core, or a GPU. Changes no byte, as `executor` does not.
-    - `ray_address`: of the cluster; None `RAY_ADDRESS`, or one that the call starts.
-    - `store`: a place such as `"s3://BUCKET/FOLDER"` where all that is finished is kept too; a call
-      on another machine, with an empty folder, goes on from there.
-    - `part`: `"NUMBER/COUNT"`: do every COUNT-th shard only, beside calls for the others in the
-      same folder; a call without it, after them, finishes.
+    - `workers`: how many; None: one for each core, or for each GPU. Neither this nor `executor`
+      changes a byte of the outcome.
+    - `ray_address`: address of the cluster; None: `RAY_ADDRESS`, or a cluster that the call starts.
+    - `store`: a place such as `"s3://BUCKET/FOLDER"` where all that is finished is also kept. A
+      call on another machine, with an empty folder, goes on from there.
+    - `part`: `"NUMBER/COUNT"`: do only every COUNT-th shard. Other calls in the same folder do the
+      others, and a call without `part` finishes after them.
     - `deterministic`: let a GPU give the same bytes each time, slower (`docs/determinism.md`).
       Changes no byte on a CPU.
-    - `threads`: that train the AVP. Sums are added in another order with another number, so it is
-      part of what made the AVP; one makes the same bytes on any number of cores.
+    - `threads`: how many threads train the AVP. Another number adds sums in another order, so the
+      number is part of what names the AVP. One thread gives the same bytes whatever
+      the number of cores.
     """
 
     device: str = "auto"

@@ -75,9 +75,9 @@ def draw_epe(case: EpeCase, name: str, out: str | Path) -> Path:
 def plot_curves(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:
     """Draw validation accuracy against iterations for every result in a folder; returns `out`.
 
-    One panel for each task, protocol and model; in it, one line for each method and learning rate,
-    the mean over seeds, in a band from the least seed to the greatest, and the task's target as a
-    dotted line.
+    There is one panel for each task, protocol and model. It has one line for each method and
+    learning rate: the mean over seeds, in a band from the least seed to the greatest. The task's
+    target is a dotted line.
 
     **Arguments**
 

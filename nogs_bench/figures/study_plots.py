@@ -24,9 +24,9 @@ def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = No
     """Draw the iterations to convergence of every task and method (figure 5); returns `out`.
 
     The criterion is the task's own (`ScoreRow.convergence`). A bar ends where the middle of the
-    seeds surely is, its thin line is the interval over seeds, and an arrow stands where nothing
-    bounds it. Where no run learned there is no bar, but a cross. Tasks are ordered by the first
-    method's.
+    seeds surely is. Its thin line is the interval over seeds, and an arrow means that there is no
+    bound. If no run learned, there is a cross instead of a bar. Tasks are in the order of the
+    first method's times.
 
     **Arguments**
 

@@ -187,6 +187,16 @@ def test_no_line_within_a_paragraph_becomes_a_list(page: Path) -> None:
     assert not re.findall(r"^\d\d+\. .*", text, re.M)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_files_that_a_page_names_are_there(page: Path) -> None:
+    if page.name == "CHANGELOG.md" or page.parent.name == "history":  # of what once was
+        return
+    text = page.read_text(encoding="utf-8")
+    folders = "nogs_bench|builders|leaderboard|tests|benchmarks|examples|docs"
+    named = re.findall(rf"`(?:python )?((?:{folders})/[\w/.-]+)", text)
+    assert not [name for name in named if not (ROOT / name.rstrip(".")).exists()]
+
+
 class Addresses(HTMLParser):
     """What a browser fetches for a page, and the page's links to others of the site."""
 

@@ -37,7 +37,7 @@ from nogs_bench.images.labelled import (
     picture_digest,
 )
 from nogs_bench.images.labels import Label, Splits
-from nogs_bench.images.listing import Listing, list_images, list_pictures, say
+from nogs_bench.images.listing import SPLIT_NAMES, Listing, list_images, list_pictures, say
 from nogs_bench.images.prepared import (
     RECORD,
     PreparedFolder,
@@ -57,6 +57,7 @@ __all__ = [
     "BLOCK",
     "OPEN_LICENCES",
     "RECORD",
+    "SPLIT_NAMES",
     "WHITE",
     "BadRows",
     "Colour",

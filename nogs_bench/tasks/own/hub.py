@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nogs_bench.images import HubImages, OpenedDataset, open_dataset, read_picture
+from nogs_bench.images import SPLIT_NAMES, HubImages, OpenedDataset, open_dataset, read_picture
 from nogs_bench.tasks.own.facts import (
     DECODED,
     OF_SOURCE,
@@ -57,7 +58,7 @@ class HubPlace:
         first = np.concatenate([opened.numbers[split][:, 0] for split in opened.splits])
         divided = len(opened.splits) > 1
         return Facts(
-            name=Path(opened.name).stem if Path(opened.name).exists() else opened.name,
+            name=_name(Path(opened.name)) if Path(opened.name).exists() else opened.name,
             labels=opened.labels,
             counts=tuple(np.bincount(first, minlength=len(opened.labels[0].classes)).tolist()),
             given={split: len(rows) for split, rows in opened.rows.items()} if divided else {},
@@ -88,3 +89,10 @@ class HubPlace:
             f"HubImages(\n    {self.name!r},\n    config={self.config!r},\n"
             f"    revision={revision!r},\n    label={self.label!r},\n{arguments(settings, why)})"
         )
+
+
+def _name(place: Path) -> str:
+    """What a folder or file on this machine is called; of `birds/train-00000-of-00001.parquet`,
+    which says a split alone, `birds`."""
+    split = re.fullmatch(r"([a-z]+)(-\d+-of-\d+)?", place.stem.lower())
+    return place.parent.name if split and split[1] in SPLIT_NAMES else place.stem

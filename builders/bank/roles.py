@@ -74,9 +74,9 @@ def assign_roles(
     """
     train = load_split(task, "train", data)
     if not 1 <= images <= len(train):
-        raise NogsError(f"--images {images}: {task.name} can have 1..{len(train)} annotated")
+        raise NogsError(f"--images {images}: give 1 to {len(train)} for {task.name}")
     if not 1 <= fold.count <= images:
-        raise NogsError(f"--folds {fold.count}: give 1..{images}, the images to annotate")
+        raise NogsError(f"--folds {fold.count}: give 1 to {images}, the number of images")
     divide = _from_sampler if isinstance(task.source, Sampler) else _from_training_images
     if make_bank is None:
         return divide(task, train, images, seed, data, fold)

@@ -102,7 +102,7 @@ def compare_avp(
         raise NogsError(f"--seconds {seconds}: give each network some time to train")
     if not 0 <= sequences <= task.annotation.images:
         most = task.annotation.images
-        raise NogsError(f"--sequences {sequences}: {task.name} sets 0..{most} images apart")
+        raise NogsError(f"--sequences {sequences}: give 0 to {most} for {task.name}")
     names = list(networks) or list(NETWORKS)
     tasks = [replace(task, avp=replace(task.avp, network=name)) for name in names]
     torch.set_num_threads(threads)

@@ -73,7 +73,7 @@ class Annotations:
         if n and not 0 <= self.index.min() <= self.index.max() < rows:
             raise NogsError(f"{name}: an image number lies outside 0..{rows - 1}")
         if len(np.unique(self.index)) != n:
-            raise NogsError(f"{name}: an image is annotated twice; keep one sequence an image")
+            raise NogsError(f"{name}: an image is annotated twice; keep one sequence for it")
         if self.epe is not None and not (self.epe >= 0).all():
             raise NogsError(f"{name}: an expected posterior entropy is negative or NaN")
         task.grid.pixel_to_index(self.glimpses)

@@ -80,7 +80,7 @@ def load(
     if format not in FORMATS or (format == "tensors" and streaming):
         known = ", ".join(repr(each) for each in FORMATS)
         raise NogsError(
-            f"format {format!r}: there are {known}; 'tensors' are of the whole and cannot stream"
+            f"format {format!r}: give one of {known}; 'tensors' reads all at once and cannot stream"
         )
     config = "annotations" if joins else config
     where = _find(name)

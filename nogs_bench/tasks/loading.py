@@ -52,7 +52,8 @@ def sample_images(
     rows = _checked(task, f"sample {stream}", lambda: source.sample(stream, start, count, data))
     if len(rows) != count:
         raise NogsError(
-            f"{task.name}, sample {stream}: {count:,} images asked for, {len(rows):,} came"
+            f"{task.name}, sample {stream}: its source was asked for {count:,} images and gave "
+            f"{len(rows):,}"
         )
     return rows
 

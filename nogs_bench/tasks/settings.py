@@ -83,7 +83,7 @@ def read_settings(command: str, texts: Iterable[str]) -> dict[str, Any]:
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals:
-            raise NogsError(f"--set {text}: write FIELD=VALUE, as annotation.samples=500")
+            raise NogsError(f"--set {text}: write FIELD=VALUE, such as annotation.samples=500")
         if name in found:
             raise NogsError(f"--set {name} is given twice")
         wanted, read = READ[_kind(command, name)]

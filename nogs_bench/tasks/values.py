@@ -47,8 +47,8 @@ def check_name(name: object, what: str) -> None:
     """Raise `NogsError` unless `name` can name results, files and folders."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise NogsError(
-            f"{what} {name!r} is no name: letters, digits, _, +, . and - alone, of which the first "
-            "is a letter, digit or _, and at most 100"
+            f"{what} {name!r} is no name: use up to 100 letters, digits, _, +, . and -, and begin "
+            "with a letter, digit or _"
         )
 
 

@@ -156,8 +156,8 @@ class RunState:
         begun = state.get("device", "cuda" if "global-cuda" in state else "cpu")
         if begun != self.device.type:
             raise NogsError(
-                f"{path} was begun with --device {begun}, where alone it can go on; give that, or "
-                "delete it"
+                f"{path} was begun with --device {begun}, and can only go on there; give --device "
+                f"{begun}, or delete the file to begin again"
             )
         if begun != "cpu" and is_determined() > state.get("deterministic", False):
             raise NogsError(f"{path} was begun without --deterministic; delete it to begin again")

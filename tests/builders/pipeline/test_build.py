@@ -165,7 +165,7 @@ def test_cluttered_digits_roles_share_no_digit():
     ("arguments", "message"),
     [
         ({"images": 0}, "annotation: images must be at least 1"),
-        ({"images": 401}, "1..400"),
+        ({"images": 401}, "1 to 400"),
         ({"criterion": "entrpy"}, "did you mean 'entropy'"),
         ({"search": "random"}, "unknown search 'random'"),
         ({"completion": "hcm"}, "did you mean 'hmc'"),

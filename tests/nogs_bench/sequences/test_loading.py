@@ -198,7 +198,7 @@ def test_stored_images_and_maps_are_tensors_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tensors["image"], ROWS["test"].images)
     maps = load(folder, "maps", split="train", format="torch")
     assert maps[0]["epe_map"].shape == (2, 3, 3)
-    with pytest.raises(NogsError, match="format 'jax': there are None, 'numpy'"):
+    with pytest.raises(NogsError, match="format 'jax': give one of None, 'numpy'"):
         load(folder, format="jax")
 
 

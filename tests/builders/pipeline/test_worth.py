@@ -67,4 +67,14 @@ def test_the_verdict_is_plain(task: Task) -> None:
 
     assert "0.200 ± 0.082 nats less along these sequences" in said(-0.2, 0.082)
     assert "NO BETTER" not in said(-0.2, 0.082)
-    assert "NO BETTER THAN RANDOM ONES" in said(-0.1, 0.082)
+    assert said(-0.1, 0.082).endswith(": THESE SEQUENCES ARE NO BETTER THAN RANDOM ONES")
+
+
+def test_what_is_told_sooner_is_said(task: Task) -> None:
+    paired = {"cross_entropy": [-0.1, -0.3, -0.28, -0.15], "standard_error": [0.13, 0.1, 0.11, 0.1]}
+    said = verdict(task, {"built - random": paired})
+    assert "IN THE END THESE SEQUENCES ARE NO BETTER" in said
+    assert said.endswith("sooner: after 2, by 0.300 ± 0.100 nats")
+    paired["standard_error"][1] = 0.13
+    paired["standard_error"][2] = 0.12
+    assert "sooner" not in verdict(task, {"built - random": paired})

@@ -19,10 +19,13 @@ PAGE = Path(__file__).parent / "commands.md"
 PROGRAM = "nogs-bench"
 START = """# Commands
 
-Every command of the program with its options. `nogs-bench COMMAND --help` prints the same. What is
-in capitals, and has no dashes, is given by its place, in this order. What is
-bold must be given; the dots stand for the other options. A file that is there is not replaced
-without `--replace`; calls in Python replace it.
+Every command of the program with its options. `nogs-bench COMMAND --help` prints the same.
+
+In the usage lines, a word in capitals stands for something that you give in that place. What is in
+square brackets may be left out, and the dots stand for the other options. In the tables, what is
+bold must be given.
+
+A file that is there is not replaced without `--replace`. Calls in Python replace it.
 `python docs/commands.py` writes this page.
 """
 
@@ -62,7 +65,7 @@ def section(words: str, command: Any) -> str:
     lines = [f"## {words.removeprefix(PROGRAM).strip()}", "", (command.help or "").strip(), ""]
     places = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
-    given = [place(p) for p in places]
+    given = [place(p) if p.required else f"[{place(p)}]" for p in places]
     given += [f"{p.opts[0]} {p.name.upper()}" for p in options if p.required]
     lines += ["```text", " ".join((words, *given, "...")), "```", ""]
     rows = [row(place(p), p) for p in places]

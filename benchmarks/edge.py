@@ -12,7 +12,8 @@ One image at a time, one thread, onnxruntime. Three classifiers of the run's tas
 - *MobileNetV3 small 0.5*: timm's, at the task's size, random weights: its cost does not depend on
   them. Its accuracy is not stated.
 
-Prints milliseconds an image (medians of interleaved repeats with their range) and bytes of each
+Prints milliseconds of processor time an image (medians of interleaved repeats with their range),
+which other work on the machine disturbs little, and bytes of each
 ONNX file; the last line is JSON.
 """
 
@@ -130,11 +131,11 @@ def measure(
     taken: dict[str, list[float]] = {name: [] for name in runners}
     for repeat in range(repeats + 1):
         for name, runner in runners.items():
-            began = time.perf_counter()
+            began = time.process_time()
             for image in images:
                 runner(image)
             if repeat:  # the first warms up
-                taken[name].append((time.perf_counter() - began) / len(images))
+                taken[name].append((time.process_time() - began) / len(images))
     return {name: (min(v), statistics.median(v), max(v)) for name, v in taken.items()}
 
 

@@ -83,8 +83,8 @@ def products(setting: Setting) -> dict[str, Any]:
 
 def training(setting: Setting) -> dict[str, Any]:
     """Milliseconds of a step of R runs together, with and without CUDA graphs, with the
-    convolutions as matrices or not, and with deterministic algorithms alone. Medians of blocks of
-    steps."""
+    convolutions as matrices or not, and with deterministic algorithms alone; minutes of training
+    figure 5's runs by it, validation apart. Medians of blocks of steps."""
     found: dict[str, Any] = {}
     small = {"cluttered-digits": [(2, True, True), (2, False, True)]}
     chosen = small if setting.small else TRAINED
@@ -99,6 +99,9 @@ def training(setting: Setting) -> dict[str, Any]:
                 print(profile(learner, setting), flush=True)
         runs, graphs, matrices = ways[0]
         side = reference_stack.GPU_MATRIX_SIDE if matrices else 0
+        length = get_task(name).protocols[0].iterations
+        whole = FIGURE_5 / runs * length * found[f"{name} R={runs}"] / 60_000
+        found[f"{name}, {FIGURE_5} runs of {length} iterations, minutes"] = whole
         key = f"{name} R={runs} deterministic"
         with determined():
             _, found[key] = step_ms(setting, get_task(name), runs, str(int(graphs)), side)

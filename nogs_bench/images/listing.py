@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from multiprocessing import parent_process
 from pathlib import Path
 
 from nogs_bench.errors import NogsError
@@ -124,8 +125,9 @@ def picture_suffixes() -> frozenset[str]:
 
 @cache
 def say(line: str) -> None:
-    """Print `line` on standard error, once in a process."""
-    print(line, file=sys.stderr)
+    """Print `line` on standard error, once in a process; its workers do not repeat it."""
+    if parent_process() is None:
+        print(line, file=sys.stderr)
 
 
 def _folders(root: Path, listing: Listing) -> list[Path]:

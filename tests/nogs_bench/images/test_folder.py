@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,15 @@ def test_nested_folders_come_in_and_what_does_not_is_said(
         assert part in line
     source.load("test")
     assert "passed over" not in capsys.readouterr().err  # once is enough
+
+
+def test_workers_do_not_repeat_what_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    say("2 hidden files")
+    worker = get_context("spawn").Process(target=say, args=("2 hidden files",))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+    assert capfd.readouterr().err.count("2 hidden files") == 1
 
 
 def test_a_folder_in_a_folder_is_taken_for_it(tmp_path: Path) -> None:

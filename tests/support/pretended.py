@@ -170,12 +170,9 @@ def pretended_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[Device]:
         "get_device_name": lambda device=None: "a pretended device",
     }.items():
         monkeypatch.setattr(torch.cuda, name, value)
-    monkeypatch.setattr(
-        torch.optim.Optimizer,
-        "_accelerator_graph_capture_health_check",
-        lambda self: None,
-        raising=False,
-    )
+    for kind in ("accelerator", "cuda"):  # as newer and older versions of torch call it
+        name = f"_{kind}_graph_capture_health_check"
+        monkeypatch.setattr(torch.optim.Optimizer, name, lambda self: None, raising=False)
     monkeypatch.setenv("NOGS_CUDA_GRAPHS", "0")
     overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)

@@ -40,8 +40,11 @@ from nogs_bench.tasks import TASKS, get_task
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "leaderboard" / "results"
 HEADLINE = ("ps-nogs", "ps-nogs-anneal")
+PHOTOGRAPH = 3  # channels
 MANY = 5  # tasks of a family from which on their mean stands in the tables
 NONE = "\N{EN DASH}"
+# Of `study`, in the order of README's table of photographs.
+WITHOUT_PRETRAINING = (0, 1, 2, 3, 7, 8, 5, 6, 9, 10)
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -61,11 +64,20 @@ def tables() -> Iterable[tuple[str, dict[str, str]]]:
     """Each file, and the text of each of its marks."""
     rows = load_board(RESULTS).rows
     plain = [row for row in rows if row.model == "reference"]
-    yield "README.md", {"headline": markdown(headline(plain))}
+    photographs = study([row for row in plain if _photographed(row)])
+    drawn = [row for row in plain if not _photographed(row)]
+    yield (
+        "README.md",
+        {
+            "photographs": markdown(columns(photographs, WITHOUT_PRETRAINING)),
+            "headline": markdown(headline(drawn)),
+        },
+    )
     yield (
         "docs/results.md",
         {
-            "study": markdown(study(plain)),
+            "photographs": markdown(photographs),
+            "study": markdown(study(drawn)),
             "attributes": markdown(attributes(plain)),
             "models": markdown(study([row for row in rows if row.model != "reference"])),
         },
@@ -152,6 +164,16 @@ def attributes(rows: Sequence[ScoreRow]) -> Table:
                 speed, own = _speed([row], lambda row: row.headline), [row]
                 found.append([f"`{row.task}`", f"`{row.method}`", speed, _accuracy(own), balanced])
     return heads, found
+
+
+def columns(table: Table, which: Sequence[int]) -> Table:
+    """Some columns of a table."""
+    heads, rows = table
+    return [heads[at] for at in which], [[row[at] for at in which] for row in rows]
+
+
+def _photographed(row: ScoreRow) -> bool:
+    return get_task(row.task).channels == PHOTOGRAPH
 
 
 def _settings(

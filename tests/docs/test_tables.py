@@ -317,6 +317,24 @@ def papers(members: list[Entry]) -> str:
     return DASH if found[0] is None else ends_text(found[0], times)
 
 
+def test_the_readme_s_table_of_photographs(found: dict[Any, Entry]) -> None:
+    rows = table("README.md", "photographs")
+    assert {re.findall(r"`([^`]+)`", cells[1])[0] for cells in rows} >= {"ram", "ps-nogs"}
+    for cells in rows:
+        (entry,) = named(found, cells)
+        assert entry.task.channels == 3
+        settled = [entry.converged(run) for run in entry.runs]
+        unlearned = sum(not learned for _, learned in settled)
+        assert cells[2] == spans_text([entry.as_good(run) for run in entry.runs], whole)
+        assert cells[3] == spans_text(entry.sooner(entry.as_good), times)
+        assert cells[4] == spans_text([span for span, _ in settled], whole, unlearned)
+        assert cells[5] == papers([entry])
+        assert cells[6] == spans_text([entry.to_target(run) for run in entry.runs], whole)
+        assert cells[7] == spans_text(entry.sooner(entry.to_target), times)
+        assert cells[8] == accuracies([entry])
+        assert cells[9] == accuracies([entry], "balanced_accuracy")
+
+
 def test_the_readme_s_table(found: dict[Any, Entry]) -> None:
     rows = table("README.md", "headline")
     assert rows
@@ -330,7 +348,7 @@ def test_the_readme_s_table(found: dict[Any, Entry]) -> None:
         assert cells[6] == f"{accuracies(members)} ({accuracies(ram)})"
 
 
-@pytest.mark.parametrize("mark", ["study", "models"])
+@pytest.mark.parametrize("mark", ["photographs", "study", "models"])
 def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
     rows = table("docs/results.md", mark)
     assert rows

@@ -46,7 +46,7 @@ def test_the_first_network_judges_what_the_others_choose(tmp_path, monkeypatch):
     own, other = (each.judged_entropy for each in found)
     assert own[0] < np.log(4) - 0.2
     assert own[0] <= other[0] + 1e-6
-    with pytest.raises(NogsError, match="sets 0"):
+    with pytest.raises(NogsError, match="give 0 to 30 for corner"):
         compare_avp(task, out=tmp_path, device="cpu", sequences=31)
 
 

@@ -163,8 +163,8 @@ def _import_names(path: Path) -> Iterator[str]:
     """Absolute names of what a file imports, wherever in it; of `from a import b`, a and a.b."""
     try:
         tree = ast.parse(path.read_bytes())
-    except (OSError, SyntaxError, ValueError):
-        return
+    except (OSError, SyntaxError, ValueError, MemoryError, RecursionError):
+        return  # Python says what is wrong with it when it is run
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -53,20 +53,20 @@ def test_the_shipped_card_is_right_in_every_field() -> None:
 
 @pytest.mark.slow
 def test_the_committed_builder_makes_the_shipped_sequences_again(tmp_path: Path) -> None:
-    """The first 300, up to the rounding of sums, where torch and the processor are those that made
-    them. Elsewhere another posterior comes of the training, and others are the sequences.
+    """The first 300, up to the rounding of sums, where training gives the posterior that made them.
+    With another torch or processor it gives another one, and others are the sequences.
     """
     rebuilt = build(
         TASK.name, tmp_path / TASK.name, images=REBUILT, with_images=False, device="cpu"
     )
-    made_on = json.loads((FOLDER / "provenance.json").read_text())["made_by"]["environment"]
-    here = json.loads((rebuilt / "provenance.json").read_text())["made_by"]["environment"]
     shipped, again = load_annotations(TASK), load_annotations(TASK, rebuilt)
     np.testing.assert_array_equal(shipped.index[:REBUILT], again.index)
     # What is stated is corrected by all annotated images, here fewer.
     shipped_epe, again_epe = searched(FOLDER), searched(rebuilt)
     assert shipped_epe[:REBUILT].mean(0) == pytest.approx(again_epe.mean(0), abs=0.05)
-    if made_on == here:
+    # What it believes after the first glimpse, which is one place for all images.
+    believed = shipped.posterior[:REBUILT, 0], again.posterior[:, 0]
+    if (shipped.glimpses[0, 0] == again.glimpses[0, 0]).all() and np.allclose(*believed, atol=2e-3):
         same = (shipped.glimpses[:REBUILT] == again.glimpses).all((1, 2))
         assert same.mean() > 0.98  # near-ties may fall otherwise
         np.testing.assert_allclose(shipped_epe[:REBUILT][same], again_epe[same], atol=1e-4)

@@ -186,7 +186,15 @@ def first(built: Built, seeds: int) -> list[float]:
     for seed in range(seeds):
         order = np.random.default_rng(seed).permutation(values.shape[1])
         problem = Problem(built.task.grid.shape, len(order))
-        raced = run_search(first_race, problem, lambda c, n, o=order: values[np.ix_(c, o[n])])
+        shuffled = values[:, order]
+
+        def answer(
+            cells: np.ndarray, samples: np.ndarray, shuffled: np.ndarray = shuffled
+        ) -> np.ndarray:
+            found: np.ndarray = shuffled[np.ix_(cells, samples)]
+            return found
+
+        raced = run_search(first_race, problem, answer)
         lost[seed] = means[raced.cell] - means.min()
     print(
         f"first glimpse, {seeds} races over {values.shape[1]:,} images: regret at most "

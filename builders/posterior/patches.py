@@ -8,6 +8,7 @@ For photographs, on a CPU: a glimpse costs what its few pixels cost, however lar
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -26,7 +27,7 @@ DROPOUT, HEADS = 0.1, 4
 _SHAPE = re.compile(r"(\d{1,4})x(\d{1,2})")
 
 
-class GlimpsePatches(nn.Module):
+class GlimpsePatches(nn.Module, ABC):
     """What `patch-sum` and `patch-attention` share; a `GlimpseNetwork`.
 
     A glimpse's pixels go through strided convolutions and a linear layer to `width` numbers, to
@@ -73,10 +74,10 @@ class GlimpsePatches(nn.Module):
         embedded: Tensor = self.mix(self.look(glimpses) + place)
         return embedded
 
+    @abstractmethod
     def conclude(self, seen: Tensor, counted: Tensor) -> Tensor:
         """float (n, outputs) of embeddings (n, t, width), of which those count that bool (n, t)
         says."""
-        raise NotImplementedError
 
 
 @GLIMPSE_NETWORKS.register("patch-sum")

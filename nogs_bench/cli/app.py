@@ -33,6 +33,9 @@ Json = Annotated[
 Over = Annotated[
     bool, typer.Option("--replace", help="Replace files of others that are in the way.")
 ]
+Replace = Annotated[
+    bool, typer.Option("--replace", help="Replace another task's dataset that is in the way.")
+]
 Anew = Annotated[bool, typer.Option("--replace", help="Replace what --out names, if it is there.")]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
 Device = Annotated[
@@ -102,6 +105,11 @@ def _options(
     if show_version:
         typer.echo(f"nogs-bench {version('nogs-bench')}")
         raise typer.Exit
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def settings(command: str, given: list[str] | None) -> dict[str, Any]:

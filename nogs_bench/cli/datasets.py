@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,18 +21,16 @@ from nogs_bench.cli.app import (
     LabelColumn,
     Minutes,
     RayAddress,
+    Replace,
     Set,
     Store,
     app,
+    given,
     print_json,
     settings,
 )
 from nogs_bench.cli.shell import one
 from nogs_bench.exits import keeping
-
-Replace = Annotated[
-    bool, typer.Option("--replace", help="Replace another task's dataset that is in the way.")
-]
 
 
 @app.command()
@@ -176,14 +174,9 @@ def build(
     as_json: Json = False,
 ) -> None:
     """Annotate images with near-optimal glimpse sequences and write a dataset folder."""
-    choices = {
-        "minutes": minutes,
-        "image_size": image_size,
-        "glimpse": glimpse,
-        "glimpses": glimpses,
-        "label": label,
-    }
-    given: dict[str, Any] = {name: value for name, value in choices.items() if value is not None}
+    choices = given(
+        minutes=minutes, image_size=image_size, glimpse=glimpse, glimpses=glimpses, label=label
+    )
     if plan:
         from nogs_bench.builders.estimate import estimate_build
         from nogs_bench.tasks import with_choices
@@ -204,7 +197,13 @@ def build(
             observed=observed,
             overrides=settings("build", set_),
         )
-        _show_plan(estimate, as_json)
+        if as_json:
+            print_json(estimate.as_json())
+        else:
+            from nogs_bench.cli.build_tables import estimate_tables
+            from nogs_bench.figures import print_tables
+
+            print_tables(*estimate_tables(estimate))
         return
     if out is None:
         raise typer.BadParameter("give the folder to write", param_hint="--out")
@@ -239,7 +238,7 @@ def build(
             replace=replace,
             overrides=settings("build", set_),
             anyway=anyway,
-            **given,
+            **choices,
         )
         if part is not None:
             typer.echo(f"part {part} of {folder} is done; without --part, the dataset is written")
@@ -261,16 +260,6 @@ def build(
         for path, record in zip(folders, records, strict=True):
             print_tables(quality_table(record))
             typer.echo(f'{path} is ready: nogs_bench.load("{path}")')
-
-
-def _show_plan(estimate: Any, as_json: bool) -> None:
-    if as_json:
-        print_json(estimate.as_json())
-    else:
-        from nogs_bench.cli.build_tables import estimate_tables
-        from nogs_bench.figures import print_tables
-
-        print_tables(*estimate_tables(estimate))
 
 
 @app.command("import-released")

@@ -18,6 +18,7 @@ from nogs_bench.cli.app import (
     LabelColumn,
     Minutes,
     app,
+    given,
     print_json,
 )
 
@@ -57,14 +58,9 @@ def task(
     as_json: Json = False,
 ) -> None:
     """Show which task your own images become, and why. Builds nothing."""
-    given = {
-        "minutes": minutes,
-        "image_size": image_size,
-        "glimpse": glimpse,
-        "glimpses": glimpses,
-        "label": label,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
+    choices = given(
+        minutes=minutes, image_size=image_size, glimpse=glimpse, glimpses=glimpses, label=label
+    )
     if out is not None:
         from nogs_bench.files import require_new
 
@@ -73,7 +69,7 @@ def task(
         from nogs_bench.diagnosis import check_task
         from nogs_bench.tasks import with_choices
 
-        lines = check_task(with_choices(images, given), data)
+        lines = check_task(with_choices(images, choices), data)
         if as_json:
             print_json(lines)
         else:
@@ -81,11 +77,11 @@ def task(
         return
     from nogs_bench.tasks import choices_of, task_file
 
-    _, chosen = choices_of(images, **given)
+    _, chosen = choices_of(images, **choices)
     if out is not None:
         from nogs_bench.files import write_text
 
-        write_text(out, task_file(images, **given))
+        write_text(out, task_file(images, **choices))
         typer.echo(f"{out} is written: build it as {out}:task")
     elif as_json:
         print_json([asdict(choice) for choice in chosen.choices.values()])

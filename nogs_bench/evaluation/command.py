@@ -17,7 +17,7 @@ from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.evaluation.logs import check_log
 from nogs_bench.evaluation.own import as_built
 from nogs_bench.evaluation.packing import discard_finished, pack
-from nogs_bench.evaluation.pool import Watch, do_all, do_all_by
+from nogs_bench.evaluation.pool import do_all, do_all_by, shown_in
 from nogs_bench.evaluation.study import (
     Study,
     Wanted,
@@ -35,7 +35,6 @@ from nogs_bench.progress import progress_bars
 from nogs_bench.results import RunConfig, Scores, load_result, score_runs
 from nogs_bench.tasks import Task, merged_settings, split_short
 
-FEW = 8  # jobs whose bars stay when they are done
 HERE = Where()
 BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
 USED = ("device", "executor", "workers", "ray_address", "store", "deterministic")  # of `Where`
@@ -161,9 +160,9 @@ def evaluate(
         most = _together(together, model, todo)
         with _packed(todo, place, processes, most) as jobs, progress_bars() as bars:
             if crew is None:
-                do_all(jobs, processes, place.checkpoints, _watch(bars, jobs))
+                do_all(jobs, processes, place.checkpoints, shown_in(bars, jobs))
             else:
-                do_all_by(crew, jobs, _watch(bars, jobs))
+                do_all_by(crew, jobs, shown_in(bars, jobs))
     _tidy(place)
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
 
@@ -267,33 +266,6 @@ def _finished(out: Path, config: RunConfig) -> bool:
             f"{path} was made with {where}; choose another --out, or --again to replace it"
         )
     return True
-
-
-def _watch(bars: Any, jobs: Sequence[Job]) -> Watch:
-    """One bar for all runs, and one for each job that is at work; of few jobs, all stay."""
-    lines = {
-        id(job): bars.add_task(
-            job.label, total=job.steps, start=False, note="waiting", visible=len(jobs) <= FEW
-        )
-        for job in jobs
-    }
-    done = dict.fromkeys(lines, 0)
-    runs = sum(len(job.runs) for job in jobs if job.stage == "run")
-    total = sum(job.steps * len(job.runs) for job in jobs)
-    whole = bars.add_task(f"{runs} runs", total=total, note="", visible=len(jobs) > 1)
-
-    def watch(job: Job, at: int, note: str) -> None:
-        line = lines[id(job)]
-        bars.start_task(line)
-        ended = at >= job.steps
-        shown = len(jobs) <= FEW or not ended
-        bars.update(line, completed=at, visible=shown, **({"note": note} if note else {}))
-        done[id(job)] = at
-        finished = sum(len(j.runs) for j in jobs if j.stage == "run" and done[id(j)] >= j.steps)
-        iterations = sum(done[id(j)] * len(j.runs) for j in jobs)
-        bars.update(whole, completed=iterations, note=f"{finished} of {runs} runs done")
-
-    return watch
 
 
 def _workers(workers: int | None, device: str, tasks: Sequence[str | Task]) -> int:

@@ -23,6 +23,34 @@ from nogs_bench.executors import Deaths, Executor, single_thread, tell
 
 # (job, iterations done, a few words or "") -> None
 Watch = Callable[[Job, int, str], None]
+FEW = 8  # jobs whose bars stay when they are done
+
+
+def shown_in(bars: Any, jobs: Sequence[Job]) -> Watch:
+    """One bar for all runs, and one for each job that is at work; of few jobs, all stay."""
+    lines = {
+        id(job): bars.add_task(
+            job.label, total=job.steps, start=False, note="waiting", visible=len(jobs) <= FEW
+        )
+        for job in jobs
+    }
+    done = dict.fromkeys(lines, 0)
+    runs = sum(len(job.runs) for job in jobs if job.stage == "run")
+    total = sum(job.steps * len(job.runs) for job in jobs)
+    whole = bars.add_task(f"{runs} runs", total=total, note="", visible=len(jobs) > 1)
+
+    def tell_bars(job: Job, at: int, note: str) -> None:
+        line = lines[id(job)]
+        bars.start_task(line)
+        ended = at >= job.steps
+        shown = len(jobs) <= FEW or not ended
+        bars.update(line, completed=at, visible=shown, **({"note": note} if note else {}))
+        done[id(job)] = at
+        finished = sum(len(j.runs) for j in jobs if j.stage == "run" and done[id(j)] >= j.steps)
+        iterations = sum(done[id(j)] * len(j.runs) for j in jobs)
+        bars.update(whole, completed=iterations, note=f"{finished} of {runs} runs done")
+
+    return tell_bars
 
 
 def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:

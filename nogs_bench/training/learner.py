@@ -40,6 +40,7 @@ from nogs_bench.training.metrics import policy_classifier, predict
 from nogs_bench.training.objectives import NOTHING, Lessons, Objectives
 from nogs_bench.training.optimiser import adam, moments
 from nogs_bench.training.runstate import Member
+from nogs_bench.training.supervision import sequence_table, strengths
 
 
 @dataclass(frozen=True)
@@ -137,11 +138,11 @@ class Learner:
         self.sequences = joint(self.tables, network).to(self.device)
         self.labels = joint([t.images.labels for t in trainees], network)
         self.known = joint([t.validation.labels for t in trainees], network)
-        self.strengths = _strengths(self.runs, network).to(self.device)
-        length = self.run.iterations
+        methods, length = [run.method for run in self.runs], self.run.iterations
+        self.strengths = strengths(methods, length, network).to(self.device)
         self.progress = torch.arange(length, device=self.device) / length
         self.objectives = Objectives(
-            [r.method for r in self.runs],
+            methods,
             [t.lessons for t in trainees],
             trainees[0].images.images,
         )
@@ -261,23 +262,6 @@ def network_of(models: Sequence[Any], device: torch.device, stacked: bool) -> tu
         (model,) = models
         return model.to(device), model
     return network, network.members
-
-
-def sequence_table(task: Task, images: int, annotations: Annotations | None) -> Tensor:
-    """int64 (images, T): the location indices of each image's sequence, -1 where it has none."""
-    table = torch.full((images, task.T), -1, dtype=torch.int64)
-    if annotations is not None:
-        cells = task.grid.pixel_to_index(annotations.glimpses)
-        table[torch.from_numpy(annotations.index)] = torch.from_numpy(cells)
-    return table
-
-
-def _strengths(runs: Sequence[Run], network: Any) -> Tensor:
-    """float (iterations, [R, 1, 1]): how strongly each run is supervised at each iteration."""
-    length = runs[0].iterations
-    each = [torch.tensor([r.method.schedule(i, length) for i in range(length)]) for r in runs]
-    strengths = joint(each, network)
-    return strengths if strengths.dim() == 1 else strengths.T[..., None, None].contiguous()
 
 
 class Baseline(nn.Module):

@@ -1,4 +1,4 @@
-"""Where a method's supervising glimpse sequences come from.
+"""Where a method's supervising glimpse sequences come from, and how strongly they supervise.
 
 All are sequences of the same images: those that have near-optimal ones (appendix B.5).
 """
@@ -6,13 +6,19 @@ All are sequences of the same images: those that have near-optimal ones (appendi
 from __future__ import annotations
 
 from collections.abc import Callable
+from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
+from nogs_bench.methods import Method
+from nogs_bench.network import joint
 from nogs_bench.registry import Registry
 from nogs_bench.sequences import Annotations, load_annotations
 from nogs_bench.tasks import Task, hand_crafted_glimpses
@@ -111,3 +117,22 @@ def hand_crafted(material: Material, argument: str) -> Annotations:
         material.keypoints,
     )
     return material.instead(glimpses, "hand-crafted")
+
+
+def sequence_table(task: Task, images: int, annotations: Annotations | None) -> Tensor:
+    """int64 (images, T): the location indices of each image's sequence, -1 where it has none."""
+    table = torch.full((images, task.T), -1, dtype=torch.int64)
+    if annotations is not None:
+        cells = task.grid.pixel_to_index(annotations.glimpses)
+        table[torch.from_numpy(annotations.index)] = torch.from_numpy(cells)
+    return table
+
+
+def strengths(methods: SequenceOf[Method], length: int, network: Any) -> Tensor:
+    """float (length, [R, 1, 1]): how strongly each run is supervised at each iteration.
+
+    `methods`: of each run; `network`: what they train, a stack of R or one.
+    """
+    each = [torch.tensor([method.schedule(i, length) for i in range(length)]) for method in methods]
+    found = joint(each, network)
+    return found if found.dim() == 1 else found.T[..., None, None].contiguous()

@@ -17,9 +17,10 @@ from nogs_bench.network.model import HardAttentionNet, load_model
 from nogs_bench.randomness import torch_generator
 from nogs_bench.tasks.task import Pretraining, Task
 from nogs_bench.training.batches import batch_rows, mixed_rows
-from nogs_bench.training.learner import Run, sequence_table
+from nogs_bench.training.learner import Run
 from nogs_bench.training.metrics import measure, policy_classifier, predict, quality
 from nogs_bench.training.pretraining import Pretrainee, load_pretrained, pretrain, uniform
+from nogs_bench.training.supervision import sequence_table
 from nogs_bench.training.trainer import train
 
 CPU = torch.device("cpu")

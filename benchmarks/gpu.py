@@ -346,12 +346,18 @@ def as_rates(found: dict[str, Any], hardware: str, device: str) -> dict[str, Any
 
 
 def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--out", type=Path, default=Path("gpu.json"))
-    arguments.add_argument("--parts", default=",".join(PARTS))
-    arguments.add_argument("--device", default="cuda")
-    arguments.add_argument("--small", action="store_true")
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    arguments.add_argument("--out", type=Path, default=Path("gpu.json"), help="file to write")
+    arguments.add_argument("--parts", default=",".join(PARTS), help="which of: %(default)s")
+    arguments.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu")
+    arguments.add_argument("--small", action="store_true", help="tiny sizes, for the tests")
     given = arguments.parse_args()
+    if unknown := set(given.parts.split(",")) - set(PARTS):
+        arguments.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if given.device != "cpu" and not torch.cuda.is_available():
+        arguments.error(f"--device {given.device}: no GPU here; give --device cpu --small")
     setting = Setting(given.device, given.small)
     hardware = "cpu" if given.device == "cpu" else torch.cuda.get_device_name()
     whole = json.loads(given.out.read_text()) if given.out.exists() else {}

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from nogs_bench.builders.estimate.rates import read_rates
 
@@ -31,6 +32,15 @@ def _run(out: Path, parts: str) -> dict:
     )
     assert "failed" not in done.stdout
     return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_says_so() -> None:
+    command = [sys.executable, ROOT / "benchmarks/gpu.py"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no GPU here" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.slow

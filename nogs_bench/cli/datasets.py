@@ -169,7 +169,7 @@ def build(
         bool, typer.Option("--plan", help="Say what a build would make and cost, and do nothing.")
     ] = False,
     rates: Annotated[
-        Path | None, typer.Option(help="For --plan: a file that benchmarks/rates.py wrote.")
+        Path | None, typer.Option(help="For --plan: a file of benchmarks/rates.py or gpu.py.")
     ] = None,
     as_json: Json = False,
 ) -> None:

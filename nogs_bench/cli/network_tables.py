@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def networks_table(runs: Sequence[KeptRun]) -> Table:
     """One row for each network that was kept, the best of each task first."""
     table = empty_table(
-        f"{len(runs):,} networks",
+        f"{len(runs):,} network{'' if len(runs) == 1 else 's'}",
         "task",
         "protocol",
         "method",
@@ -58,8 +58,8 @@ def judgement_tables(found: Judgement) -> list[Table]:
             f"{100 * each.accuracy_at:.1f}",
         )
     table.caption = (
-        f"{found.multiply_adds:,} multiply-adds an image; {found.pixels_seen:,} of "
-        f"{found.pixels:,} pixels seen"
+        f"{found.multiply_adds:,} multiply-adds an image and rollout, {found.pixels_seen:,} of "
+        f"{found.pixels:,} pixels seen; averaged: {found.rollouts} times the multiply-adds"
     )
     classes = empty_table("Classes (single rollouts)", "class", "images", "accuracy, %")
     single = found.policies["single"]

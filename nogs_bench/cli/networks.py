@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -168,7 +169,10 @@ def test(
     if out is not None:
         plot_judgement(found, out)
     if as_json:
-        print_json(asdict(found))
+        answer = asdict(found)
+        for policy in answer["policies"].values():
+            policy["per_class"] = [None if isnan(share) else share for share in policy["per_class"]]
+        print_json(answer)
     else:
         from nogs_bench.cli.network_tables import judgement_tables
         from nogs_bench.figures import print_tables
@@ -220,6 +224,8 @@ def publish_network(
     typer.echo(f"{'would publish' if dry_run else 'published'} {made.repo}")
     for name, size in made.files.items():
         typer.echo(f"  {name}  {size:,} bytes")
+    if made.space is not None:
+        typer.echo(f"{'would publish' if dry_run else 'published'} the page {made.space}")
 
 
 @app.command("export")

@@ -105,6 +105,7 @@ def _training(network: TrainedNetwork) -> str:
         f"Task `{config.task}`, version {config.task_version}, protocol `{config.protocol}`, "
         f"method `{config.method}`{taught}; {settings.iterations:,} iterations of "
         f"{settings.batch_size} images at a rate of {settings.learning_rate:g}, seed "
-        f"{config.seed}. The weights are the {network.weights} ones. "
+        f"{config.seed}. The figures are of the last weights, which `load_network` gives; "
+        '`weights="best"` gives those of the least validation cross-entropy. '
         f"`result.json` holds the whole curve."
     )

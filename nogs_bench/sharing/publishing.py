@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +18,7 @@ from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
 RESULT, CARD, SOURCE = "result.json", "README.md", "model_source.py"
 PICTURE, PAGE, SCORES = "look.png", "index.html", ".eval_results/nogs-bench.yaml"
 SHOWN = 48
+OWNED = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 SPACE_CARD = """---
 title: {title}
@@ -65,9 +67,12 @@ def publish_network(
     - `data`: folder of the task's images, where the picture needs one.
     - `dry_run`: make and check all, send nothing.
 
-    Raises `NogsError` if the result is missing, images may not be shown, or the Hub does not take
-    it.
+    Raises `NogsError` if a name is no `OWNER/NAME`, the result is missing, images may not be shown,
+    or the Hub does not take it.
     """
+    for option, name in (("--repo", repo), ("--space", space)):
+        if name is not None and not OWNED.fullmatch(name):
+            raise NogsError(f"{option} {name}: give OWNER/NAME, as the Hub names it")
     run = _result_of(network)
     if space is not None and not network.task.images_may_ship:
         raise NogsError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError, place_of
 from nogs_bench.images import BadRows, LabelledImages, Sampler
-from nogs_bench.tasks.task import Task
+from nogs_bench.tasks.task import Splits, Task
 
 
 @runtime_checkable
@@ -26,10 +27,13 @@ def load_split(task: Task, split: str, data: Path | None = None) -> LabelledImag
 
     `data` is the folder that the user named, if any. Labels come as int64.
 
-    Raises `NogsError`, with task and split, unless there are as many images as the task's `splits`
-    say, each uint8 (channels, image_size, image_size), with one class number a label in its range,
-    and for whatever the source raises.
+    Raises `NogsError`, with task and split, unless `split` is one of `Splits`, there are as many
+    images as the task's `splits` say, each uint8 (channels, image_size, image_size), with one class
+    number a label in its range, and for whatever the source raises.
     """
+    names = [field.name for field in fields(Splits)]
+    if split not in names:
+        raise NogsError(f"{task.name} has no split {split!r}; its splits are {', '.join(names)}")
     source = task.source
     rows = _checked(task, split, lambda: source.load(split, data))
     wanted = source.count(split, data) if isinstance(source, Counted) else None

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.figures import drawing
+from nogs_bench.tasks import load_split
 from nogs_bench.trained.loading import TrainedNetwork
 from nogs_bench.trained.looking import Looks, look_at
 
@@ -46,7 +47,8 @@ class Judgement:
     """What `test_network` found, `policies` by name: "single", "averaged", "greedy".
 
     "single" is the mean over M rollouts, "averaged" of their averaged probabilities.
-    `multiply_adds` and `pixels_seen` are of one image's T glimpses.
+    `multiply_adds` and `pixels_seen` are of one image's T glimpses in one rollout; "averaged" costs
+    `rollouts` times as much.
     """
 
     task: str
@@ -74,10 +76,10 @@ def test_network(
       gives the recorded test accuracy.
     - `confident`: the belief at which looking ends, in (0, 1]; None never.
 
-    Raises `NogsError` if the images are not to be had.
+    Raises `NogsError` if there is no such split, or the images are not to be had.
     """
     task, config = network.task, network.config
-    rows = task.source.load(split, None if data is None else Path(data))
+    rows = load_split(task, split, None if data is None else Path(data))
     labels = rows.labels[:, task.target]
     M = rollouts or task.training.rollouts
     looks = [look_at(network, rows.images, seed=m, confident=confident) for m in range(M)]

@@ -95,6 +95,8 @@ def load_network(
 def _find(where: str | Path, revision: str | None) -> Path:
     path = Path(where)
     if path.suffix == ".json":
+        if not path.is_file() and not weights_path(path).is_file():
+            raise NogsError(f"no result {path}")
         path = weights_path(path)
     if path.is_file() or path.suffix == SUFFIX:
         if not path.is_file():

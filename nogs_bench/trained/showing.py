@@ -9,6 +9,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.sequences import load_annotations
+from nogs_bench.tasks import load_split
 from nogs_bench.trained.cases import LookCase, cases_of
 from nogs_bench.trained.files import read_pictures
 from nogs_bench.trained.loading import TrainedNetwork
@@ -50,10 +51,12 @@ def look(
     page = out.suffix == ".html"
     optimal: list[np.ndarray | None] | None = None
     if image is not None:
+        if index is not None or sequences is not None:
+            raise NogsError("index and sequences are of the task's images; leave the picture out")
         images, names = read_pictures(Path(image), task, MANY if page else 1)
         labels = None
     else:
-        rows = task.source.load(split, None if data is None else Path(data))
+        rows = load_split(task, split, None if data is None else Path(data))
         numbers = _numbers(index, len(rows), MANY if page else 1, split)
         images, labels = rows.images[numbers], rows.labels[numbers, task.target]
         names = [f"{split} {number}" for number in numbers]

@@ -66,11 +66,19 @@ def test_a_published_network_gives_its_recorded_accuracy(
         card = files["README.md"].decode()
         assert f"{100 * recorded['test']['accuracy']:.2f} %" in card
         assert 'load_network("me/net")' in card
+        assert "The figures are of the last weights" in card
         assert set(_files(hub, "me/page")) >= {"index.html", "README.md"}
 
 
 def _files(hub: Hub, name: str) -> dict[str, bytes]:
     return hub.repos[name].commits[-1][2]
+
+
+@pytest.mark.parametrize("repo", ["net", "./net", "/tmp/net", "me/net/more"])
+def test_a_name_that_the_hub_cannot_have_is_one_line(network: TrainedNetwork, repo: str) -> None:
+    for names in ({"repo": repo}, {"repo": "me/net", "space": repo}):
+        with pytest.raises(NogsError, match="give OWNER/NAME"):
+            publish_network(network, **names, dry_run=True)
 
 
 def test_images_that_may_not_be_passed_on_make_no_page(network: TrainedNetwork) -> None:

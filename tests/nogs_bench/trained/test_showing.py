@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from corner_task import CORNER, write_sequences
-from nogs_bench import load_network, look, look_at, predict, test_network
+from nogs_bench import load_network, look, look_at, predict, test_network, trained
+from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.trained import Looks, TrainedNetwork
@@ -64,6 +67,19 @@ def test_the_test_is_the_recorded_one(network: TrainedNetwork, tmp_path: Path) -
     assert found.policies["greedy"].glimpses <= CORNER.T
     plot_judgement(found, tmp_path / "t.svg")
     assert b"<svg" in (tmp_path / "t.svg").read_bytes()
+
+
+def test_a_class_without_images_is_null_in_json(
+    network: TrainedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = test_network(network, rollouts=1)
+    single = replace(found.policies["single"], per_class=(0.5, float("nan")))
+    monkeypatch.setattr(trained, "load_network", lambda *_, **__: network)
+    monkeypatch.setattr(
+        trained, "test_network", lambda *_, **__: replace(found, policies={"single": single})
+    )
+    done = CliRunner().invoke(app, ["test", "RUN", "--json"])
+    assert json.loads(done.stdout)["policies"]["single"]["per_class"] == [0.5, None]
 
 
 def test_a_case_shows_the_pixels_that_were_seen(network: TrainedNetwork) -> None:
@@ -152,3 +168,11 @@ def test_bad_wishes_are_one_line(network: TrainedNetwork, tmp_path: Path) -> Non
         look(network, tmp_path / "a.png", index=[1, 2])
     with pytest.raises(NogsError, match="no picture"):
         look(network, tmp_path / "a.png", tmp_path / "absent.png")
+    with pytest.raises(NogsError, match="leave the picture out"):
+        look(network, tmp_path / "a.png", tmp_path / "absent.png", index=3)
+    with pytest.raises(NogsError, match="no split 'nope'; its splits are train, validation"):
+        look(network, tmp_path / "a.png", split="nope")
+    with pytest.raises(NogsError, match="no split 'nope'"):
+        test_network(network, "nope")
+    with pytest.raises(NogsError, match="no result"):
+        load_network(tmp_path / "absent.json")

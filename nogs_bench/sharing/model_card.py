@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 
 from nogs_bench.results import RunResult
 from nogs_bench.trained import TrainedNetwork
@@ -81,15 +82,24 @@ def _classes(classes: Sequence[str]) -> str:
 def _table(run: RunResult) -> str:
     test = run.test
     rows = {
-        "accuracy, single rollouts": f"{100 * test.accuracy:.2f} %",
+        "accuracy, single rollouts": _share(test.accuracy, test.images),
         "cross-entropy, single rollouts": f"{test.cross_entropy:.3f} nats",
-        f"accuracy, {test.rollouts} rollouts averaged": f"{100 * test.averaged_accuracy:.2f} %",
+        f"accuracy, {test.rollouts} rollouts averaged": _share(test.averaged_accuracy, test.images),
         "test images": f"{test.images:,}",
         "multiply-adds an image": f"{run.model.multiply_adds:,}",
         "pixels seen an image": f"{run.model.pixels_seen:,}",
         "parameters": f"{run.model.parameters:,}",
     }
     return "| | |\n| --- | --- |\n" + "\n".join(f"| {k} | {v} |" for k, v in rows.items())
+
+
+def _share(p: float, n: int) -> str:
+    """A share in percent with its 95 % interval (Wilson 1927) over n images. Rollouts of the same
+    image count as one, so the interval of single rollouts is at least as wide as it must be."""
+    z = 1.959964
+    middle, half = p + z * z / (2 * n), z * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    low, high = ((middle + side * half) / (1 + z * z / n) for side in (-1, 1))
+    return f"{100 * p:.2f} % [{100 * low:.2f}, {100 * high:.2f}] (95 %, over images)"
 
 
 def _training(network: TrainedNetwork) -> str:

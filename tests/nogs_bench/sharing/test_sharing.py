@@ -16,6 +16,7 @@ from hub_double import Hub, running
 from nogs_bench import export_network, load_network, look_at, publish_network
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
+from nogs_bench.sharing.model_card import _share
 from nogs_bench.trained import TrainedNetwork
 from places import ROOT
 from processes import client, python
@@ -72,6 +73,12 @@ def test_a_published_network_gives_its_recorded_accuracy(
 
 def _files(hub: Hub, name: str) -> dict[str, bytes]:
     return hub.repos[name].commits[-1][2]
+
+
+def test_the_card_states_wilsons_interval() -> None:
+    # SciPy's binomtest(10, 100).proportion_ci(method="wilson"): 0.055229, 0.174366.
+    assert _share(0.1, 100) == "10.00 % [5.52, 17.44] (95 %, over images)"
+    assert _share(0.0, 50).startswith("0.00 % [0.00, 7.13]")
 
 
 @pytest.mark.parametrize("repo", ["net", "./net", "/tmp/net", "me/net/more"])

@@ -134,3 +134,13 @@ def test_the_exported_step_looks_as_the_network_does(
     assert (tmp_path / "device" / "step.onnx").read_bytes() == before
     export_network(network, tmp_path / "device", replace=True)
     assert '"glimpse_size"' in (tmp_path / "device" / "network.json").read_text()
+
+
+def test_a_model_that_is_written_for_one_image_only_is_exported(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    model, out = f"{ROOT / 'examples' / 'transformer_core.py'}:TransformerNet", tmp_path / "runs"
+    evaluate(model, task=CORNER, methods="ram", seeds=1, iterations=2, out=out, protocol="scratch")
+    (result,) = out.glob("*.json")
+    export_network(load_network(result, model=model, task=CORNER), tmp_path / "device")
+    session = onnxruntime.InferenceSession(tmp_path / "device" / "step.onnx")
+    assert [put.shape[0] for put in session.get_inputs()] == [1, 1, 1]

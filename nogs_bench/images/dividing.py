@@ -30,8 +30,13 @@ class Divided(Protocol):
 
 
 def check_division(source: Divided) -> None:
-    """Raise `NogsError` at a setting that is out of its range."""
+    """Make numpy's integers Python's; raise `NogsError` at a setting that is out of its range."""
     where = f"images of {getattr(source, 'root', None) or getattr(source, 'name', '')}"
+    for name in ("image_size", "channels", "seed"):
+        value = getattr(source, name)
+        if isinstance(value, bool) or not isinstance(value, int | np.integer):
+            raise NogsError(f"{where}: {name} must be an integer, not {value!r}")
+        object.__setattr__(source, name, int(value))  # sources are frozen
     if source.channels not in MODES:
         raise NogsError(f"{where}: channels must be 1 or 3, not {source.channels}")
     if source.image_size < 1:

@@ -148,7 +148,7 @@ def _why_not(path: Path) -> str | None:
         return "hidden folder" if path.is_dir() else "hidden file"
     if path.is_symlink() and not path.exists():
         return "broken link"
-    if path.is_file() and path.suffix.lower() not in picture_suffixes():
+    if not path.is_dir() and not (path.is_file() and path.suffix.lower() in picture_suffixes()):
         return "file that is no image"
     return None
 

@@ -280,7 +280,8 @@ def _read(
 
     # Streaming from the Hub there are no rows in the folder, only the commit that it is of.
     remote = streaming and isinstance(where, str)
-    source, revision = (str(where), folder.name) if remote else (str(folder), None)
+    here = str(folder.absolute())  # `datasets` takes a leading ~ for a home
+    source, revision = (str(where), folder.name) if remote else (here, None)
     try:
         configs = get_dataset_config_names(source, revision=revision)
         if config is not None and config not in configs:

@@ -102,6 +102,25 @@ def test_nested_folders_come_in_and_what_does_not_is_said(
     assert "passed over" not in capsys.readouterr().err  # once is enough
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_that_is_called_an_image_is_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = fill(tmp_path / "photos", {"foo": 6, "bar": 6})
+    os.mkfifo(root / "foo" / "pipe.png")  # reading it would wait for ever
+    ImageFolder(root, SIZE)
+    assert "1 file that is no image (foo/pipe.png)" in capsys.readouterr().err
+
+
+def test_settings_may_be_integers_of_numpy(tmp_path: Path) -> None:
+    root = fill(tmp_path / "photos", {"foo": 6, "bar": 6})
+    numpy = ImageFolder(root, np.int64(SIZE), np.int64(3), seed=np.int64(0))  # type: ignore[arg-type]
+    assert numpy == ImageFolder(root, SIZE, 3)
+    assert {type(numpy.image_size), type(numpy.channels), type(numpy.seed)} == {int}
+    with pytest.raises(NogsError, match="image_size must be an integer, not '32'"):
+        ImageFolder(root, "32")  # type: ignore[arg-type]
+
+
 def test_workers_do_not_repeat_what_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     say("2 hidden files")
     worker = get_context("spawn").Process(target=say, args=("2 hidden files",))

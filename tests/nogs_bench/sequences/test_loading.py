@@ -29,6 +29,14 @@ def test_a_folder_loads_by_config(tmp_path: Path) -> None:
         nogs_bench.load(folder, "map")
 
 
+def test_a_folder_whose_name_begins_like_a_home_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "~nobody-of-that-name")
+    monkeypatch.chdir(tmp_path)
+    assert len(load("~nobody-of-that-name", "annotations")["train"])
+
+
 def test_images_come_from_the_task_s_source(tmp_path: Path) -> None:
     bare = {name: LabelsOnly(rows.labels) for name, rows in ROWS.items()}
     folder = write(tmp_path / "d", **bare)

@@ -158,8 +158,11 @@ def _hidden(name: str) -> bool:
 
 
 def _walk(folder: Path, listing: Listing) -> Iterator[Path]:
-    """Image files in `folder` and below, each folder once however many links lead to it."""
-    seen: set[str] = set()
+    """Image files in `folder` and below, each folder once however many links lead to it.
+
+    A link to a folder above is not followed: other classes' images lie there.
+    """
+    seen = {str(above) for above in Path(os.path.realpath(folder)).parents}
     for place, folders, files in os.walk(folder, followlinks=True):
         here = os.path.realpath(place)
         if here in seen:

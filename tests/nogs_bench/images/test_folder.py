@@ -102,6 +102,13 @@ def test_nested_folders_come_in_and_what_does_not_is_said(
     assert "passed over" not in capsys.readouterr().err  # once is enough
 
 
+def test_a_link_to_a_folder_above_brings_no_other_class_in(tmp_path: Path) -> None:
+    root = fill(tmp_path / "photos", {"foo": 6, "bar": 6})
+    (root / "foo" / "up").symlink_to("..")
+    source = ImageFolder(root, SIZE)
+    assert sum(len(numbers(source, split)) for split in SPLITS) == 12
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_that_is_called_an_image_is_passed_over(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -92,7 +92,7 @@ def _lock(handle: int, path: Path, wait: bool) -> bool:
 
     try:
         return lock_descriptor(handle, blocking=wait)
-    except (OSError, NotImplementedError) as error:
+    except (OSError, NotImplementedError) as error:  # the latter: a system without file locks
         if isinstance(error, OSError) and error.errno not in (*CANNOT, None):
             os.close(handle)
             raise

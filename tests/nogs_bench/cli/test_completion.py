@@ -29,7 +29,8 @@ def test_names_are_those_of_the_registries() -> None:
     written = json.loads(completion.FILE.read_text(encoding="utf-8"))
     ask = "import json; from nogs_bench.cli.shell import completion as c; "
     ask += "print(json.dumps(c.registered()))"
-    asked = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-P", "-c", ask]  # what is installed, not this folder's packages
+    asked = subprocess.run(command, capture_output=True, text=True, check=True)
     again = 'python -c "from nogs_bench.cli.shell import write; write()"'
     assert written == json.loads(asked.stdout), f"write it again: {again}"
 

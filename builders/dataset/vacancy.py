@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from nogs_bench.builders.dataset.folder import CARD, PIECES, unfinished_beside
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, read_provenance
+from nogs_bench.sequences import first_other, read_identity
+from nogs_bench.tasks import Task, load_split
 
 WORKSPACE = ".build"
 PATTERNS = ("*", "?", "[", "]", "::")
@@ -41,4 +45,21 @@ def require_vacant(task: str, out: Path, replace: bool = False) -> None:
         raise NogsError(
             f"{out} holds {foreign[0]}, which no build wrote; give another --out, or --replace to "
             "have it replaced"
+        )
+
+
+def require_own_images(task: Task, out: Path, data: Path | None, replace: bool = False) -> None:
+    """Raise `NogsError` if `out` holds a dataset of the task's name, but of other images.
+
+    Of a dataset that does not record its images, nothing is known. With `replace`, anything may.
+    """
+    known = None if replace else read_identity(out)
+    if not known:
+        return
+    images = load_split(task, "train", data).images
+    other = first_other(known, np.array(sorted(known)), images)
+    if other is not None:
+        raise NogsError(
+            f"{out} holds a dataset of {task.name}, but of other images: image {other} of train "
+            "has other pixels; give another --out, or --replace to have it replaced"
         )

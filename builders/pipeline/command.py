@@ -21,6 +21,7 @@ from nogs_bench.builders.dataset import (
     LabelsOnly,
     Rows,
     dataset_files,
+    require_own_images,
     require_vacant,
     write_dataset,
 )
@@ -119,6 +120,7 @@ def build(
     _check(plan)
     for one in plan.tasks:
         require_vacant(one.name, plan.folder(one), replace)
+        require_own_images(one, plan.folder(one), plan.data, replace)
     executor = where.open(device)
     announce(plan, executor.workers)
     torch.set_num_threads(plan.threads)

@@ -11,7 +11,7 @@ from nogs_bench.sequences.annotations import (
     own_sequences,
     write_annotations,
 )
-from nogs_bench.sequences.identity import identity_record
+from nogs_bench.sequences.identity import first_other, identity_record, read_identity
 from nogs_bench.sequences.joining import picture
 from nogs_bench.sequences.loading import (
     SHIPPED,
@@ -27,6 +27,7 @@ __all__ = [
     "SHIPPED",
     "Annotations",
     "dataset_folder",
+    "first_other",
     "identity_record",
     "load",
     "load_annotations",
@@ -35,6 +36,7 @@ __all__ = [
     "own_sequences",
     "picture",
     "posterior_folder",
+    "read_identity",
     "require_digest",
     "write_annotations",
 ]

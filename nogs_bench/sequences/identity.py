@@ -62,12 +62,21 @@ def check_identity(
     if known is None:
         _say_unknown(where)
         return
+    number = first_other(known, index, images)
+    if number is not None:
+        raise NogsError(
+            f"{where}: the sequences are of other images: image {number} of train has other "
+            "pixels than when they were built; give those images, or build again"
+        )
+
+
+def first_other(known: Identity, index: np.ndarray, images: np.ndarray) -> int | None:
+    """The first number in `index`, int64 (n,), whose image in `images`, uint8 (m, channels, size,
+    size), is not the one that is known; None if all are."""
     for number in index.tolist():
         if number in known and (number >= len(images) or _short(images[number]) != known[number]):
-            raise NogsError(
-                f"{where}: the sequences are of other images: image {number} of train has other "
-                "pixels than when they were built; give those images, or build again"
-            )
+            return int(number)
+    return None
 
 
 @cache

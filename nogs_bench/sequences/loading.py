@@ -19,6 +19,7 @@ from nogs_bench.files import (
     require_hub,
 )
 from nogs_bench.sequences.identity import read_identity
+from nogs_bench.sequences.showing import shown
 from nogs_bench.tasks import TASKS, Task, get_task
 
 OWNER = "nogs"
@@ -99,7 +100,7 @@ def load(
     elif format is not None:
         rows = rows.with_format("torch" if format == "tensors" else format)
     if format != "tensors":
-        return rows
+        return rows if streaming else shown(rows)
     return rows[:] if split else {name: part[:] for name, part in rows.items()}
 
 

@@ -7,12 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nogs_bench.builders.dataset import Annotations, require_vacant, write_dataset
+from nogs_bench.builders.dataset import (
+    Annotations,
+    require_own_images,
+    require_vacant,
+    write_dataset,
+)
 from nogs_bench.builders.pipeline import build
 from nogs_bench.errors import NogsError
 from nogs_bench.files import read_provenance
+from nogs_bench.images import LabelledImages
 from nogs_bench.tasks import Task, load_split
-from tiny import corner_task
+from tiny import Corner, corner_task
 
 
 def write(task: Task, out: Path) -> None:
@@ -36,6 +42,22 @@ def test_another_task_s_dataset_is_not_replaced(tmp_path: Path) -> None:
     require_vacant("second", out, replace=True)
     write(corner_task(name="second"), out)
     assert read_provenance(out)["task"] == "second"
+
+
+def test_a_dataset_of_other_images_under_the_same_name_is_not_replaced(tmp_path: Path) -> None:
+    class Inverted(Corner):
+        def load(self, split: str, data: Path | None = None) -> LabelledImages:
+            found = super().load(split, data)
+            return LabelledImages(255 - found.images, found.labels)
+
+    out = tmp_path / "nogs"
+    write(corner_task(), out)
+    before = contents(out)
+    with pytest.raises(NogsError, match=r"dataset of corner, but of other images.*--replace"):
+        build(corner_task(source=Inverted()), out)
+    assert contents(out) == before
+    require_own_images(corner_task(), out, None)
+    require_own_images(corner_task(source=Inverted()), out, None, replace=True)
 
 
 def test_what_no_build_wrote_is_not_replaced(tmp_path: Path) -> None:

@@ -8,12 +8,11 @@ import numpy as np
 
 from nogs_bench.builders.dataset.folder import CARD, PIECES, unfinished_beside
 from nogs_bench.errors import NogsError
-from nogs_bench.files import PROVENANCE, read_provenance
+from nogs_bench.files import PROVENANCE, read_provenance, require_plain
 from nogs_bench.sequences import first_other, read_identity
 from nogs_bench.tasks import Task, load_split
 
 WORKSPACE = ".build"
-PATTERNS = ("*", "?", "[", "]", "::")
 
 
 def require_vacant(task: str, out: Path, replace: bool = False) -> None:
@@ -21,12 +20,7 @@ def require_vacant(task: str, out: Path, replace: bool = False) -> None:
 
     Its own dataset may be replaced, and what an earlier call for it left. With `replace`, anything.
     """
-    odd = [sign for sign in PATTERNS if sign in str(out)]
-    if odd:
-        raise NogsError(
-            f"--out {out}: a dataset in a folder with {odd[0]!r} in its path cannot be loaded, as "
-            "`datasets` reads that as a pattern; give another --out"
-        )
+    require_plain(out, f"--out {out}", "give another --out")
     if replace or not out.exists():
         return
     if not out.is_dir():

@@ -111,6 +111,12 @@ def evaluate(
 
     Raises `NogsError` at bad input, before anything is trained.
     """
+    if not isinstance(model, str):
+        named = getattr(model, "__name__", type(model).__name__)
+        raise NogsError(
+            f"model {named}: give its file and name, as 'my_model.py:{named}', or its name in "
+            "`nogs_bench.network.MODELS`"
+        )
     choices = {name: given.pop(name) for name in BY_HAND if name in given}
     if tasks is None:
         task = as_built(task, sequences, choices)

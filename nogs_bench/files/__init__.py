@@ -37,7 +37,7 @@ from nogs_bench.files.store import (
     is_url,
 )
 from nogs_bench.files.strictjson import MalformedJson, parse_json
-from nogs_bench.files.vacancy import require_empty, require_new, require_own
+from nogs_bench.files.vacancy import require_empty, require_new, require_own, require_plain
 
 __all__ = [
     "PROVENANCE",
@@ -68,6 +68,7 @@ __all__ = [
     "require_hub",
     "require_new",
     "require_own",
+    "require_plain",
     "resumed",
     "save_checkpoint",
     "sound_arrays",

@@ -28,6 +28,23 @@ def require_own(out: Path, marks: Mapping[str, str], replace: bool = False) -> N
             )
 
 
+# What `datasets` reads in a path as a pattern, or as a protocol's.
+PATTERNS = ("*", "?", "[", "]", "::")
+
+
+def require_plain(path: Path | str, what: str, instead: str) -> None:
+    """Raise `NogsError` if `datasets` could not load what lies at `path`.
+
+    `what`: how the user named the path; `instead`: what to do.
+    """
+    odd = [sign for sign in PATTERNS if sign in str(path)]
+    if odd:
+        raise NogsError(
+            f"{what}: a dataset with {odd[0]!r} in its path cannot be loaded, as "
+            f"`datasets` reads that as a pattern; {instead}"
+        )
+
+
 def require_new(out: Path, replace: bool = False) -> None:
     """Raise `NogsError` if writing the file `out` would replace another, and that is not wanted."""
     if out.is_dir():

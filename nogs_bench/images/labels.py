@@ -11,15 +11,19 @@ from nogs_bench.errors import NogsError
 class Label:
     """One thing to be told from an image: its name and the names of its classes.
 
-    Raises `NogsError` unless there are two classes or more, all with names of their own.
+    Raises `NogsError` unless it has a name, and two classes or more with names of their own.
     """
 
     name: str
     classes: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "classes", tuple(self.classes))
         where = f"label {self.name!r}"
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise NogsError(f"{where}: its name must be a text, and not empty")
+        if isinstance(self.classes, str):
+            raise NogsError(f"{where}: classes={self.classes!r} is one text; give a list of names")
+        object.__setattr__(self, "classes", tuple(self.classes))
         if len(self.classes) < 2:
             raise NogsError(f"{where} has {len(self.classes)} class; there must be two or more")
         if not all(isinstance(name, str) and name.strip() for name in self.classes):

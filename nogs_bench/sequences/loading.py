@@ -17,6 +17,7 @@ from nogs_bench.files import (
     is_url,
     read_provenance,
     require_hub,
+    require_plain,
 )
 from nogs_bench.sequences.identity import read_identity
 from nogs_bench.sequences.showing import shown
@@ -171,6 +172,7 @@ def _local(folder: Path, revision: str | None) -> Path:
             f"{folder} is a folder here, which has no revision {revision!r}; leave it out, or load "
             "from the Hub in another working directory"
         )
+    require_plain(folder.absolute(), str(folder), "rename the folder")
     if not (folder / CARD).is_file():
         raise NogsError(f"{folder} holds no whole dataset (no {CARD}); build it again")
     return folder

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import hub_errors, is_offline
+from nogs_bench.files import hub_errors, is_offline, require_plain
 from nogs_bench.images.hub.columns import MISSING, image_column, label_columns
 from nogs_bench.images.hub.repository import card_of, commit_of, snapshot
 from nogs_bench.images.hub.rows import Rows, rows_of
@@ -109,6 +109,7 @@ def open_dataset(
 def _local(name: str) -> Path | None:
     path = Path(name).expanduser()
     if path.exists():
+        require_plain(path.resolve(), name, "rename the folder")
         return path.resolve()
     if name.startswith((".", "/", "~")):
         raise NogsError(f"no such dataset {name}; give a folder or file that datasets loads")

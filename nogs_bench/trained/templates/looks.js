@@ -37,7 +37,7 @@ function show() {
   bars.replaceChildren();
   if (steps) one.shown.forEach((number, place) => {
     const belief = one.beliefs[steps - 1][place], row = document.createElement("div");
-    row.className = "bar" + (number === one.label ? " true" : "") + (number === one.answer ? " said" : "");
+    row.className = "bar" + (number === one.label ? " true" : "") + (number !== one.answer ? "" : one.label === null ? " guess" : " said");
     const name = document.createElement("span"), track = document.createElement("div"), bar = document.createElement("i"), value = document.createElement("span");
     name.textContent = name.title = page.classes[number];
     bar.style.width = 100 * belief + "%";

@@ -15,6 +15,7 @@ import pytest
 
 import nogs_bench.evaluation.pool
 from corner_task import CORNER, write_sequences
+from nogs_bench import HardAttentionNet
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.images import LabelledImages
@@ -156,6 +157,11 @@ def test_sequences_of_other_images_are_refused(tmp_path):
     folder = write_sequences(tmp_path / "s", label=other)
     with pytest.raises(NogsError, match="other labels than the images of corner"):
         evaluate(task=CORNER, sequences=folder, seeds=1, out=tmp_path / "out")
+
+
+def test_a_class_given_as_model_is_refused_with_the_way_to_name_it(tmp_path):
+    with pytest.raises(NogsError, match=r"model Mine: give its file and name.*my_model\.py:Mine"):
+        evaluate(type("Mine", (HardAttentionNet,), {}), task=CORNER, out=tmp_path / "out")
 
 
 def test_a_model_that_fails_in_a_worker_is_reported_with_its_log(tmp_path, task_file):

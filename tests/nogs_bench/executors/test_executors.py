@@ -248,13 +248,13 @@ def test_a_bank_and_folds_by_two_processes_have_the_same_bytes(tmp_path):
 def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path, monkeypatch):
     pytest.importorskip("ray")
     heard = []
-    watching = evaluation._watch
+    watching = evaluation.shown_in
 
     def watch(bars, jobs):
         shown = watching(bars, jobs)
         return lambda job, at, note: (heard.append((job.stage, at)), shown(job, at, note))
 
-    monkeypatch.setattr(evaluation, "_watch", watch)
+    monkeypatch.setattr(evaluation, "shown_in", watch)
     file = tmp_path / "task.py"
     file.write_text(
         f"import sys; sys.path.insert(0, {str(SUPPORT)!r})\n"

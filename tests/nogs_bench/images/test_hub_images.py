@@ -91,6 +91,12 @@ def test_splits_are_kept_and_labels_found_by_type(tmp_path: Path) -> None:
         HubImages(str(birds), 8, label=("colour",))
 
 
+def test_a_path_that_is_a_pattern_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    birds = write_birds(tmp_path / "birds[1]", train=6)
+    with pytest.raises(NogsError, match=r"with '\[' in its path.*rename"):
+        HubImages(str(birds), 8)
+
+
 def test_texts_and_missing_labels(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = Dataset.from_dict(
         {

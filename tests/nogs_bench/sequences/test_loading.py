@@ -72,6 +72,12 @@ def test_a_folder_that_is_not_whole_is_refused(tmp_path: Path) -> None:
         load(folder)
 
 
+def test_a_folder_whose_name_is_a_pattern_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    folder = write(tmp_path / "d").rename(tmp_path / "d[1]")
+    with pytest.raises(NogsError, match=r"d\[1\]: a dataset with '\[' in its path.*rename"):
+        load(folder)
+
+
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "d", annotations=annotations(seed=2))  # in no cache
     path = folder / "maps" / "train.parquet"

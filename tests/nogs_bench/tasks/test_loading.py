@@ -121,6 +121,8 @@ def _protocol(**changes: Any) -> TrainingProtocol:
         (lambda: _protocol(iterations=0), "iterations must be at least 1, not 0"),
         (lambda: Label("species", ("owl", "owl")), "label 'species' has the class 'owl' twice"),
         (lambda: Label("species", ("owl",)), "has 1 class; there must be two"),
+        (lambda: Label("species", "owl"), "'owl' is one text; give a list of names"),
+        (lambda: Label(" ", ("owl", "auk")), "must be a text, and not empty"),
         (lambda: Label("species", ("owl", "")), "not empty"),
         (lambda: AvpTraining("conv", epochs=0), "epochs must be at least 1, not 0"),
         (lambda: AvpTraining("conv", epochs=1, warmup=2), r"warmup must be in 0 \.\. 1"),

@@ -188,6 +188,12 @@ def test_no_line_within_a_paragraph_becomes_a_list(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_page_holds_what_a_merge_left(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert not re.findall(r"^(?:<{7} |={7}$|>{7} ).*", text, re.M)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_files_that_a_page_names_are_there(page: Path) -> None:
     if page.name == "CHANGELOG.md" or page.parent.name == "history":  # of what once was
         return

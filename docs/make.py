@@ -3,7 +3,7 @@
     python docs/make.py tables        # README.md and docs/results.md, from leaderboard/results
     python docs/make.py protocols     # docs/tasks.md, from the tasks
     python docs/make.py shipped       # docs/results.md, from the shipped sequences' record
-    python docs/make.py coverage      # docs/scoring.md, by simulation (minutes)
+    python docs/make.py coverage      # docs/coverage.md, by simulation (minutes)
 
 A mark is `<!-- NAME -->`, its end `<!-- end NAME -->`. `python docs/make.py tables --check` writes
 nothing, and fails if something would change.
@@ -361,7 +361,7 @@ def coverage() -> Iterable[tuple[str, dict[str, str]]]:
     """Both tables of the simulation."""
     command = [sys.executable, str(ROOT / "benchmarks" / "coverage.py")]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    yield "docs/scoring.md", {"coverage": printed.rpartition("\n{")[0].strip()}
+    yield "docs/coverage.md", {"coverage": printed.rpartition("\n{")[0].strip()}
 
 
 def _write(name: str, parts: dict[str, str], check: bool) -> bool:

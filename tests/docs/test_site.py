@@ -35,7 +35,7 @@ NAMED = re.compile(r"# (\w+\.py)\n")  # a block that is a file
 # `bash` is read alone, and a comment before it says why. tests/docs/test_own_task.py runs own-task.
 RUN = ("README", "index", "datasets", "networks", "own-model", "build-at-scale", "result-format")
 # Python that is run by itself.
-RUN_PYTHON = ("methods", "tasks", "generators")
+RUN_PYTHON = ("own-method", "tasks", "generators")
 # Why commands are not run: `<!-- not run: REASON -->`.
 REASONS = (
     "network",

@@ -118,7 +118,7 @@ def task_of(images: str | Path, **choices: Any) -> Task:
     - `minutes`: that a build may take on two ordinary cores; default 30.
     - `label`: the dataset's columns of labels, comma-separated; default: found by type.
     - `about`: which of several labels the task is about; default: the first.
-    - further `choices`: numbers set by hand, by the names that docs/own-task.md lists, such as
+    - further `choices`: numbers set by hand, by the names that docs/image-tasks.md lists, such as
       `image_size=64`, `glimpse=8`, `glimpses=4`.
 
     Raises `NogsError` if there are no such images, and at a name that is not chosen.

@@ -37,7 +37,7 @@ TRAIN, VALIDATION = (
     ImageTensors.of(CORNER.source.load(split), CORNER, CPU) for split in ("train", "validation")
 )
 EXAMPLE = re.search(
-    r"```python\n# my_method.py\n(.*?)```", (ROOT / "docs/methods.md").read_text("utf-8"), re.S
+    r"```python\n# my_method.py\n(.*?)```", (ROOT / "docs/own-method.md").read_text("utf-8"), re.S
 )
 
 

@@ -144,7 +144,7 @@ def test_looking_decodes_no_more_than_a_few(
 
 
 def test_every_choice_is_in_the_documentation() -> None:
-    page = Path(__file__).parents[3] / "docs" / "own-task.md"
+    page = Path(__file__).parents[3] / "docs" / "image-tasks.md"
     rows = [f"| `{each.name}` | {each.depends} | {each.span} |" for each in RULES.values()]
     text = page.read_text(encoding="utf-8")
     assert [row for row in rows if row not in text] == []

@@ -1,7 +1,7 @@
 """A task's numbers, each chosen by one rule from the images and the time there is.
 
 A rule is a function of `Facts` and of what was chosen before it; it says why in a few words. The
-table in docs/own-task.md is made of these rules.
+table in docs/image-tasks.md is made of these rules.
 """
 
 from __future__ import annotations

@@ -203,6 +203,16 @@ def test_files_that_a_page_names_are_there(page: Path) -> None:
     assert not [name for name in named if not (ROOT / name.rstrip(".")).exists()]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_entry_point_groups_that_a_page_names_are_read(page: Path) -> None:
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    named = re.findall(r"(?:entry[- ]points?|group)(?: group| in the group)? `([\w.]+)`", text)
+    sources = [p for room in ("nogs_bench", "builders") for p in (ROOT / room).rglob("*.py")]
+    groups = {g for p in sources for g in re.findall(r'group="([\w.]+)"', p.read_text("utf-8"))}
+    assert groups > {"nogs_bench.tasks"}
+    assert set(named) <= groups
+
+
 class Addresses(HTMLParser):
     """What a browser fetches for a page, and the page's links to others of the site."""
 

@@ -11,7 +11,7 @@ from nogs_bench.builders.generators.generator import GENERATORS, Generator, Sett
 from nogs_bench.builders.generators.pixels import fit
 from nogs_bench.errors import NogsError, place_of
 from nogs_bench.images import LabelledImages
-from nogs_bench.registry import load_object, source_digest
+from nogs_bench.own_code import load_object, source_digest
 from nogs_bench.tasks import Task
 
 Draw = Callable[[int, int, int], Any]

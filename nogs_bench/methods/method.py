@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, get_args
 
 from torch import Tensor
@@ -15,7 +13,8 @@ from torch import Tensor
 from nogs_bench.errors import NogsError
 from nogs_bench.methods.losses import label_at_each_step, partially_supervised
 from nogs_bench.methods.rows import NEEDS, Rows
-from nogs_bench.registry import Registry, load_object
+from nogs_bench.own_code import load_object, source_digest
+from nogs_bench.registry import Registry
 from nogs_bench.results import Teaching
 
 # In the order in which a result says them.
@@ -216,9 +215,10 @@ def names_method(spec: str) -> bool:
 
 
 def method_source(spec: str) -> str | None:
-    """sha256 of the file that a method of one's own is defined in; None of a registered one."""
+    """sha256 of the file that a method of one's own is defined in, with what it imports of the
+    user's (`own_code.source_digest`); None of a registered one."""
     file, separator, _ = _parts(spec)[0].rpartition(":")
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if separator else None
+    return source_digest(file) if separator else None
 
 
 def _parts(spec: str) -> tuple[str, list[str]]:

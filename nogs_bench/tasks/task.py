@@ -11,7 +11,8 @@ from nogs_bench.images import ImageSource
 from nogs_bench.images import Label as Label
 from nogs_bench.images import Splits as Splits
 from nogs_bench.notebook import html_facts
-from nogs_bench.registry import Registry, load_object, nearest
+from nogs_bench.own_code import load_object
+from nogs_bench.registry import Registry, nearest
 from nogs_bench.tasks.build_settings import Annotation as Annotation
 from nogs_bench.tasks.build_settings import AvpTraining as AvpTraining
 from nogs_bench.tasks.geometry import GlimpseGrid

@@ -1,0 +1,9 @@
+"""A user's own Python files: run when the user names them, and known by what they import.
+
+In comes `FILE.py:NAME`, or files; out come the object of that name, and a digest of the code.
+"""
+
+from nogs_bench.own_code.imports import source_digest
+from nogs_bench.own_code.loading import load_object
+
+__all__ = ["load_object", "source_digest"]

@@ -9,7 +9,10 @@ import warnings
 
 
 class NogsDeprecationWarning(FutureWarning):
-    """What was used goes in a later version. Python shows it to users, as every `FutureWarning`."""
+    """Something that was used will be removed in a later version.
+
+    Python shows it to users, like every `FutureWarning`.
+    """
 
 
 def deprecated(what: str, instead: str, gone_in: str) -> None:

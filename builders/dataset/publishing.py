@@ -62,17 +62,17 @@ def publish(
 
     **Arguments**
 
-    - `repo`: `OWNER/NAME`; made if it is not there.
-    - `private`: whether nobody else may see it. A repository that exists is not changed, and must
-      already be as this says.
+    - `repo`: `OWNER/NAME`; it is made if it does not exist.
+    - `private`: whether the repository is private. One that exists must already be as this says.
     - `with_images`: send the images too, if their licence allows it.
     - `i_have_the_rights`: publish sequences whose origin names no licence, such as the authors'
       release. Without it they go only into private repositories.
     - `dry_run`: make and check everything; send nothing, and ask the Hub nothing.
-    - `task`: what the dataset is about, if it is not registered.
-    - `token`: default: the one of HF_TOKEN or `hf auth login`. It is in no message and no file.
+    - `task`: the dataset's task, if it is not registered.
+    - `token`: the Hub's token. None: that of HF_TOKEN or `hf auth login`. It is in no message and
+      no file.
 
-    Raises `NogsError` if the folder is not whole or may not go, or the Hub does not take it.
+    Raises `NogsError` if the folder is not whole or may not be published, or the Hub refuses it.
     """
     publication = make_publication(folder, repo, task, with_images)
     _check_rights([publication], private, i_have_the_rights)
@@ -93,8 +93,8 @@ def publish_all(
 ) -> list[Published]:
     """Push the paper's 41 datasets, `FOLDER/TASK` to `OWNER/TASK`; otherwise as `publish`.
 
-    All are made and checked before the first is sent. `owner` is by default the folder's name.
-    Raises `NogsError` if one of the 41 is not there.
+    All are made and checked before the first is sent. `owner` is the folder's name by default.
+    Raises `NogsError` if one of the 41 is missing.
     """
     folder = Path(folder)
     names = [task.name for task in (*CELEBA_HQ, CUB)]

@@ -65,31 +65,33 @@ def build(
     **Arguments**
 
     - `task`: a registered name, `FILE.py:NAME`, a `Task`, or images that become one: a folder, or
-      `"hf:OWNER/NAME"`, as `task_of` takes them; its choices (`minutes`, `image_size`, `glimpse`,
-      `glimpses`, `label`) may be `given`, `label="*"` for all labels. Several tasks of one family
-      (a sequence, or a pattern such as `"celeba-hq-*"`) are annotated together, from one AVP, and
-      each one's folder is `out/<its name>`.
-    - `data`: folder of the task's images, where they need one; also one in a store (`s3://...`).
-    - `posterior`: `"avp"` trains one; `"bank"` computes it from labelled images.
-    - `overrides`: settings of the task's `annotation` and `avp` that are replaced, such as
-      `{"annotation.samples": 500, "avp.epochs": 5}`. `images` (how many to annotate), `criterion`,
-      `search`, `completion`, `bank_images`, `samples` and `observed` are short for those of
-      `annotation`.
-    - `where`: who does the shards of the long stages (bank, folds, sequences), on which device, and
-      in which store all that is finished is also kept. Workers that do not share the folder `out`
-      use this store. Its fields can also be `given` as arguments (`workers=2`).
+      `"hf:OWNER/NAME"`, as `task_of` takes them. The choices of `task_of` (`minutes`,
+      `image_size`, `glimpse`, `glimpses`, `label`) may be `given`; `label="*"` means all labels.
+      Several tasks of one family (a sequence, or a pattern such as `"celeba-hq-*"`) are annotated
+      together, with one AVP. The folder of each is then `out/<its name>`.
+    - `out`: the dataset folder to write. A build that was stopped goes on from what is there.
+    - `data`: folder of the task's images, if it needs one. It may be in a store (`s3://...`).
+    - `seed`: of all that is random.
+    - `posterior`: `"avp"` trains a network; `"bank"` computes the posterior from labelled images.
+    - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
+      (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`). None: the task's own images.
+    - `precision`: of the posterior while it annotates: `"float32"` or `"bfloat16"`.
+    - `folds`: with 2 or more, each part of the training images is annotated with a bank and a
+      posterior made of the other parts, so that all images can be annotated (cross-fitting).
     - `with_images`: whether the dataset holds the images, if the task's licence allows it.
     - `replace`: whether a finished dataset of another task, or other files that are in the way in
       `out`, may be replaced.
-    - `bank`: where the bank's images come from: a generator, as `docs/generators.md` names them
-      (`"stylegan:FILE"`, `"gan"`, `"FILE.py:NAME"`); default: the task's own images.
-    - `precision`: of the posterior while it annotates: `"float32"` or `"bfloat16"`.
-    - `anyway`: search although the AVP is no better than always giving the commonest answer, where
+    - `overrides`: settings to replace, of the task's `annotation` and `avp`, such as
+      `{"annotation.samples": 500, "avp.epochs": 5}`. Those of `annotation` that have a short form
+      can be `given`: `images` (how many to annotate), `criterion`, `search`, `completion`,
+      `bank_images`, `samples` and `observed`.
+    - `anyway`: search even if the AVP is no better than always giving the commonest answer, where
       the build would otherwise end (`Task.stops_blind`).
-    - `folds`: cross-fitting. With 2 or more, each part of the training images is annotated with a
-      bank and a posterior made of the other parts, so that all images can be annotated.
+    - `where`: who does the shards of the long stages (bank, folds, sequences), on which device, and
+      in which store all that is finished is also kept. Workers that do not share the folder `out`
+      use this store. Its fields can also be `given` as arguments (`workers=2`).
 
-    **Returns** `out`. Raises `NogsError` on bad input; stages that had finished are kept.
+    **Returns** `out`. Raises `NogsError` on bad input. Stages that had finished are kept.
     """
     choices = {name: given.pop(name) for name in BY_HAND if name in given}
     task = with_choices(task, choices)

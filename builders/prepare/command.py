@@ -31,11 +31,23 @@ def prepare(
     where: Where = HERE,
     **given: Any,
 ) -> Path:
-    """Write the images of dataset `name` (a name in `PREPARERS`) to `out` as the tasks read them.
+    """Write the images of a dataset to a folder, in the form in which tasks read them.
 
-    Runs in the `workers` processes of `where`, which may be `given` as an argument too. Stopped at
-    any point, the same call goes on where it was; a finished folder is verified against its digests
-    and left alone. The format is `nogs_bench.images.prepared`'s, and the options are `Request`'s.
+    If a call was stopped, the same call goes on where it was. A finished folder is checked against
+    its digests, and not changed. `nogs_bench.images.prepared` describes the format.
+
+    **Arguments**
+
+    - `name`: a name in `PREPARERS`, such as `"celeba-hq"`, `"cub"` or `"celeba-10k"`.
+    - `source`: the folder with the files that you fetched.
+    - `out`: the folder to write.
+    - `labels`: CelebA-HQ's file of attributes, if `source` does not hold it.
+    - `exclude`: CUB's list of images to leave out.
+    - `splits`: the sizes that splits must have, for a part of the dataset. None: the task's.
+    - `in_order`: whether rows of parquet without numbers are in the dataset's order.
+    - `partial`: whether a part of the images is enough (`celeba-hq`).
+    - `where`: its `workers` are the processes that decode. It may also be `given` as an argument.
+
     Returns `out`.
 
     Raises `NogsError` for missing or damaged images, for counts that are not the task's, and if

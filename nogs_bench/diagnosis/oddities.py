@@ -30,10 +30,10 @@ class Seen:
 
 
 def check_task(task: str | Task, data: str | Path | None = None) -> list[str]:
-    """What is odd about a task, a line each; empty if nothing is.
+    """What is odd about a task: a list of lines, empty if nothing is.
 
-    `data`: folder of its images, where they need one. Raises `NogsError` where task and images do
-    not fit, or there are none.
+    `data`: folder of its images, if it needs one. Raises `NogsError` if task and images do not fit,
+    or there are no images.
     """
     task, folder = get_task(task), data_folder(data)
     names = ("train", "validation", "test", "avp_validation")

@@ -66,48 +66,48 @@ def evaluate(
 
     Runs that differ only in seed, method or attribute are trained together, many at a time.
 
-    Each run leaves one result file in `out`. A run is not made again if its result is there with
-    the same configuration, which includes the images, the sequences and the model's source; a line
-    on standard error says so. If a call was interrupted, the same call goes on where it stopped.
+    Each run leaves one result file in `out`. A run is skipped if its result exists with the same
+    configuration, which includes the images, the sequences and the model's source. A line on
+    standard error says so. If a call was interrupted, the same call goes on where it stopped.
 
     **Arguments**
 
     - `model`: a registered name, or `FILE.py:NAME` of a class that is called with the task. If
       `FILE.py:NAME` is a `Method`, it is trained beside `methods`, with the reference network.
-    - `task`: a registered name, `FILE.py:NAME`, a `Task`, or images as `task_of` takes them. The
-      numbers of such images are those of the build of `sequences`, or `given` (`image_size=64`).
+    - `task`: a registered name, `FILE.py:NAME`, a `Task`, or images as `task_of` takes them. For
+      images, the numbers are those of the build of `sequences`, or `given` (`image_size=64`).
     - `tasks`: several tasks instead: names or patterns such as `celeba-hq-*`, comma-separated or a
       list.
-    - `sequences`: dataset folder or Hub id of glimpse sequences. None: those that come with the
-      package, or else `nogs/TASK`. `{task}` in it stands for the task's name; a folder may hold
-      one folder of that name for each task. They are read only if a method is supervised.
-    - `methods`: names, `FILE.py:NAME` of a `Method`, each with any number of `:SETTING=NUMBER`
-      (`find_method`).
-    - `seeds`: how many seeds (from 0 on), or which.
-    - `protocol`: name of one of the task's protocols; None: its first.
+    - `sequences`: folder or Hub name of a dataset of sequences. None: those that come with the
+      package, or else `nogs/TASK`. `{task}` in it stands for the task's name. A folder may also
+      hold one dataset folder for each task. Sequences are read only if a method needs them.
+    - `methods`: names of methods, or `FILE.py:NAME` of a `Method`. Each may be followed by any
+      number of `:SETTING=NUMBER`.
+    - `seeds`: how many seeds (from 0 on), or which ones.
+    - `protocol`: name of one of the task's protocols. None: its first.
     - `data`: folder of the task's images, if they are not found without it.
-    - `overrides`: settings of the task's `training`, and of the protocol (`protocol`,
-      `protocol.pretraining`), that are replaced, such as `{"training.learning_rate": 1e-3}`.
-      `iterations` (length of a run), `supervised` (how many sequences supervise, lowest image
-      numbers first; None: as many as the task says, or all if there are fewer) and
-      `embedder` are short for `protocol.iterations`, `training.supervised` and
-      `training.embedder`; `training={...}` for all that begin with `training.`.
-    - `keypoints`: file of keypoints for `ps-hgs`, if the task has none of its own, or to replace
-      these (`nogs_bench.tasks.handcrafted.read_keypoints`).
-    - `maps`: dataset folder or Hub id whose EPE maps are used in equation 17; None: that of
-      `sequences`.
-    - `together`: how many runs a process trains at once, at most; None: as many as are worth it; 1:
-      one by one. Runs of a model that cannot be stacked are trained one by one, and a line on
+    - `overrides`: settings to replace, of the task's `training` and of the protocol (`protocol`,
+      `protocol.pretraining`), such as `{"training.learning_rate": 1e-3}`. Four have short forms
+      that can be `given`: `iterations` (`protocol.iterations`, the length of a run); `supervised`
+      (`training.supervised`, how many sequences supervise, lowest image numbers first; None: as
+      many as the task says, or all if there are fewer); `embedder` (`training.embedder`); and
+      `training={...}` for all that begin with `training.`.
+    - `keypoints`: file of keypoints for `ps-hgs`, if the task has none or to replace them
+      (`nogs_bench.tasks.handcrafted.read_keypoints`).
+    - `maps`: folder or Hub name of the dataset whose EPE maps are used in equation 17. None: that
+      of `sequences`.
+    - `together`: how many runs a process trains at once, at most. None: as many as are worth it. 1:
+      one by one. A model that cannot be stacked is trained one run at a time, and a line on
       standard error says why.
-    - `log`: `"csv"` (`OUT/logs/`), `"tensorboard"`, `"trackio"` or `"wandb"`: write each run's
-      curve, its gradient norms and a few pictures there while it trains.
-    - `weights`: whether to keep each run's network beside its result (`RUN.safetensors`), as
-      `load_network` reads it.
+    - `log`: where to write each run's curve, its gradient norms and a few pictures while it trains:
+      `"csv"` (`OUT/logs/`), `"tensorboard"`, `"trackio"` or `"wandb"`.
+    - `weights`: whether to keep each run's network beside its result (`RUN.safetensors`), for
+      `load_network`.
     - `where`: who trains, on which device, and in which store results and pre-trained weights are
       also kept. One worker trains in this process. The workers of a Ray cluster must all see the
       folder `out`. Its fields can also be `given` as arguments (`workers=2`).
     - `again`: train again what has a result already, of whatever configuration. Each new result
-      takes the place of the old one when it is done.
+      replaces the old one when it is done.
 
     Raises `NogsError` at bad input, before anything is trained.
     """

@@ -44,10 +44,10 @@ def measure_target(
     iterations: int | None = None,
     **given: Any,
 ) -> Target:
-    """Train RAM with three seeds that are not scored. The target is what its median run reaches in
-    the first half of its iterations.
+    """Measure a target: train RAM with three seeds that are not scored.
 
-    This is the rule of the tasks that come with the package. If `task` is `FILE.py:NAME` and the
+    The target is the accuracy that the median run reaches in the first half of its iterations. This
+    is the rule of the tasks that come with the package. If `task` is `FILE.py:NAME` and the
     file has a line `TARGET = ...`, as `nogs-bench task --out` writes it, the line is replaced.
 
     **Arguments**

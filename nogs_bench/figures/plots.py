@@ -32,10 +32,10 @@ def plot_epe(
 ) -> Path:
     """Draw how the sequence of one image was chosen (the paper's figure 2); returns `out`.
 
-    Top row: expected posterior entropy of every location before each glimpse, a cross on the
-    chosen one (a search by halving refines only the best; its other cells are noisier). Bottom
-    row: the whole image, then what has been seen of it after each glimpse. Where images are
-    missing, the maps stand alone.
+    Top row: the expected posterior entropy of every location before each glimpse, in nats, with a
+    cross on the chosen one. A search refines only the best cells, so the others are noisier. Bottom
+    row: the whole image, then what has been seen of it after each glimpse. If there are no images,
+    only the maps are drawn.
 
     **Arguments**
 

@@ -23,10 +23,10 @@ Looks = tuple[GlimpseGrid, np.ndarray]
 def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:
     """Draw the iterations to convergence of every task and method (figure 5); returns `out`.
 
-    The criterion is the task's own (`ScoreRow.convergence`). A bar ends where the middle of the
-    seeds surely is. Its thin line is the interval over seeds, and an arrow means that there is no
-    bound. If no run learned, there is a cross instead of a bar. Tasks are in the order of the
-    first method's times.
+    The criterion is the task's own (`ScoreRow.convergence`). A bar ends at
+    the upper end of the middle of the seeds. Where that has no upper end, the bar ends at the lower
+    one and bears an arrow. The thin line is the interval over seeds. If no run learned, there is a
+    cross instead of a bar. Tasks are in the order of the first method's times.
 
     **Arguments**
 

@@ -20,27 +20,29 @@ from nogs_bench.images.near import near_copies
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Images `ROOT/CLASS/FILE`, of any size and format that Pillow reads; an `ImageSource`.
+    """A folder of images, `ROOT/CLASS/FILE`, as the source of a task's images; an `ImageSource`.
 
-    Files may lie in folders below CLASS. Each is decoded by `images.decoder.read_picture`, cut to
-    its middle square and resized by Lanczos, once: the pixels are kept in the user's cache
-    (`NOGS_BENCH_CACHE` names another folder) and decoded again when a file changes. A broken file
-    is found when the object is made.
+    Images may have any size and format that Pillow reads, and may lie in folders below CLASS. Each
+    is cut to its middle square and resized by Lanczos (`images.decoder.read_picture` decodes it).
+    The pixels are kept in the user's cache (`NOGS_BENCH_CACHE` names another folder), and made
+    again when a file changes. A broken file is found when the object is made.
 
-    Each class gives the same share of its images to each split, drawn by the seed, so that the same
-    files always give the same splits; a file that is added or taken away changes them. Images with
-    equal pixels go into one split. A folder that is divided already (`train/CLASS/`, and `val`,
-    `validation` or `test`) is taken as it is; what is missing is drawn from `train`. Lines on
-    standard error say what was passed over, and count copies and near copies.
+    **Splits.** Each class gives the same share of its images to each split, drawn by the seed. The
+    same files always give the same splits; a file that is added or removed changes them. Images
+    with equal pixels go into one split. A folder that is divided already (`train/CLASS/`, and
+    `val`, `validation` or `test`) keeps its splits. Those that it lacks are drawn from `train`.
+    Lines on standard error say which files were passed over, and count copies and near copies.
 
     **Arguments**
 
-    - `root`: the folder. `data` of `load` (`--data DIR`) takes its place, with the same classes.
-    - `image_size`: pixels of a side.
+    - `root`: the folder. If `load` is given `data` (`--data DIR`), that folder is read instead. It
+      must have the same classes.
+    - `image_size`: pixels of a side, after resizing.
     - `channels`: 1 (grey) or 3 (colour).
-    - `validation`, `test`, `avp_validation`: shares of all images; the rest train.
+    - `validation`, `test`, `avp_validation`: the splits' shares of all images, 0 .. 1. The other
+      images train.
     - `seed`: of the division.
-    - `background`: (red, green, blue) in 0 .. 255 that shows where an image is transparent.
+    - `background`: (red, green, blue) from 0 to 255, shown where an image is transparent.
 
     Raises `NogsError` if the folder or a class is missing or empty, an image cannot be read, a
     class has too few images for its splits, or an argument is out of its range.
@@ -66,7 +68,7 @@ class ImageFolder:
 
     @property
     def labels(self) -> tuple[Label, ...]:
-        """The one label, as a task has its labels."""
+        """The classes, as the one label of a task."""
         return (self.label,)
 
     @property

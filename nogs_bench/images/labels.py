@@ -9,7 +9,7 @@ from nogs_bench.errors import NogsError
 
 @dataclass(frozen=True)
 class Label:
-    """One thing to be told from an image: its name and the names of its classes.
+    """One question about an image: its name, and the names of its classes.
 
     Raises `NogsError` unless it has a name, and two classes or more with names of their own.
     """
@@ -37,8 +37,8 @@ class Label:
 class Splits:
     """How many images each split has (section 6).
 
-    `avp_validation` early-stops the AVP; it belongs to none of the other three, unless the task's
-    page says otherwise (the paper's tasks have no images to spare: theirs is `validation` again).
+    `avp_validation` chooses the AVP's best epoch. Its images are in none of the other three splits.
+    The paper's tasks are an exception, since they have no images to spare: theirs is `validation`.
     """
 
     train: int

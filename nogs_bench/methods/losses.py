@@ -13,7 +13,7 @@ from nogs_bench.methods.rows import Rows
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """float ([R]): mean cross-entropy of logits ([R,] n, classes) and labels int64 ([R,] n)."""
+    """float ([R]), nats: mean cross-entropy of logits ([R,] n, classes), labels int64 ([R,] n)."""
     flat = functional.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none")
     return flat.view(labels.shape).mean(-1)
 
@@ -77,13 +77,15 @@ def label_at_each_step(rows: Rows) -> Tensor:
 
 
 def soft_cross_entropy(logits: Tensor, log_target: Tensor) -> Tensor:
-    """float (...): cross-entropy, nats, of log-probabilities `log_target` (..., k) and `logits`;
-    gradient of the logits alone."""
+    """float (...), nats: cross-entropy of `logits` (..., k), against log-probabilities `log_target`.
+
+    Only `logits` get a gradient.
+    """
     return -(log_target.detach().exp() * logits.log_softmax(-1)).sum(-1)
 
 
 def entropy(logits: Tensor) -> Tensor:
-    """float (...): of the distribution with these logits (..., k), nats."""
+    """float (...), nats: entropy of the distribution with these logits (..., k)."""
     log_p = logits.log_softmax(-1)
     return -(log_p.exp() * log_p).sum(-1)
 

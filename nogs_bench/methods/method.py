@@ -37,27 +37,30 @@ class Method:
 
     **Arguments**
 
+    - `name`: what `--methods` and results call it.
     - `description`: one line.
     - `reference`: where it is from.
     - `sequences`: which glimpse sequences supervise the location network: NAME or NAME:ARGUMENT of
       `nogs_bench.training.supervision.SEQUENCES`; None means none.
-    - `schedule`: (iteration from 0, iterations of the run) to a factor, at least 0, of the task's
-      supervision weight. Where it is 0, the images that have a sequence train as all others do.
-    - `pretraining_glimpses`: name in `nogs_bench.training.GLIMPSES`, where pre-training looks, in
-      protocols that pre-train; None leaves it to the protocol (`Pretraining.glimpses`).
-    - `needs_pretraining`: whether without pre-training the method would be another's double.
-    - `objective`: a pure function of `Rows`, and of the method's `settings` by name, that gives the
-      loss: a scalar of one run, float (R,) of R, where no run may depend on another's rows. It may
-      not wait for the device: no `.item()`, no branch on a tensor.
-    - `needs`: names in `nogs_bench.methods.NEEDS`, what the objective uses beside what there is
-      anyway. Nothing else is computed.
+    - `schedule`: a function of (iteration from 0, iterations of the run). It gives a factor, at
+      least 0, of the task's supervision weight. Where it is 0, images with a sequence train like
+      all others.
+    - `pretraining_glimpses`: where pre-training looks: a name in `nogs_bench.training.GLIMPSES`.
+      None: what the protocol says (`Pretraining.glimpses`).
+    - `needs_pretraining`: whether the method would be the same as another without pre-training.
+      Protocols without it then refuse the method.
+    - `objective`: a pure function of `Rows`, and of the method's `settings` by name. It gives the
+      loss: a scalar of one run, or float (R,) of R runs. No run may depend on another's rows. It
+      must not wait for the device: no `.item()`, no branch on a tensor.
+    - `needs`: which further fields of `Rows` the objective uses: names in
+      `nogs_bench.methods.NEEDS`. The others are not computed.
     - `settings`: numbers that the objective takes as keyword arguments.
     - `each_step`: weight of the label's cross-entropy after every glimpse (mean over t), added to
-      the objective; 0 leaves it out.
-    - `passes`: steps of the optimiser a batch; the glimpses are those of the first.
+      the objective. 0 leaves it out.
+    - `passes`: steps of the optimiser for each batch, all at the glimpses of the first.
     - `rate`: factor of the protocol's learning rate, unless the caller gives a learning rate.
-    - `teaching`: names in `TEACHINGS`, what beside the label at the end teaches; None: what follows
-      from the rest.
+    - `teaching`: what teaches beside the label after the last glimpse: names in `TEACHINGS`. None:
+      what follows from the other arguments.
 
     Raises `NogsError` if these do not fit each other.
     """

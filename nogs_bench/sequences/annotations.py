@@ -75,9 +75,9 @@ class Annotations:
 def load_annotations(task: Task, where: str | Path | None = None) -> Annotations:
     """The annotated rows of `where`: a dataset folder, or the id of a dataset on the Hub.
 
-    None means the task's own: see `own_sequences`. Sequences of another version of the task are
-    taken, and standard error says so. Raises `NogsError`, with the file and the row, if there are
-    none or they do not fit the task.
+    None means the task's own: those that come with the package, or those in `nogs/TASK`. Sequences
+    of another version of the task are taken too, and a line on standard error says so. Raises
+    `NogsError`, with the file and the row, if there are none or they do not fit the task.
     """
     folder = own_sequences(task) if where is None else Path(where)
     if folder.is_dir():

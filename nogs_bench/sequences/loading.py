@@ -45,36 +45,38 @@ def load(
     streaming: bool = False,
     format: str | None = None,
 ) -> Any:
-    """The dataset in a folder, of a task, or of a name on the Hub.
+    """Load a dataset of glimpse sequences.
 
     **Arguments**
 
-    - `name`: a folder that `nogs-bench build` wrote; `OWNER/NAME` on the Hugging Face Hub; or a
-      task: the sequences that the package ships, those in `nogs/TASK`, or the Hub's `nogs/TASK`.
-      A folder that exists wins.
+    - `name`: a folder that `nogs-bench build` wrote; a task's name, for the sequences that come
+      with the package, those in the folder `nogs/TASK`, or the Hub's `nogs/TASK`; or `OWNER/NAME`
+      on the Hugging Face Hub. If a folder of that name exists, it is taken.
     - `config`: `"default"` (with images), `"annotations"` (without) or `"maps"` (the expected
-      posterior entropy of every location); None takes the dataset's default.
-    - `images`: joins images to the config `annotations`: the folder that the task's source reads
-      (what `nogs-bench prepare` wrote, for images that may not be redistributed), or True where it
-      needs none. Each row then has an `image`, read when the row is (`select` rows rather than
-      `filter` them: that reads every image).
-    - `task`: a registered name, `FILE.py:NAME`, or a `Task`, whose images are joined; None: the
-      one that the dataset names.
-    - `split`: `"train"`, `"validation"` or `"test"`, unless streaming also as `"train[:100]"`;
-      None: all.
+      posterior entropy of every location). None: the dataset's default.
+    - `images`: adds an `image` to each row of the config `annotations`. Give True if the task needs
+      no folder of images, or else that folder, such as `nogs-bench prepare` wrote. An image is read
+      when its row is. So `select` rows rather than `filter` them, which reads every image.
+    - `task`: the task whose images are added: a registered name, `FILE.py:NAME`, or a `Task`.
+      None: the one that the dataset names.
+    - `split`: `"train"`, `"validation"` or `"test"`, or unless streaming a part such as
+      `"train[:100]"`. None: all splits.
     - `revision`: of a dataset on the Hub: a tag, such as `publish` sets, a branch or a commit.
-    - `streaming`: read rows as they are asked for; nothing of the Hub's parquet is kept.
-    - `format`: None gives Python values, and images as PIL's; `"numpy"` and `"torch"` give arrays,
-      images as uint8 (channels, height, width), integers as int64 and `epe_map` as float32: such
-      rows are what `torch.utils.data.DataLoader` takes. `"tensors"` reads all at once: a dict of
-      one tensor a column, images (n, channels, height, width).
+    - `streaming`: read rows as they are asked for. Nothing of the Hub's parquet is kept.
+    - `format`: None gives Python values, and images as PIL's. `"numpy"` and `"torch"` give arrays:
+      images as uint8 (channels, height, width), integers as int64, `epe_map` as float32. These rows
+      are what `torch.utils.data.DataLoader` takes. `"tensors"` reads all rows at once, into a dict
+      with one tensor for each column: images (n, channels, height, width).
 
-    **Returns** a `datasets.DatasetDict`, with `split` a `Dataset`; streaming, an
-    `IterableDatasetDict` or `IterableDataset`; for `"tensors"`, a dict of columns or of splits.
+    **Returns** a `datasets.DatasetDict`, or a `Dataset` if `split` is given. When streaming, an
+    `IterableDatasetDict` or `IterableDataset`. For `"tensors"`, a dict of columns, or of splits.
 
-    Raises `NogsError` if there is no such dataset, the Hub is out of reach, a file is not the one
-    whose sha256 its `provenance.json` records, the config is missing, or the images are missing or
-    others.
+    Raises `NogsError` if
+
+    - there is no such dataset, or it has no such config;
+    - the Hub does not answer;
+    - a file does not have the sha256 that the dataset's `provenance.json` records;
+    - the images are missing, or are not those of the dataset.
     """
     joins = images is not None and images is not False
     if joins and config not in (None, "annotations"):

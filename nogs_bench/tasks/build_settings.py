@@ -11,20 +11,28 @@ from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, settle
 class AvpTraining:
     """How the attentional variational posterior is trained (section 4, appendix B.1).
 
-    - `network`: name in `builders.posterior.AVP_NETWORKS` (`timm:NAME`), which see the
-      masked image, or in `builders.posterior.GLIMPSE_NETWORKS` (`tokens:NAME`),
-      which see the glimpses.
-    - `images`: distinct training images; a task with a sampler composes them afresh each epoch.
+    The AVP is the network that says how likely each label is, given some glimpses.
+
+    - `network`: a name in `nogs_bench.builders.posterior.AVP_NETWORKS` (such as `timm:NAME`),
+      whose networks see the masked image, or in `GLIMPSE_NETWORKS` (such as `tokens:NAME`), whose
+      networks see the glimpses alone.
+    - `epochs`: passes over the training images. The epoch of the least validation cross-entropy
+      is kept.
+    - `batch_size`: images in a batch.
+    - `learning_rate`: the highest of AdamW's one-cycle schedule.
+    - `images`: how many distinct training images. A task with a sampler composes them anew for each
+      epoch.
     - `warmup`: share of the epochs, from the first on, that show up to 3T glimpses instead of T
       (not in the paper). What the whole looks like is learned sooner than what a part means.
     - `mirrored`: whether half of the training images, drawn anew each epoch, are reversed left to
-      right, their cells with them. For labels that a mirror does not change.
-    - `teacher`: a network, named like `network`, that is trained first in the same way; what it
-      says of each training image, seen at the same cells, is learned beside the label. Empty: none.
-    - `distillation`: the teacher's share of the loss, 0 .. 1; the label has the rest.
-    - `rounds`: how often the AVP is trained again, with sequences that it has itself chosen among
-      the random ones (not in the paper): it is asked about chosen glimpses.
-    - `chosen_images`: how many of its training images it chooses sequences for in each round.
+      right, together with their cells. Only for labels that a mirror does not change.
+    - `teacher`: a network, named like `network`, that is trained first in the same way. The AVP
+      then learns its probabilities for each training image, seen at the same cells, beside the
+      label. Empty: no teacher.
+    - `distillation`: the teacher's share of the loss, 0 .. 1. The label has the rest.
+    - `rounds`: how often the AVP is trained again on glimpses that it chose itself (not in the
+      paper). A build asks it about chosen glimpses, not about random ones.
+    - `chosen_images`: for how many of its training images it chooses sequences in each round.
     - `chosen_share`: share of each later batch that is seen at the cells of such sequences, 0 .. 1.
     """
 
@@ -52,29 +60,44 @@ class AvpTraining:
 class Annotation:
     """How glimpse sequences are built (section 4, appendices A.3 and B.5).
 
-    - `images`: how many training images are annotated, from index 0 on.
-    - `reserved`: how many training images, from index 0 on, are kept out of the AVP's training
-      set and the bank; at least the annotated ones always are.
-    - `bank_images`: size of the bank of images that completions are retrieved from.
-    - `criterion`: `"entropy"` (equation 6) or `"cross-entropy"` (needs a labelled bank).
-    - `search`: how the grid is searched, in `nogs_bench.builders.search.SEARCHES`.
-    - `samples`: N, completions behind an EPE estimate after the first step; `first_samples`: at
-      the first step, which all images share: at most, of the bank's images, for cells that race.
-    - `completion`: what completes images, in `nogs_bench.builders.completion.COMPLETIONS`. The
-      settings from here to `proposal_shifts`, but for `observed`, are of `"retrieval"`.
-    - `components`: latent dimensions of the PCA proposal; 0 compares pixels over the whole bank.
-    - `retrieved`: K1, images drawn from the proposal and reweighted exactly.
-    - `sigma`: standard deviation of the Gaussian relaxation for t = 2 .. T, in units of pixel
-      values 0 .. 1; empty: set by bisection so that the effective sample size is
-      `effective_samples`. With both, `sigma` is the exact likelihood's and the proposal's is set
-      by bisection (appendix A.3.3, CUB).
-    - `mirrored`: whether each bank image is compared left to right reversed too (A.3.3).
-    - `shifts`, `proposal_shifts`: pixels by which a bank image is moved, down and across alike,
-      the likelihoods of all moves being summed (A.3.3), exactly and in the proposal.
-    - `observed`: `"sample"` shows the AVP the completion's own pixels at earlier glimpses, as
-      equation 6 says; `"pasted"` the image's.
-    - `together`: whether the AVP computes once what completions with pasted pixels share: several
-      times quicker, and rounded differently.
+    A completion is a whole image that agrees with the glimpses so far. The EPE of a place is the
+    uncertainty that a glimpse there is expected to leave.
+
+    **What is annotated**
+
+    - `images`: how many training images get a sequence, from index 0 on.
+    - `reserved`: how many training images, from index 0 on, neither train the AVP nor are in the
+      bank. The annotated ones never do, whatever this says.
+
+    **The search**
+
+    - `criterion`: what is made least: `"entropy"` (equation 6) or `"cross-entropy"`, which needs
+      a bank with labels.
+    - `search`: how the grid is searched: a name in `nogs_bench.builders.search.SEARCHES`.
+    - `samples`: N, how many completions an EPE estimate averages, from the second glimpse on.
+    - `first_samples`: how many images of the bank the race for the first glimpse uses at most.
+      All images share this glimpse.
+    - `observed`: which pixels the AVP sees at the earlier glimpses of a completion: the
+      completion's own (`"sample"`, equation 6) or the annotated image's (`"pasted"`).
+    - `together`: whether what completions with pasted pixels share is computed once. This is
+      several times quicker, and rounded differently.
+
+    **Completions**
+
+    - `completion`: the kind: a name in `nogs_bench.builders.completion.COMPLETIONS`. The settings
+      below are of `"retrieval"`, which draws images from a bank (A.3.3).
+    - `bank_images`: how many images the bank holds.
+    - `components`: dimensions of the PCA by which the proposal compares images. With 0 there is no
+      proposal: pixels are compared over the whole bank.
+    - `retrieved`: K1, how many images are drawn from the proposal and then weighted exactly.
+    - `sigma`: standard deviation of the Gaussian that compares pixels, for t = 2 .. T, in pixel
+      values from 0 to 1. If empty, it is set by bisection so that the effective sample size is
+      `effective_samples`. With both, `sigma` is that of the exact weights, and the proposal's is
+      set by bisection (as for CUB in A.3.3).
+    - `effective_samples`: the effective sample size to aim at, (sum w)^2 / sum w^2 of the weights.
+    - `mirrored`: whether each bank image is also compared reversed left to right (A.3.3).
+    - `shifts`, `proposal_shifts`: by how many pixels a bank image is moved, down and across alike,
+      for the exact weights and for the proposal. The likelihoods of all moves are summed (A.3.3).
     """
 
     images: int

@@ -24,19 +24,25 @@ from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, check_name, settle
 class Training:
     """Hyperparameters of the hard-attention network and its training (section 6, appendix B.4).
 
-    - `embedder`: name of a glimpse embedder in `nogs_bench.network.EMBEDDERS`, or `timm:NAME`.
-    - `hidden`, `location_hidden`: units of the GRU and of the location network's hidden layer.
+    - `batch_size`: images in a batch.
+    - `learning_rate`: of Adam.
+    - `embedder`: the network that reads a glimpse: a name in `nogs_bench.network.EMBEDDERS`, or
+      `timm:NAME`.
+    - `hidden`: units of the GRU.
+    - `location_hidden`: units of the location network's hidden layer.
     - `supervised`: how many training images supervise (600 for CelebA-HQ, 1,000 for CUB).
-    - `supervision_weight`: factor of the location log-likelihood of supervised rows.
-    - `supervision_reduction`: `"mean"` divides it by the batch size, as every other term of the
-      loss is; `"sum"` does not, as the authors' code: a supervised row then weighs `batch_size`
-      times as much.
-    - `supervised_share`: part of each batch drawn from the supervised images alone (section 5 mixes
-      both kinds and does not say how); 0 takes all images as they come, as the authors' code.
-    - `location_gradient`: whether the location network's gradient reaches the RNN and the
-      embedder (the paper's networks see a detached state).
-    - `evaluation_period`: iterations between points of the validation curve.
-    - `rollouts`: M, rollouts per test image beside the single one.
+    - `supervision_weight`: factor of the supervised term, -log q(location) at a sequence's
+      glimpses.
+    - `supervision_reduction`: `"mean"` divides the supervised term by the batch size, like every
+      other term of the loss. `"sum"` does not, like the authors' code: a supervised image then
+      weighs `batch_size` times as much.
+    - `supervised_share`: share of each batch, 0 .. 1, that is drawn from the supervised images
+      alone. Section 5 mixes both kinds and does not say how. 0 takes all images as they come, like
+      the authors' code.
+    - `location_gradient`: whether the location network's gradient reaches the GRU and the embedder.
+      In the authors' code it does not.
+    - `evaluation_period`: iterations between two validations.
+    - `rollouts`: M, how many times each test image is seen, with other draws of places each time.
     """
 
     batch_size: int = 64
@@ -61,10 +67,13 @@ class Training:
 
 @dataclass(frozen=True)
 class Pretraining:
-    """Appendix B.2: embedder, RNN and classifier, trained on glimpses that no policy chose.
+    """Training of embedder, GRU and classifier on glimpses that no policy chose (appendix B.2).
 
-    `glimpses`: name in `nogs_bench.training.GLIMPSES`, where they are, for methods that do not say
-    so themselves: `"uniform"`, from which RAM starts too, or `"heuristic"` (equation 17).
+    - `iterations`: how long it is.
+    - `learning_rate`: of Adam.
+    - `evaluation_period`: iterations between two validations. The weights of the best are kept.
+    - `glimpses`: where the glimpses lie, for methods that do not say so themselves: `"uniform"`,
+      as for RAM, or `"heuristic"` (equation 17); a name in `nogs_bench.training.GLIMPSES`.
     """
 
     iterations: int
@@ -79,13 +88,15 @@ class Pretraining:
 
 @dataclass(frozen=True)
 class TrainingProtocol:
-    """One way of training that the task is scored under.
+    """What is trained, for how long, and for which target.
 
-    - `name`: `"scratch"` (everything at once) or `"pretrained"` (appendix B.2: pre-train, freeze,
-      then train location network and baseline alone).
+    - `name`: such as `"scratch"` or `"pretrained"`.
     - `iterations`: length of a run.
-    - `target_accuracy`: validation accuracy whose first passing is the time to target.
-    - `training`: hyperparameters, where they are not the task's.
+    - `target_accuracy`: the validation accuracy, 0 .. 1, that a run should reach. The time to
+      target is the iteration at which it first does.
+    - `pretraining`: the stage before the run (appendix B.2). Afterwards all but the location
+      network and the baseline is frozen. None: everything is trained at once.
+    - `training`: hyperparameters. None: the task's.
     """
 
     name: str
@@ -119,31 +130,52 @@ JUDGED_BY = ("accuracy", "balanced_accuracy")
 
 @dataclass(frozen=True)
 class Task:
-    """A benchmark task: geometry, splits, hyperparameters, criteria, reference figures, origin.
+    """A benchmark task: images, a question about them, and the rules of looking and training.
 
-    Frozen and registered once under its name; loaders, builders, trainer, command line, cards and
-    tests read it here and nowhere else. `version` counts up when anything in it changes that makes
-    results incomparable.
+    A task is frozen. All that is fixed about it is here, and is read from here by every command.
 
-    **Arguments**
+    **What it is**
 
-    - `labels`: the labels that images of this family carry, in the source's column order. All
-      tasks of a family share images, bank and AVP, which has a head for each label.
-    - `target`: which of `labels` this task is about.
-    - `T`: glimpses per image.
-    - `grid`: allowed locations.
-    - `protocols`: the first is the default.
+    - `name`: what commands call it.
+    - `version`: count it up when a change makes results incomparable with earlier ones.
+    - `family`: tasks of one family share images, bank and AVP.
+    - `description`: one line.
+    - `caveats`: limits and biases of images and labels, a sentence each, for the card.
     - `reference`: published figures, `{method: {quantity: value}}`, with their `"source"`.
-    - `images_licence`, `images_may_ship`: whether images may go into a published dataset.
+    - `chosen`: what was set by hand where rules chose the rest (`task_of`). With the images, this
+      makes the same task again.
+
+    **Images**
+
+    - `source`: gives the images and labels of each split.
+    - `splits`: how many images each split has.
+    - `channels`: 1 (grey) or 3 (colour).
+    - `labels`: all labels of the family's images, in the order of the source's columns. The AVP
+      has a head for each.
+    - `target`: index of the label that this task is about.
+    - `licence`: of sequences that are built.
+    - `images_licence`, `images_may_ship`: the images' licence, and whether images may go into a
+      published dataset.
     - `source_datasets`: where the images come from, as the Hub's cards say it: `"original"`, or
       `"extended|NAME"`, with `other-` before a name that is not on the Hub.
-    - `caveats`: limits and biases of images and labels, a sentence each, for the card.
-    - `judged_by`: what the protocols' `target_accuracy` is about, `"accuracy"` or
+
+    **Looking**
+
+    - `T`: how many glimpses an image gets.
+    - `grid`: the allowed places of a glimpse. It also says the sizes of image and glimpse.
+
+    **Building and training**
+
+    - `avp`, `annotation`: how sequences are built.
+    - `stops_blind`: whether a build ends before its search if the AVP is no better than always
+      giving the commonest answer.
+    - `training`: hyperparameters of the network.
+    - `protocols`: ways of training that are scored. The first is the default.
+    - `convergence`: the paper's criterion of convergence.
+    - `judged_by`: what the protocols' `target_accuracy` is about: `"accuracy"`, or
       `"balanced_accuracy"`, the mean of the classes' own accuracies.
-    - `stops_blind`: whether a build ends before its search where the AVP tells no more than the
-      commonest answer.
-    - `chosen`: what was set by hand where rules chose the rest (`task_of`): with the images, this
-      makes the same task again.
+
+    Raises `NogsError` if a value is out of its range.
     """
 
     name: str
@@ -200,7 +232,7 @@ class Task:
         return self.labels[self.target].classes
 
     def protocol(self, name: str | None = None) -> TrainingProtocol:
-        """The protocol called `name` (default: the task's first)."""
+        """The protocol called `name`; None: the first. Raises `NogsError` if there is none."""
         for protocol in self.protocols:
             if name in (None, protocol.name):
                 return protocol
@@ -262,11 +294,12 @@ def renew_task(task: Task) -> Task:
 
 
 def get_task(name: str | Task) -> Task:
-    """The registered task `name`, or the one that it stands for, which is then registered.
+    """The task called `name`.
 
-    `FILE.py:NAME` stands for a task in a file; a folder of images, and what else is in `SPECS`, for
-    one whose numbers are chosen by rules. Such a task takes the place of an earlier one of its name
-    that was named in this way too.
+    `name` is a registered name; `FILE.py:NAME`, a task in a file; or a folder of images or
+    `"hf:NAME"`, a task whose numbers are chosen by rules. A task of the last two kinds is then
+    registered. It replaces an earlier one of the same name that came in this way too. Raises
+    `NogsError` if there is no such task.
     """
     if isinstance(name, Task):
         return name

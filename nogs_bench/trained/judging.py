@@ -72,11 +72,11 @@ def test_network(
 ) -> Judgement:
     """Judge a network on a split of its task.
 
-    - `rollouts`: M; None the run's own. Rollout m is drawn as in the run's test, so that "single"
-      gives the recorded test accuracy.
-    - `confident`: the belief at which looking ends, in (0, 1]; None never.
+    - `rollouts`: M, how many times each image is seen. None: as in the run. Rollout m is drawn as
+      in the run's test, so that "single" gives the recorded test accuracy.
+    - `confident`: the probability of a class, in (0, 1], at which looking ends. None: never.
 
-    Raises `NogsError` if there is no such split, or the images are not to be had.
+    Raises `NogsError` if there is no such split, or the images are missing.
     """
     task, config = network.task, network.config
     rows = load_split(task, split, None if data is None else Path(data))

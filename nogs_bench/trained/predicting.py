@@ -34,13 +34,21 @@ def predict(
 ) -> Path:
     """Classify each picture in a folder and below, and write a row for each; returns `out`.
 
-    Columns: `file` (below the folder), `class`, `probability` of it, `glimpses` (how many were
-    used); for t = 1 .. T `row_t`, `col_t` (pixels of the top-left corner, in the image as the task
-    resizes it) and `class_t` (the answer after t); for each class `p_CLASS`, after the glimpses
-    that were used.
+    The columns are
 
-    `out`: `.csv` or `.parquet`. `greedy`, `seed`, `confident`: as `look_at`; the seed draws each
-    batch of 200 pictures alike. Raises `NogsError` if a picture cannot be read.
+    - `file`, relative to the folder; `class`, the answer; `probability` of it; `glimpses`, how many
+      were used;
+    - for t = 1 .. T, `row_t` and `col_t`, the glimpse's top-left corner in pixels of the image as
+      the task resizes it, and `class_t`, the answer after glimpse t;
+    - for each class, `p_CLASS`, its probability after the glimpses that were used.
+
+    **Arguments**
+
+    - `out`: a `.csv` or `.parquet` file.
+    - `greedy`, `seed`, `confident`: as in `look_at`. Each batch of 200 pictures is drawn with the
+      same seed.
+
+    Raises `NogsError` if a picture cannot be read.
     """
     out, root = Path(out), Path(folder)
     if out.suffix not in SUFFIXES:

@@ -22,26 +22,26 @@ from nogs_bench.images.near import near_copies
 
 @dataclass(frozen=True)
 class HubImages:
-    """Labelled images of a dataset of the Hub, or of one on this machine; an `ImageSource`.
+    """A dataset of labelled images, of the Hub or of this machine; an `ImageSource`.
 
-    Whatever `datasets` reads: parquet, webdataset, folders of images. Each image is
-    decoded by `images.decoder.read_picture`, cut to its middle square and resized by Lanczos, once:
-    the pixels are kept as `ImageFolder`'s are. Its own splits are kept; those that it lacks are
-    drawn from `train`, the same share of each class of the first label. Images without a label are
-    passed over, which a line on standard error says.
+    It may be anything that `datasets` reads: parquet, webdataset, folders of images. Images are
+    cut, resized and kept as those of `ImageFolder`. The dataset's own splits are kept. Those that
+    it lacks are drawn from `train`, with the same share of each class of the first label. Images
+    without a label are passed over, and a line on standard error says so.
 
     **Arguments**
 
     - `name`: `OWNER/NAME`, or a folder or file.
-    - `image_size`: pixels of a side.
+    - `image_size`: pixels of a side, after resizing.
     - `channels`: 1 (grey) or 3 (colour).
-    - `config`, `revision`: of the Hub's dataset; a revision is a commit, tag or branch.
-    - `image`: the column of images; default: the first.
-    - `label`: columns of labels, the one that the task is about first; default: all classes and
-      booleans, or else texts and integers that come again and again.
+    - `config`: of the Hub's dataset.
+    - `revision`: a commit, tag or branch of the Hub's dataset.
+    - `image`: the column of images. None: the first.
+    - `label`: the columns of labels; the task is about the first of them. Empty: all classes and
+      booleans; if there are none, texts and integers whose values come repeatedly.
     - `validation`, `test`, `avp_validation`, `seed`, `background`: as of `ImageFolder`.
 
-    Raises `NogsError` if the dataset cannot be had, has no such columns, or an image is bad.
+    Raises `NogsError` if the dataset cannot be loaded, has no such columns, or an image is bad.
     """
 
     name: str

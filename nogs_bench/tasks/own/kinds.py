@@ -106,7 +106,7 @@ def with_choices(task: Any, choices: dict[str, Any]) -> Any:
 
 
 def task_of(images: str | Path, **choices: Any) -> Task:
-    """A task of labelled images, its numbers chosen from them and from the time there is.
+    """Make a task of labelled images. Rules choose its numbers from the images and the minutes.
 
     The same images, arguments and version of the package give the same task.
 
@@ -115,13 +115,13 @@ def task_of(images: str | Path, **choices: Any) -> Task:
     - `images`: a folder with one subfolder for each class, or with `train/`, `val/`, `test/` of
       such; or `"hf:OWNER/NAME"`, a dataset of the Hub (`:CONFIG`, `@REVISION` may follow), or
       `"hf:./PATH"`, what `datasets` loads from there.
-    - `minutes`: that a build may take on two ordinary cores; default 30.
-    - `label`: the dataset's columns of labels, comma-separated; default: found by type.
-    - `about`: which of several labels the task is about; default: the first.
-    - further `choices`: numbers set by hand, by the names that docs/image-tasks.md lists, such as
+    - `minutes`: how long a build may take on two ordinary cores (default 30).
+    - `label`: the dataset's columns of labels, comma-separated (default: found by type).
+    - `about`: which of several labels the task is about (default: the first).
+    - other `choices`: numbers set by hand, by the names that docs/image-tasks.md lists, such as
       `image_size=64`, `glimpse=8`, `glimpses=4`.
 
-    Raises `NogsError` if there are no such images, and at a name that is not chosen.
+    Raises `NogsError` if there are no such images, or a choice has another name.
     """
     place, chosen = choices_of(images, **choices)
     settings = _settings(images, choices)

@@ -77,9 +77,9 @@ def label_at_each_step(rows: Rows) -> Tensor:
 
 
 def soft_cross_entropy(logits: Tensor, log_target: Tensor) -> Tensor:
-    """float (...), nats: cross-entropy of `logits` (..., k), against log-probabilities `log_target`.
+    """float (...), nats: cross-entropy of `logits` (..., k) with a soft target.
 
-    Only `logits` get a gradient.
+    `log_target` (..., k) are the target's log-probabilities. Only `logits` get a gradient.
     """
     return -(log_target.detach().exp() * logits.log_softmax(-1)).sum(-1)
 

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from PIL import Image
 
+from browser import browser
 from nogs_bench.cli import app
 from places import ROOT
 
@@ -267,6 +269,29 @@ def test_equations_become_mathml(page: Path, site: Path) -> None:
     shown = re.sub(r"<annotation.*?</annotation>", "", text)
     for math in re.findall(r"<math.*?</math>", shown, re.S):
         assert "\\" not in re.sub(r"<[^>]*>", "", math)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [400, 1280])
+def test_pages_fit_the_screen_in_the_light_and_in_the_dark(
+    width: int, site: Path, tmp_path: Path
+) -> None:
+    """No page is moved sideways as a whole, and the scheme follows the system."""
+    with browser(tmp_path) as page:
+        for file in sorted(set(site.rglob("*.html")) - {site / "404.html"}):
+            for dark, scheme in ((False, "default"), (True, "slate")):
+                page.open(file, width=width, dark=dark)
+                assert page.run("document.documentElement.scrollWidth") <= width, file.name
+                assert page.run("document.body.dataset.mdColorScheme") == scheme, file.name
+
+
+def test_figures_have_a_background_of_their_own() -> None:
+    """Black labels on a dark page could not be read."""
+    figures = sorted((ROOT / "docs" / "figures").glob("*.png"))
+    assert figures
+    for path in figures:
+        with Image.open(path) as image:
+            assert image.convert("RGBA").getchannel("A").getextrema() == (255, 255), path.name
 
 
 def test_the_leaderboard_s_page_ends_with_the_rules(site: Path) -> None:

@@ -5,8 +5,15 @@ lists them.
 """
 
 from importlib.metadata import version
+from pathlib import Path
 
 import lazy_loader
+
+# Python that runs in a copy of the repository takes the package from there, where `builders` and
+# `leaderboard` lie beside it instead of in it.
+_copy = Path(__file__).parents[1]
+if (_copy / "builders" / "pipeline").is_dir():
+    __path__.append(str(_copy))
 
 _lazy, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 

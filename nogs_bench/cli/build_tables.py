@@ -120,13 +120,14 @@ def published_tables(outcomes: Sequence[Published], dry_run: bool) -> list[Table
 
 def estimate_tables(estimate: BuildEstimate) -> list[Table]:
     """What a build makes, stage by stage, and what it costs in all."""
+    tasks = estimate.tasks
     stages = empty_table(
-        f"{len(estimate.tasks)} tasks, {estimate.images:,} images",
+        f"{tasks[0] if len(tasks) == 1 else f'{len(tasks)} tasks'}, {estimate.images:,} images",
         "stage",
         "shards",
         "bytes",
         estimate.unit,
-        "lost with a worker, hours",
+        "hours lost if a worker dies",
     )
     for stage in estimate.stages:
         lost = "not measured" if stage.lost_hours is None else _hours(stage.lost_hours)
@@ -135,10 +136,11 @@ def estimate_tables(estimate: BuildEstimate) -> list[Table]:
         )
     more = "more than " if estimate.unknown else ""
     stages.add_row("all", "", _size(estimate.bytes), f"{more}{_span(estimate.hours)}", "")
+    workers = f"{estimate.workers:,} worker{'s' if estimate.workers > 1 else ''}"
     stages.caption = (
-        f"rates of {estimate.hardware}; {estimate.workers:,} workers: {more}{_span(estimate.days)} "
-        f"days; losing a node of {estimate.workers_a_node}: at most "
-        f"{_hours(estimate.lost_hours)} hours of work"
+        f"rates of {estimate.hardware}; with {workers}: {more}{_span(estimate.days)} days; "
+        f"if a machine with {estimate.workers_a_node} workers dies: at most "
+        f"{_hours(estimate.lost_hours)} hours of work lost"
     )
     return [stages]
 

@@ -103,7 +103,7 @@ def test_the_command_prints_a_table_and_json(tmp_path):
     assert shown.exit_code == 0, shown.output
     assert "40 tasks, 27,000 images" in shown.stdout
     assert "226 GB" in shown.stdout
-    assert "losing a node of 8" in " ".join(shown.stdout.split())
+    assert "if a machine with 8 workers dies" in " ".join(shown.stdout.split())
     record = json.loads(CliRunner().invoke(app, [*call, "--json"]).stdout)
     assert record["images"] == 27000
     assert {stage["stage"] for stage in record["stages"]} >= {"generated bank", "sequences"}

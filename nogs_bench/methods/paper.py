@@ -56,8 +56,8 @@ PS_H5 = register_method(
 PS_NOGS_ANNEAL = register_method(
     Method(
         name="ps-nogs-anneal",
-        description="ps-nogs, but supervision fades to nothing in the first half; the second half has "
-        "RAM's loss, on batches drawn as those of ps-nogs",
+        description="ps-nogs, but supervision fades to nothing in the first half; the second half "
+        "has RAM's loss, on batches drawn as those of ps-nogs",
         reference="nogs-bench; section 6 of the paper says why",
         sequences="near-optimal",
         schedule=fading,

@@ -15,7 +15,7 @@ def _share(facts: Facts, name: str) -> tuple[float, str]:
     pool = facts.given.get("train", facts.images)
     if share * pool > most:
         return float(f"{most / pool:.3g}"), f"{most:,} images are enough"
-    return share, "enough images to see a difference of some per cent"
+    return share, "enough images to see a difference of a few per cent"
 
 
 @rule(

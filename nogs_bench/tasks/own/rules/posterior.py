@@ -25,13 +25,13 @@ MOST_SEEN = 2_000_000  # images, all epochs together: more is of little use
 def network(facts: Facts, chosen: Chosen) -> tuple[str, str]:
     step = chosen["stride"]
     if chosen["image_size"] > SMALL_SIDE:
-        return "patch-sum:256x2", "photographs: a glimpse costs what its own pixels cost"
+        return "patch-sum:256x2", "photographs: its cost does not grow with the image"
     count = avp_images(facts, chosen)
     if count < FEW:
-        return "patch-sum:128x2", f"some {count:,} images: learned once for all places"
+        return "patch-sum:128x2", f"some {count:,} images train it: the same for all places"
     wide = (24, 48) if chosen["channels"] == 1 else (32, 64)
     spec = f"local:{wide[0]}k{step}s{step}-{wide[1]}k3s2p1-256"
-    return spec, f"small images: kernels of {step}, the grid's step"
+    return spec, f"small images: its kernels are {step} wide, as the grid's step"
 
 
 @rule(
@@ -42,7 +42,7 @@ def network(facts: Facts, chosen: Chosen) -> tuple[str, str]:
 )
 def mirrored(facts: Facts, chosen: Chosen) -> tuple[bool, str]:
     photographs = chosen["image_size"] > SMALL_SIDE
-    return photographs, "a photograph's mirror image is one" if photographs else "small images"
+    return photographs, "photographs, shown reversed too" if photographs else "not for small images"
 
 
 @rule(
@@ -63,7 +63,7 @@ def avp_batch(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 )
 def avp_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     local = chosen["network"].startswith("local")
-    return (2e-3, "convolutions") if local else (1e-3, "glimpses alone")
+    return (2e-3, "best for convolutions") if local else (1e-3, "best for glimpses alone")
 
 
 @rule(
@@ -78,6 +78,6 @@ def epochs(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     rates = rates_of(*(chosen[name] for name in ("network", "image_size", "glimpse", "channels")))
     affordable = seconds * rates.training / count
     wanted = between(min(affordable, MOST_SEEN / count), LEAST_EPOCHS, MOST_EPOCHS)
-    why = f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes, {count:,} images"
+    why = f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes, for {count:,} images"
     most = min(MOST_SEEN / count, MOST_EPOCHS)
-    return rounded(wanted), f"{why}, no more is of use" if wanted >= most else why
+    return rounded(wanted), f"{why}; more would not help" if wanted >= most else why

@@ -47,5 +47,5 @@ def samples(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     asked = chosen["annotated"] * (chosen["glimpses"] - 1) * chosen.cells * ASKED
     affordable = seconds * rates.evaluations / max(1, asked)
     wanted = rounded(between(affordable, LEAST_SAMPLES, MOST_SAMPLES))
-    left = f"what the AVP leaves of {SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes"
-    return wanted, f"{left}, 500 at most" if wanted == MOST_SAMPLES else left
+    left = f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes, less the AVP's"
+    return wanted, f"{left}; 500 at most" if wanted == MOST_SAMPLES else left

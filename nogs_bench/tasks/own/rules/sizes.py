@@ -19,7 +19,7 @@ A_GLIMPSE, A_LARGE_ONE = 6, 5  # of these make a side
 )
 def image_size(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     side = int(between(facts.side // 4 * 4, LEAST_SIDE, MOST_SIDE))
-    return side, f"the images' shorter side is {facts.side}, and {MOST_SIDE} at most"
+    return side, f"the images' shorter side is {facts.side}; {MOST_SIDE} at most"
 
 
 @rule("channels", "whether any of some forty images shows a colour", "1 or 3")
@@ -40,7 +40,7 @@ def glimpse(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     exact = side / parts
     unit = 4 if exact >= 7 else 2
     size = int(max(4, unit * int(exact / unit + 0.5)))
-    return min(size, side), f"about a {parts}th of the side, of {facts.images:,} images"
+    return min(size, side), f"about a {parts}th of the side, as there are {facts.images:,} images"
 
 
 @rule(

@@ -10,15 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-folder, picture = Path(sys.argv[1]), sys.argv[2]
+if len(sys.argv) != 3:
+    sys.exit("give two arguments: the exported folder and a picture")
+folder, picture = Path(sys.argv[1]), Path(sys.argv[2])
+for wanted in (folder / "network.json", folder / "step.onnx", picture):
+    if not wanted.is_file():
+        sys.exit(f"no file {wanted}; give a folder of `nogs-bench export` and a picture")
 about = json.loads((folder / "network.json").read_text())
 session = onnxruntime.InferenceSession(folder / "step.onnx", providers=["CPUExecutionProvider"])
 names = [each.name for each in session.get_inputs()]
 side, size = about["glimpse_size"], about["image_size"]
 mode = {1: "L", 3: "RGB"}[about["channels"]]
-image = Image.open(picture).convert(mode).resize((size, size))  # cut it to a square first
+try:
+    opened = Image.open(picture)
+except UnidentifiedImageError:
+    sys.exit(f"{picture} is no picture that Pillow reads; give a .png or .jpg")
+image = opened.convert(mode).resize((size, size))  # cut it to a square first
 
 state = np.array(about["state"], np.float32)
 policy = np.array(about["policy"])

@@ -13,6 +13,7 @@ from nogs_bench.builders.bank import WHOLE, Fold
 from nogs_bench.builders.completion import COMPLETIONS
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS
 from nogs_bench.builders.pipeline.workspace import Workspace
+from nogs_bench.builders.posterior import check_network
 from nogs_bench.builders.search import CRITERIA, SEARCHES
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror
@@ -102,9 +103,17 @@ class BuildPlan:
 
 def check_names(plan: BuildPlan) -> None:
     """Raise `NogsError` at a name that a plan gives and nothing has."""
-    annotation = plan.task.annotation
+    check_settings(plan.task)
+    POSTERIORS[plan.posterior]
+
+
+def check_settings(task: Task) -> None:
+    """Raise `NogsError` at a name that a task's `annotation` or `avp` gives and nothing has."""
+    annotation = task.annotation
     _, _ = CRITERIA[annotation.criterion], SEARCHES[annotation.search]
-    _, _ = POSTERIORS[plan.posterior], COMPLETIONS[annotation.completion]
+    COMPLETIONS[annotation.completion]
+    for network in filter(None, (task.avp.network, task.avp.teacher)):
+        check_network(network)
 
 
 def tasks_of(spec: str | Task | Sequence[str | Task]) -> tuple[Task, ...]:

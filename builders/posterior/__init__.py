@@ -15,7 +15,7 @@ from nogs_bench.builders.posterior.avp import (
     train_avp,
     validate_avp,
 )
-from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS
+from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS, check_network
 from nogs_bench.builders.posterior.interface import (
     Posterior,
     Prepared,
@@ -47,6 +47,7 @@ __all__ = [
     "along_each",
     "calibration",
     "calibration_record",
+    "check_network",
     "exact_epe",
     "fit_bank_sigma",
     "fixed_cells",

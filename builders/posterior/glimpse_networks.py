@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from nogs_bench.builders.posterior.fusion import fused
-from nogs_bench.builders.posterior.networks import make_network
+from nogs_bench.builders.posterior.networks import AVP_NETWORKS, make_network
 from nogs_bench.builders.posterior.observed_windows import ObservedWindows
 from nogs_bench.builders.posterior.windows import Windows
 from nogs_bench.registry import Registry
@@ -62,6 +62,13 @@ class GlimpseNetwork(Protocol):
 GLIMPSE_NETWORKS: Registry[Callable[[GlimpseGrid, int, int, str], nn.Module]] = Registry(
     "AVP network over glimpses", group="nogs_bench.glimpse_networks"
 )
+
+
+def check_network(spec: str) -> None:
+    """Raise `NogsError` unless `spec`, `NAME` or `NAME:ARGUMENT`, begins with a network's name."""
+    name = spec.partition(":")[0]
+    if name not in GLIMPSE_NETWORKS.names():
+        AVP_NETWORKS[name]
 
 
 def make_glimpse_network(

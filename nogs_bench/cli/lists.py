@@ -66,10 +66,13 @@ def task(
 
         require_new(out, replace)
     if check:
+        from nogs_bench.builders.pipeline import check_settings
         from nogs_bench.diagnosis import check_task
-        from nogs_bench.tasks import with_choices
+        from nogs_bench.tasks import get_task, with_choices
 
-        lines = check_task(with_choices(images, choices), data)
+        checked = get_task(with_choices(images, choices))
+        check_settings(checked)
+        lines = check_task(checked, data)
         if as_json:
             print_json(lines)
         else:

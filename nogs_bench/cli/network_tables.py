@@ -61,6 +61,12 @@ def judgement_tables(found: Judgement) -> list[Table]:
         f"{found.multiply_adds:,} multiply-adds an image and rollout, {found.pixels_seen:,} of "
         f"{found.pixels:,} pixels seen; averaged: {found.rollouts} times the multiply-adds"
     )
+    if found.confident is not None:
+        used = [f"{name} {each.multiply_adds:,.0f}" for name, each in found.policies.items()]
+        table.caption = (
+            f"{', '.join(used)} multiply-adds an image and rollout, of the glimpses used with an "
+            f"answer after each; all {T} glimpses: {table.caption}"
+        )
     classes = empty_table("Classes (single rollouts)", "class", "images", "accuracy, %")
     single = found.policies["single"]
     for name, share, row in zip(found.classes, single.per_class, single.confusion, strict=True):

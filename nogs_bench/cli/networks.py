@@ -49,7 +49,8 @@ def networks(
     """List the trained networks that runs left in a folder."""
     from nogs_bench.trained import list_networks
 
-    found = list_networks(results)
+    damaged: list[str] = []
+    found = list_networks(results, damaged=damaged.append)
     if as_json:
         print_json([asdict(run) for run in found])
     else:
@@ -57,6 +58,10 @@ def networks(
         from nogs_bench.figures import print_tables
 
         print_tables(networks_table(found))
+    for line in damaged:
+        typer.echo(line, err=True)
+    if damaged:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.images import LabelledImages, data_folder, picture_digest
+from nogs_bench.network import EMBEDDERS
 from nogs_bench.tasks import Task, get_task, load_split
+from nogs_bench.training import GLIMPSES
 
 FEW = 10  # training images of a class
 LARGE, SMALL = 0.5, 0.02  # share of the image that all glimpses see at most
@@ -33,12 +35,23 @@ def check_task(task: str | Task, data: str | Path | None = None) -> list[str]:
     """What is odd about a task: a list of lines, empty if nothing is.
 
     `data`: folder of its images, if it needs one. Raises `NogsError` if task and images do not fit,
-    or there are no images.
+    there are no images, or a setting of its training names what is not registered. What
+    `annotation` and `avp` name, `build` checks, and the command `task --check`.
     """
     task, folder = get_task(task), data_folder(data)
+    _check_names(task)
     names = ("train", "validation", "test", "avp_validation")
     seen = Seen(task, {name: load_split(task, name, folder) for name in names})
     return [line for check in CHECKS for line in check(seen)]
+
+
+def _check_names(task: Task) -> None:
+    for training in (task.training, *(plan.training for plan in task.protocols)):
+        if training is not None:
+            EMBEDDERS[training.embedder.partition(":")[0]]
+    for plan in task.protocols:
+        if plan.pretraining is not None:
+            GLIMPSES[plan.pretraining.glimpses]
 
 
 def _copies(seen: Seen) -> Iterator[str]:

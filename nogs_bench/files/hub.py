@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPException
+from http.client import HTTPException, responses
 from threading import Thread
 from typing import Any
 from urllib.error import HTTPError
@@ -15,8 +15,9 @@ from nogs_bench.errors import NogsError
 # The whole of a command that finds no network ends within two seconds.
 REACH_SECONDS = 1.0
 HIDDEN = "***"
+MOST = 200  # characters of what the Hub or its client says
 HINTS = {
-    401: "log in with `hf auth login`, or set HF_TOKEN",
+    401: "check the name; a private one needs `hf auth login` or HF_TOKEN",
     403: "the token has no right to do this: take one with write access to the repository",
     404: "check the name; a private one needs `hf auth login` or HF_TOKEN",
     429: "the Hub asks for a pause: give the same command again in some minutes",
@@ -84,12 +85,18 @@ def hub_errors(doing: str, token: str | None = None) -> Iterator[None]:
         cause: BaseException = error
         while cause.__cause__ is not None and not isinstance(cause, HfHubHTTPError):
             cause = cause.__cause__
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        text = str(cause) or type(cause).__name__
-        shown = text
+        response = getattr(cause, "response", None)
+        status = getattr(response, "status_code", None)
+        text = shown = str(cause) or type(cause).__name__
+        if response is not None and status is not None:
+            said = getattr(cause, "server_message", None) or responses.get(status, "")
+            address = str(response.url).partition("?")[0]  # what follows may be a key
+            shown = f"{address} answers {status} {said}"
         for secret in filter(None, (token, get_token())):
-            shown = shown.replace(secret, HIDDEN)
-        line = "; ".join(part.strip() for part in shown.splitlines() if part.strip())
+            text, shown = text.replace(secret, HIDDEN), shown.replace(secret, HIDDEN)
+        shown = " ".join(shown.split())
+        if len(shown) > MOST:
+            shown = f"{shown[:MOST]} ..."
         hint = f"; {HINTS[status]}" if status in HINTS else ""
         # A traceback shows the cause, and must not show the token either.
-        raise NogsError(f"{doing}: {line}{hint}") from (error if shown == text else None)
+        raise NogsError(f"{doing}: {shown}{hint}") from (error if HIDDEN not in text else None)

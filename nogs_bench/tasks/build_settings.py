@@ -56,6 +56,9 @@ class AvpTraining:
         settle(self, "AVP training", counts | numbers | shares)
 
 
+OBSERVED = ("sample", "pasted")
+
+
 @dataclass(frozen=True)
 class Annotation:
     """How glimpse sequences are built (section 4, appendices A.3 and B.5).
@@ -121,4 +124,5 @@ class Annotation:
     def __post_init__(self) -> None:
         counts = dict.fromkeys(("images", "samples", "first_samples", "retrieved"), COUNT)
         names = ("bank_images", "components", "effective_samples", "reserved")
-        settle(self, "annotation", counts | dict.fromkeys(names, NUMBER))
+        ranges = counts | dict.fromkeys(names, NUMBER)
+        settle(self, "annotation", ranges, {"observed": OBSERVED})

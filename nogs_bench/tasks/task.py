@@ -19,6 +19,10 @@ from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.specs import spec_of
 from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, check_name, settle
 
+REDUCTIONS = ("mean", "sum")
+CONVERGED_BY = ("cross-entropy", "accuracy")
+JUDGED_BY = ("accuracy", "balanced_accuracy")
+
 
 @dataclass(frozen=True)
 class Training:
@@ -62,7 +66,8 @@ class Training:
         counts = ("batch_size", "hidden", "location_hidden", "evaluation_period", "rollouts")
         ranges = {name: COUNT for name in counts}
         numbers = dict.fromkeys(("learning_rate", "supervision_weight", "supervised"), NUMBER)
-        settle(self, "training", ranges | numbers | {"supervised_share": SHARE})
+        ranges |= numbers | {"supervised_share": SHARE}
+        settle(self, "training", ranges, {"supervision_reduction": REDUCTIONS})
 
 
 @dataclass(frozen=True)
@@ -124,8 +129,9 @@ class Convergence:
     cross_entropy_tolerance: float = 0.01
     accuracy_tolerance: float = 0.01
 
-
-JUDGED_BY = ("accuracy", "balanced_accuracy")
+    def __post_init__(self) -> None:
+        tolerances = dict.fromkeys(("cross_entropy_tolerance", "accuracy_tolerance"), NUMBER)
+        settle(self, "convergence", tolerances, {"criterion": CONVERGED_BY})
 
 
 @dataclass(frozen=True)
@@ -207,12 +213,7 @@ class Task:
     def __post_init__(self) -> None:
         check_name(self.name, "the task's name")
         check_name(self.family, "the family's name")
-        settle(self, f"task {self.name}", {"version": COUNT})
-        if self.judged_by not in JUDGED_BY:
-            raise NogsError(
-                f"task {self.name}: judged_by must be {' or '.join(JUDGED_BY)}, not "
-                f"{self.judged_by!r}"
-            )
+        settle(self, f"task {self.name}", {"version": COUNT}, {"judged_by": JUDGED_BY})
         if not 0 <= self.target < len(self.labels):
             raise NogsError(f"task {self.name}: target {self.target} is not one of its labels")
         if self.T < 1 or self.channels < 1 or not self.protocols:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -20,11 +20,17 @@ NUMBER: Range = (0, None)
 SHARE: Range = (0, 1)
 
 
-def settle(part: Any, what: str, ranges: Mapping[str, Range]) -> None:
+def settle(
+    part: Any,
+    what: str,
+    ranges: Mapping[str, Range],
+    choices: Mapping[str, Collection[str]] | None = None,
+) -> None:
     """Check the fields of a frozen dataclass, and make numpy's numbers Python's.
 
-    A field of type int takes an integer, one of type float a finite number, and tuples of integers
-    such tuples, of Python or numpy; `ranges` gives the least and most of some (None: no end).
+    A field of type int takes an integer, one of type float a finite number, one of type str a text,
+    and tuples of integers such tuples, of Python or numpy; `ranges` gives the least and most of
+    some (None: no end), `choices` all the names that some may be.
     Called by `__post_init__`. Raises `NogsError` that names `what`, the field and the value.
     """
     for field in fields(part):
@@ -40,6 +46,9 @@ def settle(part: Any, what: str, ranges: Mapping[str, Range]) -> None:
         least, most = ranges.get(field.name, (None, None))
         if (least is not None and made < least) or (most is not None and made > most):
             raise NogsError(f"{what}: {field.name} must be {_span(least, most)}, not {value!r}")
+        names = choices.get(field.name) if choices else None
+        if names is not None and made not in names:
+            raise NogsError(f"{what}: {field.name} must be {' or '.join(names)}, not {value!r}")
         object.__setattr__(part, field.name, made)
 
 
@@ -64,6 +73,12 @@ def _number(value: Any) -> float:
     return value if type(value) in (int, float) else float(value)
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return str(value)
+
+
 def _truth(value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise TypeError
@@ -82,6 +97,7 @@ _CONVERSIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "int": ("an integer", _integer),
     "float": ("a number", _number),
     "bool": ("True or False", _truth),
+    "str": ("a text", _text),
     "tuple[int, ...]": ("integers", _integers),
     "tuple[float, ...]": ("numbers", _numbers),
 }

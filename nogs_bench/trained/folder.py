@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,16 +28,23 @@ class KeptRun:
     bytes: int
 
 
-def list_networks(folder: str | Path) -> list[KeptRun]:
+def list_networks(
+    folder: str | Path, *, damaged: Callable[[str], None] | None = None
+) -> list[KeptRun]:
     """The runs of a folder, and of folders in it, that kept their network; the best of each task
-    and protocol first. Raises `NogsError` if there is no such folder, or a result is damaged."""
+    and protocol first.
+
+    `damaged`: is told of each result that is damaged, in one line, and the others are listed; None:
+    raise `NogsError` at the first. Raises `NogsError` if there is no such folder.
+    """
     root = Path(folder)
     if not root.is_dir():
         raise NogsError(f"no folder of results {root}")
-    return sorted(_runs(root), key=lambda run: (run.task, run.protocol, -run.accuracy, run.path))
+    runs = _runs(root, damaged)
+    return sorted(runs, key=lambda run: (run.task, run.protocol, -run.accuracy, run.path))
 
 
-def _runs(root: Path) -> Iterator[KeptRun]:
+def _runs(root: Path, damaged: Callable[[str], None] | None) -> Iterator[KeptRun]:
     for result in sorted(root.rglob("*.json")):
         weights = weights_path(result)
         if not weights.is_file():
@@ -55,6 +62,7 @@ def _runs(root: Path) -> Iterator[KeptRun]:
                 bytes=weights.stat().st_size,
             )
         except (ValueError, KeyError, TypeError, OSError) as error:
-            raise NogsError(
-                f"{result} is no result of a run; remove it, or train it again"
-            ) from error
+            line = f"{result} is no result of a run; remove it, or train it again"
+            if damaged is None:
+                raise NogsError(line) from error
+            damaged(line)

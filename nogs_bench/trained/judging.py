@@ -13,6 +13,7 @@ from nogs_bench.figures import drawing
 from nogs_bench.tasks import load_split
 from nogs_bench.trained.loading import TrainedNetwork
 from nogs_bench.trained.looking import Looks, look_at
+from nogs_bench.training import step_costs
 
 BINS = 10
 
@@ -28,6 +29,8 @@ class Policy:
     - `reliability`: for each bin its images, mean confidence and accuracy.
     - `confusion`: int (classes, classes), true class by row, answer by column.
     - `glimpses`: mean number used; `accuracy_at`: accuracy of the answers given then.
+    - `multiply_adds`: mean of an image in one rollout. Where looking may end early, of the glimpses
+      that were used, with an answer after each; else of T glimpses with the last answer.
     """
 
     accuracy: float
@@ -40,6 +43,7 @@ class Policy:
     confusion: tuple[tuple[int, ...], ...]
     glimpses: float
     accuracy_at: float
+    multiply_adds: float
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,9 @@ class Judgement:
     """What `test_network` found, `policies` by name: "single", "averaged", "greedy".
 
     "single" is the mean over M rollouts, "averaged" of their averaged probabilities.
-    `multiply_adds` and `pixels_seen` are of one image's T glimpses in one rollout; "averaged" costs
-    `rollouts` times as much.
+    `multiply_adds` and `pixels_seen` are of one image's T glimpses in one rollout, also where
+    looking may end early (`confident`): `Policy.multiply_adds` counts what was used. "averaged"
+    costs `rollouts` times as much.
     """
 
     task: str
@@ -60,6 +65,7 @@ class Judgement:
     pixels_seen: int
     pixels: int
     policies: dict[str, Policy]
+    confident: float | None = None
 
 
 def test_network(
@@ -85,6 +91,9 @@ def test_network(
     looks = [look_at(network, rows.images, seed=m, confident=confident) for m in range(M)]
     greedy = look_at(network, rows.images, greedy=True, confident=confident)
     mean = np.mean([look.beliefs for look in looks], 0)
+    costs = [config.model.multiply_adds] * task.T
+    if confident is not None:
+        costs = step_costs(network.model, task)
     averaged = Looks(looks[0].cells, looks[0].glimpses, mean, None, _used(mean, confident))
     return Judgement(
         task=task.name,
@@ -96,10 +105,11 @@ def test_network(
         pixels_seen=config.model.pixels_seen,
         pixels=task.image_size**2,
         policies={
-            "single": _pooled(looks, labels),
-            "averaged": _pooled([averaged], labels),
-            "greedy": _pooled([greedy], labels),
+            "single": _pooled(looks, labels, costs),
+            "averaged": _pooled([averaged], labels, costs),
+            "greedy": _pooled([greedy], labels, costs),
         },
+        confident=confident,
     )
 
 
@@ -113,8 +123,11 @@ def _used(beliefs: np.ndarray, confident: float | None) -> np.ndarray:
     return np.where(sure.any(1), sure.argmax(1) + 1, T)
 
 
-def _pooled(looks: Sequence[Looks], labels: np.ndarray) -> Policy:
-    """Over all images of all rollouts; each image counts as often as there are rollouts."""
+def _pooled(looks: Sequence[Looks], labels: np.ndarray, costs: Sequence[int]) -> Policy:
+    """Over all images of all rollouts; each image counts as often as there are rollouts.
+
+    `costs`: multiply-adds of the first 1 .. T glimpses.
+    """
     beliefs = np.concatenate([look.beliefs for look in looks]).astype(np.float64)
     used = np.concatenate([look.used for look in looks])
     known = np.tile(labels, len(looks))
@@ -139,6 +152,7 @@ def _pooled(looks: Sequence[Looks], labels: np.ndarray) -> Policy:
         confusion=tuple(map(tuple, confusion.tolist())),
         glimpses=float(used.mean()),
         accuracy_at=float((answers == known).mean()),
+        multiply_adds=float(np.array(costs)[used - 1].mean()),
     )
 
 

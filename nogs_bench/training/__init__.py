@@ -7,7 +7,7 @@ a result. `SEQUENCES` holds where the glimpses that supervise come from.
 from nogs_bench.training.heuristic import first_step_map, map_digest
 from nogs_bench.training.known import worth_keeping
 from nogs_bench.training.learner import Learner, Run, Trainee, network_of
-from nogs_bench.training.metrics import complexity, measure, policy_classifier
+from nogs_bench.training.metrics import complexity, measure, policy_classifier, step_costs
 from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.pretraining import (
     GLIMPSES,
@@ -39,6 +39,7 @@ __all__ = [
     "policy_classifier",
     "pretrain",
     "saved_runs",
+    "step_costs",
     "supervising",
     "train_together",
     "worth_keeping",

@@ -44,6 +44,26 @@ def complexity(model: Any, task: Task) -> dict[str, int]:
     }
 
 
+def step_costs(model: Any, task: Task) -> list[int]:
+    """Multiply-adds of one image's first 1 .. T glimpses, with an answer after each.
+
+    As `complexity` counts them; its own are of T glimpses with the last answer alone.
+    """
+    images = torch.zeros(1, task.channels, task.image_size, task.image_size, dtype=torch.uint8)
+    row = torch.zeros(1, dtype=torch.int64)
+    model = copy.deepcopy(model).eval().requires_grad_(False)
+    costs = []
+    with torch.no_grad(), plain_attention(), FlopCounterMode(display=False) as counter:
+        fovea = Fovea(task.grid, images)
+        state = model.start(1)
+        for _ in range(task.T):
+            cell = model.locate(state).argmax(-1)
+            state = model.look(state, *fovea(row, cell))
+            model.classify(state)
+            costs.append(counter.get_total_flops() // 2)
+    return costs
+
+
 def policy_classifier(
     model: Any, fovea: Fovea, counts: Tensor | None = None, every: bool = False
 ) -> Classifier:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -209,6 +210,9 @@ def test_a_token_is_in_no_output_and_no_file(hub: Hub, tmp_path: Path) -> None:
         outputs.append(done.stdout + done.stderr)
     assert "Invalid credentials: Bearer ***" in outputs[2]
     assert "hf auth login" in outputs[2]
+    (line,) = outputs[2].splitlines()
+    assert re.match(rf"error: me/digits cannot be published: {hub.url}/\S+ answers 401 ", line)
+    assert len(line) < 300
     # In Python a traceback shows the causes too.
     code = "import sys, nogs_bench; nogs_bench.publish(sys.argv[1], 'a/b')"
     raised = python(code, client(hub.url, tmp_path / "home", secret), tmp_path, DIGITS)

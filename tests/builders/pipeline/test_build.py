@@ -171,6 +171,8 @@ def test_cluttered_digits_roles_share_no_digit():
         ({"completion": "hcm"}, "did you mean 'hmc'"),
         ({"completion": "hmc", "criterion": "cross-entropy"}, "use --criterion entropy"),
         ({"posterior": "oracle"}, "unknown posterior 'oracle'"),
+        ({"overrides": {"avp.network": "cnov"}}, "unknown AVP network 'cnov'"),
+        ({"observed": "past"}, "observed must be sample or pasted"),
         ({"images": 300}, "leaves none"),
         ({"data": "/nowhere"}, "--data /nowhere"),
     ],

@@ -7,8 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from drawings import write_drawings
+from nogs_bench.cli import app
 from nogs_bench.diagnosis import check_task
 from nogs_bench.tasks import GlimpseGrid, Task, task_of
 
@@ -20,6 +22,37 @@ def photos(tmp_path: Path) -> Path:
 
 def test_nothing_is_odd_about_a_chosen_task(photos: Path) -> None:
     assert check_task(task_of(photos)) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("embedder='cnov'", "unknown embedder 'cnov': did you mean 'conv'"),
+        ("glimpses='uniformly'", "unknown glimpse distribution 'uniformly'"),
+        ("search='halvin'", "unknown search 'halvin': did you mean 'halving'"),
+        ("completion='retreival'", "unknown completion 'retreival'"),
+        ("criterion='entropie'", "unknown criterion 'entropie'"),
+        ("network='cnov'", "unknown AVP network 'cnov'"),
+        ("teacher='cnov'", "unknown AVP network 'cnov'"),
+    ],
+)
+def test_names_that_nothing_has_are_refused(tmp_path: Path, setting: str, message: str) -> None:
+    field = setting.partition("=")[0]
+    part = {
+        "embedder": "training=replace(T.training, {})",
+        "glimpses": "protocols=(replace(P, pretraining=replace(P.pretraining, {})),)",
+        "network": "avp=replace(T.avp, {})",
+        "teacher": "avp=replace(T.avp, {})",
+    }.get(field, "annotation=replace(T.annotation, {})")
+    file = tmp_path / f"odd_{field}.py"
+    file.write_text(
+        "from dataclasses import replace\nfrom nogs_bench import get_task\n"
+        "T = get_task('cluttered-digits')\nP = T.protocol('pretrained')\n"
+        f"TASK = replace(T, name='odd-{field}', {part.format(setting)})\n"
+    )
+    done = CliRunner().invoke(app, ["task", f"{file}:TASK", "--check"])
+    assert done.exit_code == 1
+    assert message in done.stderr
 
 
 def test_copies_between_given_splits(tmp_path: Path, photos: Path) -> None:

@@ -12,7 +12,7 @@ from nogs_bench.network.embedders import make_embedder
 from nogs_bench.network.fovea import Fovea, follow, roll_out
 from nogs_bench.network.model import HardAttentionNet, check_model, load_model, location_parameters
 from nogs_bench.tasks.task import get_task
-from nogs_bench.training.metrics import complexity
+from nogs_bench.training.metrics import complexity, step_costs
 from places import ROOT
 
 
@@ -22,6 +22,7 @@ def test_complexity_of_the_reference_by_hand():
     step = embedder + 2 * 8 + 2 * 3 * 8 * 8 + 8 * 8 + 8 * 9
     cost = complexity(HardAttentionNet(CORNER), CORNER)
     assert cost["multiply_adds"] == 2 * step + 8 * 2
+    assert step_costs(HardAttentionNet(CORNER), CORNER) == [step + 8 * 2, 2 * (step + 8 * 2)]
     assert cost["pixels_seen"] == 2 * 16
     weights = (160 + 4640 + 264) + 24 + 2 * (192 + 24) + 8 + (72 + 81) + 18
     assert cost["parameters"] == weights

@@ -126,6 +126,15 @@ def test_the_exported_step_looks_as_the_network_does(
     for line, (row, col), belief in zip(lines, looks.glimpses[0], looks.beliefs[0], strict=True):
         name = CORNER.classes[int(np.argmax(belief))]
         assert f"row {row}, column {col}: {name} ({belief.max():.0%})" in line
+    (tmp_path / "text.png").write_text("no picture")
+    for wrong, message in (("absent.png", "no file "), ("text.png", "is no picture")):
+        said = subprocess.run(
+            [*command[:3], tmp_path / wrong], capture_output=True, text=True, timeout=120
+        )
+        assert said.returncode == 1
+        assert len(said.stderr.splitlines()) == 1, said.stderr
+        assert wrong in said.stderr
+        assert message in said.stderr
     export_network(network, tmp_path / "device")  # its own may be replaced
     (tmp_path / "device" / "network.json").write_text('{"of": "another program"}')
     before = (tmp_path / "device" / "step.onnx").read_bytes()

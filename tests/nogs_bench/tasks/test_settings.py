@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,8 @@ from typer.main import get_command
 
 from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
+from nogs_bench.methods import losses
+from nogs_bench.results.scoring.times import CRITERIA
 from nogs_bench.tasks.settings import (
     SETTABLE,
     merged_settings,
@@ -17,6 +20,7 @@ from nogs_bench.tasks.settings import (
     settings_of,
     with_settings,
 )
+from nogs_bench.tasks.task import CONVERGED_BY, REDUCTIONS, Convergence, Training
 from tiny import corner_task
 
 
@@ -108,6 +112,29 @@ def test_values_out_of_range_are_refused() -> None:
     ):
         with pytest.raises(NogsError, match=next(iter(settings)).partition(".")[2]):
             with_settings(corner_task(), settings)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: with_settings(corner_task(), {"annotation.observed": "past"}), "sample or pasted"),
+        (lambda: Training(supervision_reduction="avg"), "mean or sum, not 'avg'"),
+        (lambda: Training(embedder=3), "embedder must be a text"),  # type: ignore[arg-type]
+        (lambda: Convergence("acuracy"), "criterion must be cross-entropy or accuracy"),
+        (lambda: Convergence(accuracy_tolerance=-1), "accuracy_tolerance must be at least 0"),
+        (lambda: corner_task(judged_by="f1"), "judged_by must be accuracy or balanced_accuracy"),
+    ],
+)
+def test_names_that_nothing_has_are_refused_where_they_are_given(
+    make: Callable[[], object], message: str
+) -> None:
+    with pytest.raises(NogsError, match=message):
+        make()
+
+
+def test_the_names_that_settings_may_have_are_those_that_are_used() -> None:
+    assert set(REDUCTIONS) == set(losses.REDUCTIONS)
+    assert set(CONVERGED_BY) == set(CRITERIA)
 
 
 def test_short_forms_stand_for_settings() -> None:

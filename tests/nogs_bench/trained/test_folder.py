@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.results.storage import save_result
 from nogs_bench.trained import list_networks
@@ -30,3 +33,11 @@ def test_runs_that_kept_their_network_are_listed_the_best_first(tmp_path: Path) 
     (tmp_path / "bad.safetensors").write_bytes(b"")
     with pytest.raises(NogsError, match=r"bad\.json is no result"):
         list_networks(tmp_path)
+    lines: list[str] = []
+    assert list_networks(tmp_path, damaged=lines.append) == found
+    (line,) = lines
+    assert "bad.json is no result" in line
+    done = CliRunner().invoke(app, ["networks", str(tmp_path), "--json"])
+    assert done.exit_code == 1
+    assert [run["path"] for run in json.loads(done.stdout)] == [run.path for run in found]
+    assert done.stderr == line + "\n"

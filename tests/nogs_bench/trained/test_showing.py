@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from corner_task import CORNER, write_sequences
 from nogs_bench import load_network, look, look_at, predict, test_network, trained
 from nogs_bench.cli import app
+from nogs_bench.cli.network_tables import judgement_tables
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.trained import Looks, TrainedNetwork
+from nogs_bench.trained import Judgement, Looks, TrainedNetwork
 from nogs_bench.trained.cases import cases_of
 from nogs_bench.trained.judging import _pooled, plot_judgement
 
@@ -46,7 +47,7 @@ def test_figures_of_four_looks_made_by_hand() -> None:
     zeros = np.zeros((4, 2), np.int64)
     used = np.array([2, 2, 1, 2])
     looks = Looks(zeros, np.zeros((4, 2, 2), np.int64), beliefs, None, used)
-    found = _pooled([looks], np.array([0, 0, 1, 2]))
+    found = _pooled([looks], np.array([0, 0, 1, 2]), [100, 220])
     assert found.accuracy == 0.5
     assert found.after == (0.5, 0.5)
     assert found.per_class == (0.5, 1.0, 0.0)
@@ -56,6 +57,11 @@ def test_figures_of_four_looks_made_by_hand() -> None:
     # Beliefs .9 right, .4 wrong, .8 right, .6 wrong, each in a bin of its own.
     assert found.calibration_error == pytest.approx((0.1 + 0.4 + 0.2 + 0.6) / 4, rel=1e-5)
     assert found.glimpses == 1.75
+    assert found.multiply_adds == (3 * 220 + 100) / 4
+
+
+def _caption(found: Judgement) -> str:
+    return str(judgement_tables(found)[0].caption)
 
 
 def test_the_test_is_the_recorded_one(network: TrainedNetwork, tmp_path: Path) -> None:
@@ -65,6 +71,10 @@ def test_the_test_is_the_recorded_one(network: TrainedNetwork, tmp_path: Path) -
     assert found.policies["single"].cross_entropy == pytest.approx(recorded["cross_entropy"])
     assert found.policies["averaged"].accuracy == recorded["averaged_accuracy"]
     assert found.policies["greedy"].glimpses <= CORNER.T
+    assert "multiply-adds an image and rollout, of the glimpses used" in _caption(found)
+    whole = test_network(network)
+    assert {each.multiply_adds for each in whole.policies.values()} == {whole.multiply_adds}
+    assert "glimpses used" not in _caption(whole)
     plot_judgement(found, tmp_path / "t.svg")
     assert b"<svg" in (tmp_path / "t.svg").read_bytes()
 

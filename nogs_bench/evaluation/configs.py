@@ -23,6 +23,7 @@ from nogs_bench.results import (
 )
 from nogs_bench.sequences import Annotations
 from nogs_bench.tasks import Task, TrainingProtocol
+from nogs_bench.trained import code_digest
 from nogs_bench.training import GLIMPSES, complexity, first_step_map, map_digest
 
 
@@ -105,11 +106,14 @@ def pretraining_stage(
 
 
 def model_info(spec: str, task: Task) -> ModelInfo:
-    """What results say of the model that `spec` names. Raises `NogsError` if it is unfit."""
+    """What results say of the model that `spec` names. Raises `NogsError` if it is unfit.
+
+    Its digest is of the task's embedder too, if this is the user's own.
+    """
     source = load_model(spec)
     return ModelInfo(
         name=source.name,
-        source_digest=source.digest,
+        source_digest=code_digest(source, task),
         **complexity(source.build(task, seed=0), task),
     )
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from nogs_bench.errors import NogsError
 from nogs_bench.methods.losses import label_at_each_step, partially_supervised
 from nogs_bench.methods.rows import NEEDS, Rows
-from nogs_bench.own_code import load_object, source_digest
+from nogs_bench.own_code import load_object, own_files, source_digest
 from nogs_bench.registry import Registry
 from nogs_bench.results import Teaching
 
@@ -219,9 +219,16 @@ def names_method(spec: str) -> bool:
 
 def method_source(spec: str) -> str | None:
     """sha256 of the file that a method of one's own is defined in, with what it imports of the
-    user's (`own_code.source_digest`); None of a registered one."""
+    user's (`own_code.source_digest`); None of one that comes with a package.
+
+    Of a method that a file of the user's registers, the file of its objective and schedule.
+    """
     file, separator, _ = _parts(spec)[0].rpartition(":")
-    return source_digest(file) if separator else None
+    if separator:
+        return source_digest(file)
+    method = find_method(spec)
+    files = own_files(method.objective, method.schedule)
+    return source_digest(*files) if files else None
 
 
 def _parts(spec: str) -> tuple[str, list[str]]:

@@ -19,6 +19,7 @@ from nogs_bench.network.fovea import (
 from nogs_bench.network.model import (
     MODELS,
     HardAttentionNet,
+    ModelSource,
     load_model,
     location_parameters,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "HardAttentionNet",
     "ImageTensors",
     "MappedStack",
+    "ModelSource",
     "check_shapes",
     "convert_weights",
     "follow",

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import inspect
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import spec_from_file_location
 from pathlib import Path
@@ -30,6 +31,30 @@ def source_digest(*files: Path | str) -> str:
     for path in sorted(roots.union(found)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def joint_digest(digest: str, *objects: Callable[..., Any]) -> str:
+    """`digest` of some code, with that of the user's files in which `objects` are defined.
+
+    `objects`: functions or classes. If they are all of libraries or this package, `digest` itself.
+    """
+    files = own_files(*objects)
+    if not files:
+        return digest
+    return hashlib.sha256(f"{digest}{source_digest(*files)}".encode()).hexdigest()
+
+
+def own_files(*objects: Callable[..., Any]) -> set[Path]:
+    """The user's files in which functions or classes are defined; none of what is typed in."""
+    found = set()
+    for each in objects:
+        try:
+            file = Path(inspect.getfile(inspect.unwrap(getattr(each, "func", each)))).resolve()
+        except TypeError:
+            continue
+        if file.is_file() and not _in_library(file):
+            found.add(file)
+    return found
 
 
 def imported(root: Path) -> dict[str, Path | None]:
@@ -107,11 +132,12 @@ def _known(name: str) -> ModuleSpec | None:
 
 def _is_library(spec: ModuleSpec) -> bool:
     places = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
-    files = [Path(place) for place in places if place]
-    return any(
-        _INSTALLED & set(file.parts) or any(file.is_relative_to(place) for place in _LIBRARIES)
-        for file in files
-    )
+    return any(_in_library(Path(place)) for place in places if place)
+
+
+def _in_library(file: Path) -> bool:
+    installed = bool(_INSTALLED & set(file.parts))
+    return installed or any(file.is_relative_to(place) for place in _LIBRARIES)
 
 
 _INSTALLED = {"site-packages", "dist-packages"}

@@ -13,6 +13,7 @@ from nogs_bench.trained.looking import Looks, look_at
 from nogs_bench.trained.picture import draw_look
 from nogs_bench.trained.predicting import predict
 from nogs_bench.trained.showing import look
+from nogs_bench.trained.source import code_digest
 from nogs_bench.trained.weights import (
     Kept,
     read_weights,
@@ -31,6 +32,7 @@ __all__ = [
     "Policy",
     "TrainedNetwork",
     "cases_of",
+    "code_digest",
     "draw_look",
     "list_networks",
     "load_network",

@@ -14,6 +14,7 @@ from nogs_bench.network import MODELS, load_model
 from nogs_bench.notebook import html_facts
 from nogs_bench.results import RunConfig
 from nogs_bench.tasks import TASKS, Task, get_task
+from nogs_bench.trained.source import code_digest
 from nogs_bench.trained.weights import CHOICES, SUFFIX, Kept, read_weights, task_shape, weights_path
 
 HUB_FILE = "network.safetensors"
@@ -141,10 +142,11 @@ def _model_of(kept: Kept, path: Path, task: Task, given: str | None, any_source:
             "file: model='FILE.py:NAME'"
         )
     source = load_model(known.name if given is None else given)
-    if source.digest != known.source_digest and not any_source:
+    digest = code_digest(source, task)
+    if digest != known.source_digest and not any_source:
         raise NogsError(
             f"{path} was trained with another source of {known.name} (sha256 "
-            f"{known.source_digest[:12]}, not {source.digest[:12]}); give the file that trained "
+            f"{known.source_digest[:12]}, not {digest[:12]}); give the file that trained "
             "it, or say any_source=True (--any-source) if the change does not matter"
         )
     return source.build(task, seed=0)

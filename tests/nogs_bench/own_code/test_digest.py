@@ -1,10 +1,15 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from corner_task import CORNER
+from nogs_bench.evaluation.configs import model_info
+from nogs_bench.methods import METHODS, method_source
+from nogs_bench.network import EMBEDDERS, load_model
 from nogs_bench.own_code import load_object, source_digest
 
 
@@ -35,3 +40,48 @@ def test_a_model_is_known_by_all_that_it_imports(
     alone = tmp_path / "alone.py"
     alone.write_text("import torch, nogs_bench, json\n")
     assert source_digest(alone) == hashlib.sha256(alone.read_bytes()).hexdigest()
+
+
+EMBEDDER = """
+import torch
+from nogs_bench.network import EMBEDDERS
+{more}
+@EMBEDDERS.register("own-embedder-of-the-tests")
+class Own(torch.nn.Linear):
+    def __init__(self, task, units, argument):
+        super().__init__(task.glimpse_size**2, units)
+
+    def forward(self, patch):
+        return super().forward(patch.flatten(1))
+
+NAME = "own-embedder-of-the-tests"
+"""
+
+
+def test_a_result_knows_the_embedder_that_a_user_registers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "own_embedder.py"
+    digests = [load_model("reference").digest]
+    assert model_info("reference", CORNER).source_digest == digests[0], "the package's own"
+    monkeypatch.setattr(EMBEDDERS, "_entries", dict(EMBEDDERS._entries))
+    for more in ("", "# changed"):
+        EMBEDDERS._entries.pop("own-embedder-of-the-tests", None)
+        file.write_text(EMBEDDER.format(more=more))
+        name = load_object(f"{file}:NAME", "embedder")
+        task = replace(CORNER, training=replace(CORNER.training, embedder=name))
+        digests.append(model_info("reference", task).source_digest)
+    assert len(set(digests)) == 3
+
+
+def test_a_result_knows_the_method_that_a_user_registers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    file = tmp_path / "own_method.py"
+    file.write_text("def objective(rows): ...\n")
+    objective = load_object(f"{file}:objective", "objective")
+    METHODS.add("own", replace(METHODS["ram"], name="own", objective=objective))
+    assert method_source("own") == source_digest(file)
+    assert method_source("ram") is None
+    assert method_source("ram-taught:weight=20") is None

@@ -17,7 +17,7 @@ REACH_SECONDS = 1.0
 HIDDEN = "***"
 MOST = 200  # characters of what the Hub or its client says
 HINTS = {
-    401: "check the name; a private one needs `hf auth login` or HF_TOKEN",
+    401: "log in with `hf auth login` or set HF_TOKEN, and check the name",
     403: "the token has no right to do this: take one with write access to the repository",
     404: "check the name; a private one needs `hf auth login` or HF_TOKEN",
     429: "the Hub asks for a pause: give the same command again in some minutes",

@@ -81,8 +81,8 @@ def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> 
     files = _files(record, build)
     if not files:
         raise NogsError(
-            f"{build}: a step is shown of sequences that were built of a task's own images, in one "
-            "fold"
+            f"{build}: a step can be shown only of sequences that were built from the task's own "
+            "images, in one fold"
         )
     for path in files.values():
         if not path.is_file():
@@ -109,7 +109,9 @@ def _posterior(stage: str, task: Task) -> str:
     """The posterior whose file is called `stage`."""
     names = [name for name in POSTERIORS.names() if POSTERIORS[name].steps(task)[-1].stage == stage]
     if not names:
-        raise NogsError(f"no posterior makes a file called {stage!r}; install what registers it")
+        raise NogsError(
+            f"no posterior makes a file called {stage!r}; install the package that registers it"
+        )
     return names[0]
 
 

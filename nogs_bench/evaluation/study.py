@@ -236,8 +236,9 @@ def _paced(task: Task, rate: float) -> Task:
 def _fitting(method: Method, task: Task, plan: TrainingProtocol) -> Method:
     if method.needs_pretraining and plan.pretraining is None:
         raise NogsError(
-            f"{method.name} is another method but for its pre-training, and protocol {plan.name} "
-            f"of {task.name} has none; give a protocol that pre-trains, or leave {method.name} out"
+            f"{method.name} differs from another method only in its pre-training, and protocol "
+            f"{plan.name} of {task.name} has none; give a protocol that pre-trains, or leave "
+            f"{method.name} out"
         )
     return method
 

@@ -199,21 +199,21 @@ def _scaled(image: Image) -> Image:
     tags: Any = getattr(image, "tag_v2", {})
     if image.mode == "F":
         if kind not in (*FLOAT, None):
-            raise NogsError(f"floats in {kind} have no known white; save it with 8 or 16 bits")
+            raise NogsError(f"white is not known for floats in {kind}; save it with 8 or 16 bits")
         least, most = float(values.min()), float(values.max())
         if not 0 <= least <= most <= 1:
             raise NogsError(
-                f"its floats lie in {least:g} .. {most:g}: only 0 .. 1 have a known white; scale "
+                f"its floats lie in {least:g} .. {most:g}: white is known only for 0 .. 1; scale "
                 "them to that, or save it with 8 or 16 bits"
             )
         white = 1.0
     elif image.mode == "I":
         if kind not in DEEP_AS_32:
-            raise NogsError("integers of 32 bits have no known white; save it with 8 or 16 bits")
+            raise NogsError("white is not known for integers of 32 bits; save it with 8 or 16 bits")
         white = 65535.0
     else:
         if kind not in (*DEEP, None):
-            raise NogsError(f"16 bits in {kind} have no known white; save it as PNG")
+            raise NogsError(f"white is not known for 16 bits in {kind}; save it as PNG")
         bits = tags.get(BITS_PER_SAMPLE, (16,))
         white = 2.0 ** (bits[0] if isinstance(bits, tuple) else bits) - 1
     grey = np.rint(values.astype(np.float64) * (255 / white)).clip(0, 255).astype(np.uint8)

@@ -31,7 +31,7 @@ def read_idx(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         raise NogsError(f"{path} is not an idx file of {len(shape)} dimensions; get it again")
     found = tuple(int(size) for size in np.frombuffer(content, ">u4", len(shape), offset=4))
     if found != shape:
-        raise NogsError(f"{path} holds an array of {found}, expected {shape}; is it the file?")
+        raise NogsError(f"{path} holds an array of {found}, not {shape}; is it the right file?")
     if len(content) - header != math.prod(shape):
         raise NogsError(
             f"{path} is cut short or damaged: {len(content) - header} of {math.prod(shape)} "

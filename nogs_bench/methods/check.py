@@ -31,7 +31,7 @@ def check_method(method: Method) -> None:
             pairs = [(found[run], own), *((gradients[n][run], g) for n, g in expected.items())]
             if not all(torch.allclose(a, b, RELATIVE, ABSOLUTE) for a, b in pairs):
                 raise NogsError(
-                    f"method {method.name}: the objective of a run is another beside other runs; "
+                    f"method {method.name}: the objective of a run changes beside other runs; "
                     "count dimensions from the last, and leave the first of R runs alone"
                 )
         try:

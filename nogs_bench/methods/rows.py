@@ -78,7 +78,7 @@ class Rows:
         """The field `name` of `NEEDS`, which the method must have asked for."""
         value: Tensor | None = getattr(self, name)
         if value is None:
-            raise NogsError(f"a method whose objective uses {name} says so: needs={{{name!r}}}")
+            raise NogsError(f"the objective uses {name}: give the method needs={{{name!r}}}")
         return value
 
     def part(self, begin: int, end: int) -> Rows:

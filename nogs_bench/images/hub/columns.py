@@ -64,8 +64,8 @@ def label_columns(
             found[name] = Column(Label(name, classes), _numbers(kind, classes))
     if not found:
         raise NogsError(
-            f"{where} has no column of labels that come again and again; give --label, one of "
-            f"{_listed(known)}"
+            f"{where} has no column whose values come repeatedly, as labels do; give --label, one "
+            f"of {_listed(known)}"
         )
     return found
 

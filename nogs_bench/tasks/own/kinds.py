@@ -144,7 +144,7 @@ def choices_of(images: str | Path, **choices: Any) -> tuple[Place, Chosen]:
     kind, (text, _) = spec_of(str(images)), _split(str(images))
     if not isinstance(kind, OwnImages):
         known = ", or ".join(spec.images for spec in SPECS if isinstance(spec, OwnImages))
-        raise NogsError(f"{images} is no place of images; give {known}")
+        raise NogsError(f"{images} is not a place of images; give {known}")
     settings = _settings(images, choices)
     place = kind.place(text, settings.pop("label", None))
     settings.pop("about", None)

@@ -312,7 +312,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "32-bit tiff": (
         "tif",
         lambda: encoded(Image.fromarray(RAMP.astype(np.int32)), "TIFF"),
-        "32 bits have no known white",
+        "white is not known for integers of 32 bits",
     ),
     "float tiff to 255": (
         "tif",
@@ -324,7 +324,7 @@ REFUSED: dict[str, tuple[str, Callable[[], bytes], str]] = {
         lambda: encoded(flat("F", float("nan")), "TIFF"),
         r"floats lie in nan",
     ),
-    "signed 16-bit tiff": ("tif", lambda: tiff(16, 1, bytes(128), 2), "no known white"),
+    "signed 16-bit tiff": ("tif", lambda: tiff(16, 1, bytes(128), 2), "white is not known"),
     "LAB tiff": ("tif", lambda: encoded(flat("LAB", (100, 0, 0)), "TIFF"), "mode LAB is not known"),
     "16-bit colour with a clear one": (
         "png",

@@ -140,8 +140,8 @@ def test_registered_methods_fit_stacks_and_do_not_wait(name):
     [
         (lambda rows: partially_supervised(rows).sum(), "must be a tensor of shape"),
         (lambda rows: 1.0, "got float"),
-        (lambda rows: partially_supervised(rows) / rows.baseline.mean(), "another beside other"),
-        (lambda rows: partially_supervised(rows) * rows.baseline.sum().item(), "another beside"),
+        (lambda rows: partially_supervised(rows) / rows.baseline.mean(), "changes beside other"),
+        (lambda rows: partially_supervised(rows) * rows.baseline.sum().item(), "changes beside"),
         (lambda rows: partially_supervised(rows) * float(rows.progress), "waits for the device"),
         (lambda rows: partially_supervised(rows) + rows.needed("maps").sum(), "needs={'maps'}"),
         (lambda rows: partially_supervised(rows).log() * torch.nan, "not finite"),

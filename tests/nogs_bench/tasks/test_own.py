@@ -105,7 +105,7 @@ def test_a_folder_gives_the_same_task_and_the_same_in_a_file(tmp_path: Path) -> 
     assert task_of(photos, minutes=3, glimpses=4).T == 4
     with pytest.raises(NogsError, match="leave --label out"):
         task_of(photos, label="species")
-    with pytest.raises(NogsError, match="is no place of images; give hf:OWNER/NAME"):
+    with pytest.raises(NogsError, match="is not a place of images; give hf:OWNER/NAME"):
         task_of(tmp_path / "absent")
 
 

@@ -144,7 +144,7 @@ def test_the_paper_s_cub_pre_trains_on_the_heuristic_and_the_offline_tasks_do_no
 
 
 def test_ram_plus_without_pre_training_is_refused(tmp_path):
-    with pytest.raises(NogsError, match=r"ram\+ is another method but for its pre-training"):
+    with pytest.raises(NogsError, match=r"ram\+ differs from another method only in"):
         evaluate(task=CORNER, methods="ram,ram+", protocol="scratch", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -47,7 +47,7 @@ GOOD = idx(np.arange(24).reshape(2, 3, 4))
         (b"<html>not found</html>" * 4, "not an idx file"),
         (idx(np.zeros((2, 3, 4)), kind=13), "not an idx file"),
         (idx(np.zeros((2, 12))), "not an idx file of 3 dimensions"),
-        (idx(np.zeros((3, 3, 4))), r"array of \(3, 3, 4\), expected \(2, 3, 4\)"),
+        (idx(np.zeros((3, 3, 4))), r"array of \(3, 3, 4\), not \(2, 3, 4\)"),
     ],
 )
 def test_a_damaged_file_is_refused_by_name(folder: Path, content: bytes, message: str) -> None:

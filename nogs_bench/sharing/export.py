@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import warnings
 from pathlib import Path
@@ -49,14 +50,18 @@ def export_network(network: TrainedNetwork, folder: str | Path, *, replace: bool
     `examples/onnx_glimpses.py` uses them.
 
     The step is run in onnxruntime and compared with the network before it is kept. Raises
-    `NogsError` if the extra `onnx` is missing, the step cannot be exported or differs, or, without
-    `replace`, if the folder holds other files of these names.
+    `NogsError` if the extra `onnx` is missing or torch is too old, the step cannot
+    be exported or differs, or, without `replace`, if the folder holds other files of these names.
     """
     try:
         import onnx  # noqa: F401
         import onnxruntime
     except ImportError as error:
         raise NogsError("export needs the extra: pip install 'nogs-bench[onnx]'") from error
+    if "dynamic_shapes" not in inspect.signature(torch.onnx.export).parameters:
+        raise NogsError(
+            f"export needs a newer torch than {torch.__version__}: pip install --upgrade torch"
+        )
     folder, task, grid = Path(folder), network.task, network.task.grid
     require_own(folder, MARKS, replace)
     folder.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ def client(hub_url: str, home: Path, token: str | None = TOKEN) -> dict[str, str
 
 def python(code: str, env: dict[str, str], cwd: Path, *arguments: object) -> Any:
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=600)
 
 
 def program(env: dict[str, str], cwd: Path, *arguments: object) -> Any:

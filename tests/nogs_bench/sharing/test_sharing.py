@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from corner_task import CORNER
@@ -108,6 +110,26 @@ def test_weights_without_their_result_are_not_published(
         publish_network(load_network(alone, task=CORNER), "me/net", dry_run=True)
 
 
+EXPORTS = pytest.mark.skipif(
+    "dynamic_shapes" not in inspect.signature(torch.onnx.export).parameters,
+    reason="the export needs a newer torch",
+)
+
+
+def test_a_torch_that_cannot_export_is_named(
+    network: TrainedNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+
+    def old_export(model: object, args: object, f: object, *, dynamo: bool = False) -> None: ...
+
+    monkeypatch.setattr(torch.onnx, "export", old_export)
+    with pytest.raises(NogsError, match=r"needs a newer torch than .*--upgrade torch"):
+        export_network(network, tmp_path / "device")
+    assert not (tmp_path / "device").exists()
+
+
+@EXPORTS
 def test_the_exported_step_looks_as_the_network_does(
     network: TrainedNetwork, tmp_path: Path
 ) -> None:
@@ -145,6 +167,7 @@ def test_the_exported_step_looks_as_the_network_does(
     assert '"glimpse_size"' in (tmp_path / "device" / "network.json").read_text()
 
 
+@EXPORTS
 def test_a_model_that_is_written_for_one_image_only_is_exported(tmp_path: Path) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")
     model, out = f"{ROOT / 'examples' / 'transformer_core.py'}:TransformerNet", tmp_path / "runs"

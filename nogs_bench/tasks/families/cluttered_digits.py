@@ -165,7 +165,7 @@ CLUTTERED_DIGITS = register_task(
             # run stands half-way.
             TrainingProtocol(
                 "scratch",
-                iterations=5_000,
+                iterations=10_000,
                 target_accuracy=0.72,
                 training=replace(
                     TRAINING,

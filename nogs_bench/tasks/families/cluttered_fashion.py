@@ -165,7 +165,7 @@ CLUTTERED_FASHION = register_task(
             ),
             TrainingProtocol(
                 "scratch",
-                iterations=5_000,
+                iterations=10_000,
                 target_accuracy=0.59,
                 training=replace(
                     TRAINING,

@@ -148,7 +148,12 @@ FASHION_MNIST = register_task(
         source=FashionMnist(),
         training=TRAINING,
         protocols=(
-            TrainingProtocol("scratch", iterations=8_000, target_accuracy=0.60),
+            TrainingProtocol(
+                "scratch",
+                iterations=8_000,
+                target_accuracy=0.60,
+                training=replace(TRAINING, learning_rate=3e-3, supervised_share=0.25),
+            ),
             TrainingProtocol(
                 "pretrained",
                 iterations=7_500,

@@ -161,12 +161,12 @@ CLUTTERED_DIGITS = register_task(
                     evaluation_period=50,
                 ),
             ),
-            # The rate is RAM's best of 3e-4, 1e-3, 3e-3 and 6e-3; the target is where its median
-            # run stands half-way.
+            # The rate is RAM's best of 3e-4, 1e-3, 3e-3 and 6e-3 over 5,000 iterations; the
+            # target is what `nogs-bench target` measures.
             TrainingProtocol(
                 "scratch",
                 iterations=10_000,
-                target_accuracy=0.72,
+                target_accuracy=0.84,
                 training=replace(
                     TRAINING,
                     learning_rate=3e-3,

@@ -147,17 +147,17 @@ CLUTTERED_FASHION = register_task(
         splits=SPLITS,
         source=ClutteredFashion(),
         training=TRAINING,
-        # `pretrained`: the highest whole percent that each of RAM's five runs reaches. `scratch`:
-        # where RAM's median run stands half-way, at its best rate of 3e-4, 1e-3 and 3e-3.
+        # Rates are RAM's best (`benchmarks/ram_rate.py`; for `scratch` over 5,000 iterations).
+        # Targets are what RAM's median run reaches half-way, on seeds that are not scored.
         protocols=(
             TrainingProtocol(
                 "pretrained",
                 iterations=6_000,
-                target_accuracy=0.57,
+                target_accuracy=0.56,
                 pretraining=Pretraining(iterations=6_000, learning_rate=1e-3),
                 training=replace(
                     TRAINING,
-                    learning_rate=1e-3,
+                    learning_rate=6e-3,
                     supervision_reduction="sum",
                     supervised_share=0.5,
                     evaluation_period=100,

@@ -148,18 +148,26 @@ FASHION_MNIST = register_task(
         source=FashionMnist(),
         training=TRAINING,
         protocols=(
+            # Rates are RAM's best of 3e-4, 1e-3, 3e-3 and 6e-3 (`benchmarks/ram_rate.py`). Targets
+            # are what RAM's median run reaches half-way, on seeds that are not scored.
             TrainingProtocol(
                 "scratch",
                 iterations=8_000,
-                target_accuracy=0.60,
+                target_accuracy=0.77,
                 training=replace(TRAINING, learning_rate=3e-3, supervised_share=0.25),
             ),
             TrainingProtocol(
                 "pretrained",
                 iterations=7_500,
-                target_accuracy=0.70,
+                target_accuracy=0.74,
                 pretraining=Pretraining(iterations=8_000, learning_rate=1e-3),
-                training=replace(TRAINING, supervision_reduction="sum", supervised_share=0.5),
+                training=replace(
+                    TRAINING,
+                    learning_rate=3e-3,
+                    supervision_reduction="sum",
+                    supervised_share=0.5,
+                    evaluation_period=100,
+                ),
             ),
         ),
         # Kernels and strides as the grid's: a glimpse is two by two whole ones of the first layer.

@@ -79,7 +79,6 @@ def tables() -> Iterable[tuple[str, dict[str, str]]]:
             "photographs": markdown(photographs),
             "study": markdown(study(drawn)),
             "attributes": markdown(attributes(plain)),
-            "models": markdown(study([row for row in rows if row.model != "reference"])),
         },
     )
 

@@ -348,7 +348,7 @@ def test_the_readme_s_table(found: dict[Any, Entry]) -> None:
         assert cells[6] == f"{accuracies(members)} ({accuracies(ram)})"
 
 
-@pytest.mark.parametrize("mark", ["photographs", "study", "models"])
+@pytest.mark.parametrize("mark", ["photographs", "study"])
 def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
     rows = table("docs/results.md", mark)
     assert rows

@@ -187,5 +187,5 @@ def test_fashion_mnist_refuses_other_images(tmp_path: Path) -> None:
     small = np.zeros((3, 32, 32), np.uint8)
     header = bytes((0, 0, 8, 3)) + np.array(small.shape, ">u4").tobytes()
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(header + small.tobytes())
-    with pytest.raises(NogsError, match=r"\(3, 32, 32\), expected \(10000, 28, 28\)"):
+    with pytest.raises(NogsError, match=r"\(3, 32, 32\), not \(10000, 28, 28\)"):
         get_task("fashion-mnist").source.load("test", tmp_path)

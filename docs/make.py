@@ -2,7 +2,7 @@
 
     python docs/make.py tables        # README.md and docs/results.md, from leaderboard/results
     python docs/make.py protocols     # docs/tasks.md, from the tasks
-    python docs/make.py shipped       # docs/results.md, from the shipped sequences' record
+    python docs/make.py shipped       # docs/sequences.md, from the shipped sequences' record
     python docs/make.py coverage      # docs/coverage.md, by simulation (minutes)
 
 A mark is `<!-- NAME -->`, its end `<!-- end NAME -->`. `python docs/make.py tables --check` writes
@@ -353,7 +353,7 @@ def shipped() -> Iterable[tuple[str, dict[str, str]]]:
             ("random", "cross_entropy", "true cross-entropy, nats"),
         )
     ]
-    yield "docs/results.md", {"shipped": markdown((heads, found))}
+    yield "docs/sequences.md", {"shipped": markdown((heads, found))}
 
 
 def coverage() -> Iterable[tuple[str, dict[str, str]]]:

@@ -135,7 +135,15 @@ def estimate_tables(estimate: BuildEstimate) -> list[Table]:
             stage.stage, f"{stage.shards:,}", _size(stage.bytes), _span(stage.hours), lost
         )
     more = "more than " if estimate.unknown else ""
-    stages.add_row("all", "", _size(estimate.bytes), f"{more}{_span(estimate.hours)}", "")
+    nothing = bool(estimate.unknown) and not estimate.hours[1]
+    hours = "not measured" if nothing else f"{more}{_span(estimate.hours)}"
+    stages.add_row("all", "", _size(estimate.bytes), hours, "")
+    if nothing:
+        stages.caption = (
+            f"the rates of {estimate.hardware} have none for {', '.join(estimate.unknown)}; "
+            "--rates takes others"
+        )
+        return [stages]
     workers = f"{estimate.workers:,} worker{'s' if estimate.workers > 1 else ''}"
     stages.caption = (
         f"rates of {estimate.hardware}; with {workers}: {more}{_span(estimate.days)} days; "

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from nogs_bench.builders.estimate.cost import estimate_build
 from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
 from nogs_bench.cli import app
+from nogs_bench.cli.build_tables import estimate_tables
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.task import get_task
 from tiny import corner_task
@@ -78,6 +79,11 @@ def test_what_was_not_measured_is_said(tmp_path):
     found = estimate_build(corner_task(), write(tmp_path, Rates("nothing", "gpu")), search="racing")
     assert found.unknown == ["avp", "first step", "sequences"]
     assert found.unit == "GPU-hours"
+    (table,) = estimate_tables(found)
+    assert table.caption == (
+        "the rates of nothing have none for avp, first step, sequences; --rates takes others"
+    )
+    assert list(table.columns[3].cells)[-1] == "not measured"
 
 
 def test_the_paper_s_full_scale():

@@ -177,19 +177,19 @@ def test_scores_in_json_and_in_a_table(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "400")  # each head in one line
-    curves = {"ram": (0.1, 0.3, 0.6, 0.75), "ps-nogs": (0.1, 0.73, 0.76, 0.8)}
+    curves = {"ram": (0.1, 0.3, 0.6, 0.86), "ps-nogs": (0.1, 0.85, 0.88, 0.9)}
     for method, accuracy in curves.items():
         for seed in range(2):
             save_result(run_result(method, seed, accuracy), tmp_path)
     status, out, err = run("score", tmp_path, "--json")
     assert (status, err) == (0, "")
     ram, nogs = json.loads(out)
-    # The target of the task's protocol `scratch` is 72 %.
+    # The target of the task's protocol `scratch` is 84 %.
     assert ram["time_to_target"]["values"] == [{"low": 500, "high": 750}] * 2
     assert nogs["time_to_target"]["values"] == [{"low": 0, "high": 250}] * 2
     assert nogs["speed_ups"]["time_to_target"]["middle"] == {"low": 2, "high": None}
     table = run("score", tmp_path)[1]
-    for text in ("iterations to 72 %", "500\N{EN DASH}750", "< 250", "> 2.0", "80.0 [80.0, 80.0]"):
+    for text in ("iterations to 84 %", "500\N{EN DASH}750", "< 250", "> 2.0", "90.0 [90.0, 90.0]"):
         assert text in table
     assert run("plot", "curves", tmp_path, "--out", tmp_path / "curves.png")[0] == 0
 

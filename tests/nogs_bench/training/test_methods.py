@@ -198,7 +198,7 @@ def test_the_command_line_passes_on_where_things_are(tmp_path, monkeypatch):
 
 def test_the_page_s_own_method(monkeypatch, folder):
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
-    page = ROOT / "docs" / "methods.md"
+    page = ROOT / "docs" / "own-method.md"
     _, code = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     exec(code, {})
     cells = CORNER.grid.pixel_to_index(

@@ -112,7 +112,7 @@ def _holder(path: Path) -> str | None:
         if not lock_descriptor(handle, blocking=False):
             return _name_in(handle) or "another process"
         path.unlink(missing_ok=True)
-    except (OSError, NotImplementedError):
+    except (OSError, NotImplementedError):  # as in `_lock`: where files cannot be locked
         return None
     finally:
         os.close(handle)

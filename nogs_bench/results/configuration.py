@@ -71,7 +71,7 @@ class PretrainingInfo(Strict):
 
 
 class Hyperparameters(Strict):
-    """Settings of the run; `nogs_bench.tasks.task.Training` says what each means."""
+    """Settings of the run; `nogs_bench.tasks.training_settings.Training` says what each means."""
 
     iterations: Positive
     batch_size: Positive

@@ -18,10 +18,10 @@ from nogs_bench.sequences.loading import (
     dataset_folder,
     load,
     posterior_folder,
-    require_digest,
 )
 from nogs_bench.sequences.maps import load_maps
 from nogs_bench.sequences.pictured import load_pictured
+from nogs_bench.sequences.recorded import require_digest
 
 __all__ = [
     "SHIPPED",

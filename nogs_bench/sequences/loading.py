@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import (
     PROVENANCE,
-    digest_file,
     fetched,
     hub_errors,
     is_offline,
@@ -20,6 +18,7 @@ from nogs_bench.files import (
     require_plain,
 )
 from nogs_bench.sequences.identity import read_identity
+from nogs_bench.sequences.recorded import recorded_digests, require_digests, require_same
 from nogs_bench.sequences.showing import shown
 from nogs_bench.tasks import TASKS, Task, get_task
 
@@ -130,14 +129,6 @@ def posterior_folder(name: str | Path) -> Path:
         )
 
 
-def require_digest(folder: Path, file: Path, content: bytes) -> None:
-    """Raise `NogsError` unless `content`, read from `file` of a dataset folder, is what the
-    folder's provenance records, if it does."""
-    name = file.relative_to(folder).as_posix()
-    if (folder / PROVENANCE).is_file() and name in (recorded := _recorded(folder)):
-        _require_digest(str(file), hashlib.sha256(content).hexdigest(), recorded[name])
-
-
 def _fetched(where: Path | str, config: str | None, revision: str | None, streaming: bool) -> Path:
     if isinstance(where, Path):
         folder = _local(where, revision)
@@ -202,12 +193,12 @@ def _download(name: str, config: str | None, revision: str | None, streaming: bo
         if not streaming:
             _check_digests(folder, config, name)
         elif (folder / PROVENANCE).is_file():
-            recorded = _recorded(folder)
+            recorded = recorded_digests(folder)
             found = HfApi().get_paths_info(name, files, repo_type="dataset", revision=commit)
             for file in found:
                 large = getattr(file, "lfs", None)  # the Hub digests those alone
                 if large and file.path in recorded:
-                    _require_digest(f"{name}/{file.path}", large.sha256, recorded[file.path])
+                    require_same(f"{name}/{file.path}", large.sha256, recorded[file.path])
     return folder
 
 
@@ -250,31 +241,8 @@ def _check_digests(folder: Path, config: str | None, name: str) -> None:
 
     `datasets` would notice nothing: rows that changed under the same card come from its cache.
     """
-    if not (folder / PROVENANCE).is_file():
-        return
-    recorded = _recorded(folder)
-    for file in _files(folder / CARD, config, name):
-        path = folder / file
-        if file in recorded and path.is_file():
-            _require_digest(str(path), digest_file(path), recorded[file])
-        elif file in recorded:
-            raise NogsError(f"{path} is missing; build or download the dataset again")
-
-
-def _recorded(folder: Path) -> dict[str, Any]:
-    """sha256 of each file, as the folder's provenance has them."""
-    recorded = read_provenance(folder).get("files", {})
-    if not isinstance(recorded, dict):
-        raise NogsError(f"{folder / PROVENANCE} is damaged; build or download the dataset again")
-    return recorded
-
-
-def _require_digest(what: str, found: str, recorded: str) -> None:
-    if found != recorded:
-        raise NogsError(
-            f"{what} cannot be loaded: it is not the file whose sha256 {PROVENANCE} records; build "
-            "or download the dataset again"
-        )
+    if (folder / PROVENANCE).is_file():
+        require_digests(folder, _files(folder / CARD, config, name))
 
 
 def _read(

@@ -20,7 +20,7 @@ from nogs_bench.tasks.settings import (
     settings_of,
     with_settings,
 )
-from nogs_bench.tasks.task import CONVERGED_BY, REDUCTIONS, Convergence, Training
+from nogs_bench.tasks.training_settings import CONVERGED_BY, REDUCTIONS, Convergence, Training
 from tiny import corner_task
 
 

@@ -1,0 +1,51 @@
+"""Whether a dataset's files are those whose sha256 its `provenance.json` records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from nogs_bench.errors import NogsError
+from nogs_bench.files import PROVENANCE, digest_file, read_provenance
+
+
+def require_digest(folder: Path, file: Path, content: bytes) -> None:
+    """Raise `NogsError` unless `content`, read from `file` of a dataset folder, is what the
+    folder's provenance records, if it does."""
+    name = file.relative_to(folder).as_posix()
+    if (folder / PROVENANCE).is_file() and name in (recorded := recorded_digests(folder)):
+        require_same(str(file), hashlib.sha256(content).hexdigest(), recorded[name])
+
+
+def require_digests(folder: Path, files: Iterable[str]) -> None:
+    """Raise `NogsError` unless those of `files`, paths in `folder`, that its provenance records are
+    there and as it says."""
+    recorded = recorded_digests(folder)
+    for file in files:
+        path = folder / file
+        if file in recorded and path.is_file():
+            require_same(str(path), digest_file(path), recorded[file])
+        elif file in recorded:
+            raise NogsError(f"{path} is missing; build or download the dataset again")
+
+
+def recorded_digests(folder: Path) -> dict[str, Any]:
+    """sha256 of each file by its path in the folder, as its provenance has them.
+
+    Raises `NogsError` if it is damaged.
+    """
+    recorded = read_provenance(folder).get("files", {})
+    if not isinstance(recorded, dict):
+        raise NogsError(f"{folder / PROVENANCE} is damaged; build or download the dataset again")
+    return recorded
+
+
+def require_same(what: str, found: str, recorded: str) -> None:
+    """Raise `NogsError` about the file `what` unless both sha256 are the same."""
+    if found != recorded:
+        raise NogsError(
+            f"{what} cannot be loaded: it is not the file whose sha256 {PROVENANCE} records; build "
+            "or download the dataset again"
+        )

@@ -100,16 +100,25 @@ def rung(
     return found
 
 
-def tune(method: str, given: argparse.Namespace) -> dict[str, Any]:
-    """The best settings of a method, with every rung and the iterations that all took."""
-    specs, rungs, cost = drawn(method, given.trials), [], 0
+def tune(methods: Sequence[str], given: argparse.Namespace) -> list[dict[str, Any]]:
+    """The best settings of each method, with every rung and the iterations that all took.
+
+    A rung of all methods is one call, so that a GPU trains it as one stack.
+    """
+    specs = {method: drawn(method, given.trials) for method in methods}
+    rungs: dict[str, list[dict[str, Any]]] = {method: [] for method in methods}
+    cost = dict.fromkeys(methods, 0)
     for share, seeds, kept in RUNGS:
-        found = rung(specs, given, share, seeds)
-        specs = sorted(specs, key=lambda spec: -found[spec]["worth"])
-        cost += round(share * given.iterations) * seeds * len(specs)
-        rungs.append({spec: found[spec] for spec in specs})
-        specs = specs[: max(1, round(kept * len(specs)))]
-    return {"method": method, "best": specs[0], "iterations": cost, "rungs": rungs}
+        found = rung([spec for own in specs.values() for spec in own], given, share, seeds)
+        for method, own in specs.items():
+            best = sorted(own, key=lambda spec: -found[spec]["worth"])
+            cost[method] += round(share * given.iterations) * seeds * len(own)
+            rungs[method].append({spec: found[spec] for spec in best})
+            specs[method] = best[: max(1, round(kept * len(best)))]
+    return [
+        {"method": each, "best": specs[each][0], "iterations": cost[each], "rungs": rungs[each]}
+        for each in methods
+    ]
 
 
 def main() -> None:
@@ -126,10 +135,9 @@ def main() -> None:
     arguments.add_argument("--out", default="tuning")
     given = arguments.parse_args()
     given.iterations = given.iterations or get_task(given.task).protocol(given.protocol).iterations
-    found = []
-    for method in sorted(given.methods.split(","), key=lambda name: name != "ram"):
-        found.append(tune(method, given))
-        for number, each in enumerate(found[-1]["rungs"]):
+    found = tune(sorted(given.methods.split(","), key=lambda name: name != "ram"), given)
+    for tuned in found:
+        for number, each in enumerate(tuned["rungs"]):
             for spec, figures in each.items():
                 print(f"{number} {spec:50} {figures['worth']:.4f} {figures['best_accuracy']:.4f}")
     print(json.dumps({"task": given.task, "protocol": given.protocol, "methods": found}))

@@ -215,9 +215,13 @@ class Learner:
                 first, taken = found.detached(), found.cells
 
     def _changed(self) -> list[Tensor]:
+        """What a step changes. Frozen weights stay out: a recorded step goes on reading what was
+        made of them, which is made anew, and elsewhere, once they are written to."""
         modules = self.parts["model"], self.baseline
+        frozen = {p.data_ptr() for m in modules for p in m.parameters() if not p.requires_grad}
         held = [value for module in modules for value in module.state_dict().values()]
-        return [*held, *moments(self.optimiser), self.draws.place, self.draws.iteration]
+        learned = [value for value in held if value.data_ptr() not in frozen]
+        return [*learned, *moments(self.optimiser), self.draws.place, self.draws.iteration]
 
     def look(self, given: Given, uniform: Tensor, taken: Tensor) -> Rows:
         """Let the networks look at a batch, at glimpses int64 ([R,] T, n) where they are not -1."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import ClassVar
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,11 +16,13 @@ import nogs_bench.training.runstate
 from corner_task import CORNER, telling_annotations
 from nogs_bench.builders.dataset.posterior import DatasetPosterior
 from nogs_bench.builders.posterior.avp import Avp
+from nogs_bench.device import Repeated
 from nogs_bench.errors import NogsError
 from nogs_bench.methods import METHODS
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
 from nogs_bench.tasks.task import Pretraining
+from nogs_bench.training.learner import Learner
 from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.pretraining import Pretrainee, pretrain, uniform
 from nogs_bench.training.trainer import Run, Trainee, train_together
@@ -144,8 +150,6 @@ def test_another_device_is_told_where_to_go_on(device: Device, tmp_path: Path, m
 
 
 def test_a_step_does_not_wait(device: Device, monkeypatch):  # noqa: F811
-    from nogs_bench.device import Repeated
-
     steps = []
 
     def guarded(self: Repeated) -> None:
@@ -157,6 +161,46 @@ def test_a_step_does_not_wait(device: Device, monkeypatch):  # noqa: F811
     for frozen in (False, True):
         train_together(_trainees("cuda", ["ram", "ps-nogs"], frozen))
     assert len(steps) == 50
+
+
+@pytest.fixture
+def graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs on the pretended device, whose replay is the step itself; so is their recording."""
+
+    class Graph:
+        steps: ClassVar[list[Callable[[], None]]] = []
+
+        def replay(self) -> None:
+            self.steps[-1]()
+
+    def record(self: Repeated) -> None:
+        Graph.steps.append(self.step)
+        recorded(self)
+
+    recorded = Repeated._record
+    monkeypatch.setattr(Repeated, "_record", record)
+    monkeypatch.setenv("NOGS_CUDA_GRAPHS", "1")
+    for name, value in {
+        "CUDAGraph": Graph,
+        "graph": lambda graph, **options: nullcontext(),
+        "Stream": lambda there: Mock(),
+        "current_stream": lambda there: Mock(),
+        "stream": lambda stream: nullcontext(),
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, value)
+
+
+def test_what_is_made_of_frozen_weights_outlives_the_recording(device: Device, graphs):  # noqa: F811
+    """A recorded step reads it where it lies: memory that is given back would hold other things."""
+    made = []
+
+    def watch(iteration: int, learner: Learner) -> None:
+        assert iteration < 10 or learner._repeated.recorded is not None
+        made.append(learner.network._made)
+
+    train_together(_trainees("cuda", ["ram", "ps-nogs"], frozen=True), watch=watch)
+    assert len(made) > 2
+    assert all(each is made[0] for each in made)
 
 
 def test_a_run_on_the_cpu_leaves_the_gpu_alone(device: Device):  # noqa: F811

@@ -124,7 +124,10 @@ def squared(picture: Image, size: int) -> np.ndarray:
     (width, height), side = picture.size, min(picture.size)
     left, top = (width - side) / 2, (height - side) / 2
     box = (left, top, left + side, top + side)
-    return planes(picture.resize((size, size), Resampling.LANCZOS, box))
+    if (width - side) % 2 or (height - side) % 2:
+        return planes(picture.resize((size, size), Resampling.LANCZOS, box))
+    # Whole pixels: those outside the square do not come in.
+    return planes(picture.crop(box).resize((size, size), Resampling.LANCZOS))
 
 
 def stretched(picture: Image, size: int) -> np.ndarray:

@@ -87,6 +87,13 @@ def test_large_jpeg_and_npy_are_resized(tmp_path: Path, suffix: str) -> None:
     check_faces(prepare("celeba-hq", folder, tmp_path / "out", splits=SPLITS, workers=1), 2)
 
 
+def test_what_lies_outside_the_middle_square_does_not_come_in() -> None:
+    tall = np.full((13, 9), 255, np.uint8)
+    tall[2:-2] = 0
+    for pixels in (tall, tall.T):
+        assert not squared(Image.fromarray(pixels), 6).any()
+
+
 def test_resizing_is_antialiased() -> None:
     stripes = np.zeros((448, 448, 3), np.uint8)
     stripes[:, ::2] = 200

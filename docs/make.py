@@ -1,6 +1,6 @@
 """What in the documentation is computed: written between its marks, from the results.
 
-    python docs/make.py tables        # README.md and docs/results.md, from leaderboard/results
+    python docs/make.py tables        # README.md, docs/results.md and ways.md, from the results
     python docs/make.py protocols     # docs/tasks.md, from the tasks
     python docs/make.py shipped       # docs/sequences.md, from the shipped sequences' record
     python docs/make.py coverage      # docs/coverage.md, by simulation (minutes)
@@ -23,6 +23,7 @@ from nogs_bench.figures import (
     duration,
     estimate_text,
     percent,
+    points,
     rate_text,
     span_text,
     spans_text,
@@ -40,11 +41,23 @@ from nogs_bench.tasks import TASKS, get_task
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "leaderboard" / "results"
 HEADLINE = ("ps-nogs", "ps-nogs-anneal")
+STUDY = ("ram", "ram+", "ps-nogs", "ps-hgs", "ps-h1", "ps-h5", "ps-nogs-anneal")
+# What teaches, beside the label; all at the rate of RAM.
+ABLATION = {
+    "nothing": "ram",
+    "locations": "ps-nogs",
+    "maps": "ps-nogs-maps",
+    "beliefs": "ram-taught+rate-1",
+    "locations, maps": "ps-nogs-maps+minimum-1",
+    "locations, beliefs": "ps-nogs-taught+rate-1",
+    "maps, beliefs": "ps-nogs-maps-taught+rate-1",
+    "locations, maps, beliefs": "ps-nogs-maps-taught+minimum-1+rate-1",
+}
 PHOTOGRAPH = 3  # channels
 MANY = 5  # tasks of a family from which on their mean stands in the tables
 NONE = "\N{EN DASH}"
-# Of `study`, in the order of README's table of photographs.
-WITHOUT_PRETRAINING = (0, 1, 2, 3, 7, 8, 5, 6, 9, 10)
+# Of `headline`, where there is none.
+WITHOUT_PRETRAINING = (0, 1, 2, 4, 5, 6)
 
 Table = tuple[list[str], list[list[str]]]
 
@@ -64,27 +77,36 @@ def tables() -> Iterable[tuple[str, dict[str, str]]]:
     """Each file, and the text of each of its marks."""
     rows = load_board(RESULTS).rows
     plain = [row for row in rows if row.model == "reference"]
-    photographs = study([row for row in plain if _photographed(row)])
+    photographs = [row for row in plain if _photographed(row)]
     drawn = [row for row in plain if not _photographed(row)]
+    paper = [row for row in drawn if row.method in STUDY and _at_reference(row)]
+    scratch = [row for row in drawn if row.protocol == "scratch"]
     yield (
         "README.md",
         {
-            "photographs": markdown(columns(photographs, WITHOUT_PRETRAINING)),
-            "headline": markdown(headline(drawn)),
+            "photographs": markdown(columns(headline(photographs, MANY), WITHOUT_PRETRAINING)),
+            "headline": markdown(headline(paper)),
         },
     )
     yield (
         "docs/results.md",
         {
-            "photographs": markdown(photographs),
-            "study": markdown(study(drawn)),
+            "photographs": markdown(study(photographs)),
+            "study": markdown(study(paper)),
             "attributes": markdown(attributes(plain)),
         },
     )
+    yield (
+        "docs/ways.md",
+        {"ways": markdown(ways(scratch)), "ablation": markdown(ablation(scratch))},
+    )
 
 
-def headline(rows: Sequence[ScoreRow]) -> Table:
-    """PS-NOGS, fading or not, beside RAM: by every criterion."""
+def headline(rows: Sequence[ScoreRow], each_of: int = 0) -> Table:
+    """PS-NOGS, fading or not, beside RAM: by every criterion.
+
+    Tasks of a family of at least `each_of` have a row each before the family's, if it is not 0.
+    """
     heads = [
         "task, protocol",
         "method",
@@ -95,7 +117,7 @@ def headline(rows: Sequence[ScoreRow]) -> Table:
         "test accuracy, % (RAM's)",
     ]
     found = []
-    for name, members in _settings(rows):
+    for name, members in _settings(rows, each_of=each_of):
         for method, own in _entries(members):
             if own[0].method in HEADLINE:
                 ram = [row for row in members if row.method == "ram" and _at_reference(row)]
@@ -152,6 +174,50 @@ def study(rows: Sequence[ScoreRow]) -> Table:
     return heads, found
 
 
+def ways(rows: Sequence[ScoreRow]) -> Table:
+    """Every way of training, beside RAM."""
+    heads = [
+        "task, protocol, target, RAM's rate",
+        "method",
+        "times sooner as good as RAM ever gets",
+        "iterations to the target",
+        "times sooner",
+        "accuracy over the whole run, points above RAM's",
+        "test accuracy, %",
+    ]
+    found = []
+    for name, members in _settings(rows, about=True):
+        for method, own in _entries(members):
+            found.append([name, method, *_way(own)])
+    return heads, found
+
+
+def ablation(rows: Sequence[ScoreRow]) -> Table:
+    """What each part of what teaches adds, where all were run."""
+    heads = ["task, protocol, target, RAM's rate", "method", "taught by", *ways(())[0][2:]]
+    found = []
+    for name, members in _settings(rows, about=True):
+        of = {row.method: [row] for row in members if _at_reference(row)}
+        if all(method in of for method in ABLATION.values()):
+            found += [
+                [name, f"`{method}`", taught, *_way(of[method])]
+                for taught, method in ABLATION.items()
+            ]
+    return heads, found
+
+
+def _way(own: Sequence[ScoreRow]) -> list[str]:
+    """A row of `ways`, of one task."""
+    (row,) = own
+    return [
+        _speed(own, lambda row: row.headline),
+        _time(own, lambda row: row.time_to_target),
+        _speed(own, lambda row: row.speed_ups.get("time_to_target")),
+        estimate_text(row.area_gain, points) or NONE,
+        _accuracy(own),
+    ]
+
+
 def attributes(rows: Sequence[ScoreRow]) -> Table:
     """Each task of the large families."""
     heads = ["task", "method", "times sooner as good as RAM", "test accuracy, %", "balanced, %"]
@@ -176,7 +242,7 @@ def _photographed(row: ScoreRow) -> bool:
 
 
 def _settings(
-    rows: Sequence[ScoreRow], about: bool = False
+    rows: Sequence[ScoreRow], about: bool = False, each_of: int = 0
 ) -> Iterable[tuple[str, list[ScoreRow]]]:
     """Rows that stand together, with their name: photographs first, a large family as one."""
     families: dict[str, set[str]] = {}
@@ -190,14 +256,18 @@ def _settings(
 
     for (_, name, protocol, model), own in groupby(sorted(rows, key=key), key=key):
         members = list(own)
-        first, count = members[0], len({row.task for row in members})
-        title = f"`{name}`, `{protocol}`" if count == 1 else f"`{name}`, mean of {count} tasks"
+        first, tasks = members[0], sorted({row.task for row in members})
+        if each_of and len(tasks) >= each_of:
+            for task in tasks:
+                yield f"`{task}`, `{protocol}`", [row for row in members if row.task == task]
+        one = len(tasks) == 1
+        title = f"`{name}`, `{protocol}`" if one else f"`{name}`, mean of {len(tasks)} tasks"
         if model != "reference":
             title += f", {model}"
         older = next((said for said in first.remarks if said.startswith("version ")), "")
         if older:
             title += f" ({older.partition(' of ')[0]})"
-        if about and count == 1:
+        if about and one:
             title += f", {target(first.target_accuracy)} %, {rate_text(first.learning_rate)}"
         yield title, members
 

@@ -317,35 +317,50 @@ def papers(members: list[Entry]) -> str:
     return DASH if found[0] is None else ends_text(found[0], times)
 
 
-def test_the_readme_s_table_of_photographs(found: dict[Any, Entry]) -> None:
-    rows = table("README.md", "photographs")
-    assert {re.findall(r"`([^`]+)`", cells[1])[0] for cells in rows} >= {"ram", "ps-nogs"}
-    for cells in rows:
-        (entry,) = named(found, cells)
-        assert entry.task.channels == 3
-        settled = [entry.converged(run) for run in entry.runs]
-        unlearned = sum(not learned for _, learned in settled)
-        assert cells[2] == spans_text([entry.as_good(run) for run in entry.runs], whole)
-        assert cells[3] == spans_text(entry.sooner(entry.as_good), times)
-        assert cells[4] == spans_text([span for span, _ in settled], whole, unlearned)
-        assert cells[5] == papers([entry])
-        assert cells[6] == spans_text([entry.to_target(run) for run in entry.runs], whole)
-        assert cells[7] == spans_text(entry.sooner(entry.to_target), times)
-        assert cells[8] == accuracies([entry])
-        assert cells[9] == accuracies([entry], "balanced_accuracy")
-
-
-def test_the_readme_s_table(found: dict[Any, Entry]) -> None:
-    rows = table("README.md", "headline")
+@pytest.mark.parametrize(("mark", "pretraining"), [("photographs", 0), ("headline", 1)])
+def test_the_readme_s_tables(found: dict[Any, Entry], mark: str, pretraining: int) -> None:
+    rows = table("README.md", mark)
     assert rows
     for cells in rows:
         members = named(found, cells)
+        assert {entry.task.channels for entry in members} == {1 if pretraining else 3}
         assert cells[2] == one_or_many(members, lambda e: e.sooner(e.as_good), times)
-        assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times)
-        assert cells[4] == papers(members)
-        assert cells[5] == one_or_many(members, lambda e: e.sooner(e.to_target), times)
+        if pretraining:
+            assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times)
+        assert cells[3 + pretraining] == papers(members)
+        sooner = one_or_many(members, lambda e: e.sooner(e.to_target), times)
+        assert cells[4 + pretraining] == sooner
         ram = named(found, {0: cells[0], 1: "`ram`"})
-        assert cells[6] == f"{accuracies(members)} ({accuracies(ram)})"
+        assert cells[5 + pretraining] == f"{accuracies(members)} ({accuracies(ram)})"
+
+
+def gain(entry: Entry) -> str:
+    """Mean accuracy over the whole run above RAM's, by trapezoids, with its interval over seeds."""
+    if entry.is_ram:
+        return DASH
+
+    def area(run: Run) -> float:
+        at, height = ([p[name] for p in run["curve"]] for name in ("iteration", "accuracy"))
+        return float(np.trapezoid(height, at)) / at[-1]
+
+    each = np.array([100 * (area(run) - area(entry.ram[run["seed"]])) for run in entry.runs])
+    reach = t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each))
+    return f"{each.mean():+.1f} [{each.mean() - reach:+.1f}, {each.mean() + reach:+.1f}]"
+
+
+@pytest.mark.parametrize(("mark", "before"), [("ways", 2), ("ablation", 3)])
+def test_the_tables_of_ways(found: dict[Any, Entry], mark: str, before: int) -> None:
+    rows = table("docs/ways.md", mark)
+    assert rows
+    for cells in rows:
+        members = named(found, cells)
+        (entry,) = members
+        own = [cells[before + number] for number in range(5)]
+        assert own[0] == spans_text(entry.sooner(entry.as_good), times)
+        assert own[1] == spans_text([entry.to_target(run) for run in entry.runs], whole)
+        assert own[2] == spans_text(entry.sooner(entry.to_target), times)
+        assert own[3] == gain(entry)
+        assert own[4] == accuracies(members)
 
 
 @pytest.mark.parametrize("mark", ["photographs", "study"])

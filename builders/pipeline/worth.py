@@ -22,11 +22,13 @@ def announce(plan: BuildPlan, workers: int) -> None:
     task = plan.task
     if not task.stops_blind or plan.posterior != "avp" or plan.device != "cpu":
         return
-    training, search = (seconds / 60 for seconds in reckoned(task, workers))
+    labels = len(plan.tasks)
+    training, search = (seconds / 60 for seconds in reckoned(task, workers, labels))
     after = reckoned_evaluation(task, workers) / 60
+    each = f" for each of {labels} labels" if labels > 1 else ""
     say(
-        f"{task.name}: {plan.count:,} sequences will take about {training + search:.0f} minutes of "
-        f"{workers} idle cores (posterior {training:.1f}, sequences {search:.1f}), and "
+        f"{task.name}: {plan.count:,} sequences{each} will take about {training + search:.0f} "
+        f"minutes of {workers} idle cores (posterior {training:.1f}, sequences {search:.1f}), and "
         f"nogs-bench evaluate of them, as it is, {after:.0f}; reckoned"
     )
 

@@ -82,9 +82,8 @@ def source_specs(images: str | Path, **choices: Any) -> list[str]:
         text = str(Path(text).resolve())
     if settings.get("label") != EVERY:
         return [_joined(text, settings)]
-    del settings["label"]
-    place, _ = choices_of(text)
-    labels = place.facts().labels
+    settings = _each_label(text, settings)
+    labels = _labels(text)
     return [_joined(text, settings | {"about": label.name}) for label in labels]
 
 
@@ -116,15 +115,17 @@ def task_of(images: str | Path, **choices: Any) -> Task:
       such; or `"hf:OWNER/NAME"`, a dataset of the Hub (`:CONFIG`, `@REVISION` may follow), or
       `"hf:./PATH"`, what `datasets` loads from there.
     - `minutes`: how long a build may take on two ordinary cores (default 30).
-    - `label`: the dataset's columns of labels, comma-separated (default: found by type).
+    - `label`: the dataset's columns of labels, comma-separated (default: found by type; `"*"`: the
+      same, and the minutes are for a build that searches for each of them).
     - `about`: which of several labels the task is about (default: the first).
+    - `labels`: for how many of them the build searches sequences in its minutes (default: 1).
     - other `choices`: numbers set by hand, by the names that docs/image-tasks.md lists, such as
       `image_size=64`, `glimpse=8`, `glimpses=4`.
 
     Raises `NogsError` if there are no such images, or a choice has another name.
     """
     place, chosen = choices_of(images, **choices)
-    settings = _settings(images, choices)
+    settings = _each_label(_split(str(images))[0], _settings(images, choices))
     about = settings.pop("about", None)
     source: Any = place.source(chosen.values)
     labels: tuple[Label, ...] = source.labels
@@ -145,11 +146,12 @@ def choices_of(images: str | Path, **choices: Any) -> tuple[Place, Chosen]:
     if not isinstance(kind, OwnImages):
         known = ", or ".join(spec.images for spec in SPECS if isinstance(spec, OwnImages))
         raise NogsError(f"{images} is not a place of images; give {known}")
-    settings = _settings(images, choices)
+    settings = _each_label(text, _settings(images, choices))
     place = kind.place(text, settings.pop("label", None))
     settings.pop("about", None)
     minutes = settings.pop("minutes", MINUTES)
-    return place, choose(place.facts(), minutes, settings)
+    labels = settings.pop("labels", 1)
+    return place, choose(place.facts(), minutes, settings, labels)
 
 
 def task_file(images: str | Path, **choices: Any) -> str:
@@ -165,6 +167,19 @@ def _settings(images: str | Path, choices: dict[str, Any]) -> dict[str, Any]:
     if isinstance(settings.get("minutes"), int):
         settings["minutes"] = float(settings["minutes"])  # 1 and 1.0 are one task
     return settings
+
+
+def _each_label(text: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with `label="*"` said as the number of labels that are searched for."""
+    if settings.get("label") != EVERY:
+        return settings
+    others = {name: value for name, value in settings.items() if name != "label"}
+    return others | {"labels": len(_labels(text))}
+
+
+def _labels(text: str) -> tuple[Label, ...]:
+    place, _ = choices_of(text)
+    return place.facts().labels
 
 
 def _split(text: str) -> tuple[str, dict[str, Any]]:

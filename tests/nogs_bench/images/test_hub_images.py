@@ -126,6 +126,8 @@ def test_a_dataset_is_a_family_of_tasks(tmp_path: Path) -> None:
     assert [get_task(spec).name for spec in specs] == ["birds-species", "birds-flies"]
     assert get_task(specs[1]).classes == ("false", "true")
     assert get_task(specs[1]).source == task.source
+    assert get_task(specs[0]) == task_of(f"hf:{birds}", label="*") != task
+    assert task_of(f"hf:{birds}", labels=2) == get_task(specs[0])
     file = birds / "train-00000-of-00001.parquet"  # says no more than a split
     assert task_of(f"hf:{file}").name == "birds-species"
     alone = task_of(f"hf:{birds}", label="flies")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,21 @@ def test_more_minutes_train_longer_and_ask_more() -> None:
     assert short["samples"] < long["samples"]
     geometry = ("image_size", "glimpse", "stride", "glimpses", "annotated", "iterations", "target")
     assert [short[name] for name in geometry] == [long[name] for name in geometry]
+
+
+def test_labels_share_the_minutes_of_the_search() -> None:
+    labels = tuple(Label(f"l{number}", ("no", "yes")) for number in range(10))
+    many = replace(facts((2_000, 2_000), 200), labels=labels)
+    one, all_ten = (choose(many, minutes=20, labels=count) for count in (1, 10))
+    assert one["epochs"] == all_ten["epochs"]
+    assert one["samples"] == 500
+    # 18 minutes less 100 epochs of 1,600 images at 850 a second are 892 s; two cores do 13,000
+    # evaluations a second each, and 10 labels of 400 images at 4 glimpses ask for a fifth of 121.
+    assert all_ten["samples"] == round(892 * 2 * 13_000 / (10 * 400 * 4 * 121 / 5)) == 60
+    assert "shared among 10 labels" in all_ten.choices["samples"].why
+    for count in (0, 11, "two"):
+        with pytest.raises(NogsError, match=f"labels={count}: give 1 to 10, as some has"):
+            choose(many, labels=count)
 
 
 def test_what_is_set_by_hand_stays_and_what_depends_on_it_follows() -> None:

@@ -25,9 +25,12 @@ RULES = {
 
 
 def choose(
-    facts: Facts, minutes: float = MINUTES, given: Mapping[str, Any] | None = None
+    facts: Facts,
+    minutes: float = MINUTES,
+    given: Mapping[str, Any] | None = None,
+    labels: int = 1,
 ) -> Chosen:
-    """Every number of a task of these images.
+    """Every number of a task of these images, whose build searches for so many of their labels.
 
     `given`: those that are set by hand, by the names of `RULES` (None: not set). Raises `NogsError`
     at a name that no rule has, and at less than half a minute.
@@ -38,7 +41,9 @@ def choose(
         raise NogsError(f"no choice is called {min(unknown)}; there are {', '.join(RULES)}")
     if not 0.5 <= minutes <= 100_000:
         raise NogsError(f"--minutes {minutes:g}: give half a minute or more")
-    chosen = Chosen(facts, minutes, by_hand)
+    if labels not in range(1, len(facts.labels) + 1):
+        raise NogsError(f"labels={labels}: give 1 to {len(facts.labels)}, as {facts.name} has")
+    chosen = Chosen(facts, minutes, labels, by_hand)
     for name, rule in RULES.items():
         made = (by_hand[name], "as you set it") if name in by_hand else rule.make(facts, chosen)
         chosen.choices[name] = Choice(name, *made)

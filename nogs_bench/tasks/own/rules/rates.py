@@ -49,16 +49,17 @@ def rates_of(network: str, image_size: int, glimpse_size: int, channels: int) ->
     )
 
 
-def reckoned(task: Task, cores: int) -> tuple[float, float]:
+def reckoned(task: Task, cores: int, labels: int = 1) -> tuple[float, float]:
     """Seconds that the AVP's training and the search of the sequences take, on so many cores.
 
-    `task`: with the settings of the build. Training is one core's work.
+    `task`: with the settings of the build, which searches for so many labels. Training is one
+    core's work.
     """
     settings, grid = task.annotation, task.grid
     rates = rates_of(task.avp.network, task.image_size, task.glimpse_size, task.channels)
     images = task.splits.train - max(settings.images, settings.reserved) - settings.bank_images
     first = grid.cells * min(settings.first_samples, settings.bank_images)
-    later = settings.images * (task.T - 1) * grid.cells * settings.samples * ASKED
+    later = labels * settings.images * (task.T - 1) * grid.cells * settings.samples * ASKED
     training = task.avp.epochs * max(0, task.avp.images or images) / rates.training
     return training, (first + later / cores) / rates.evaluations
 

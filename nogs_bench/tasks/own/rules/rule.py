@@ -29,11 +29,13 @@ class Chosen:
     """What has been chosen so far.
 
     - `minutes`: that a build may take, of two ordinary cores.
+    - `labels`: for how many of the images' labels it searches sequences.
     - `given`: what the user set by hand.
     """
 
     facts: Facts
     minutes: float = MINUTES
+    labels: int = 1
     given: Mapping[str, Any] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
 

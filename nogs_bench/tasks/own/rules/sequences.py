@@ -37,15 +37,18 @@ def search(facts: Facts, chosen: Chosen) -> tuple[str, str]:
 @rule(
     "samples",
     "the minutes: as many as the AVP's training leaves time for, of nine tenths of them, on two "
-    "cores. The best of many noisy estimates is mostly luck, so the more the better",
+    "cores, shared among the labels that are searched for. The best of many noisy estimates is "
+    "mostly luck, so the more the better",
     "50 .. 500",
 )
 def samples(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     rates = rates_of(*(chosen[name] for name in ("network", "image_size", "glimpse", "channels")))
     training = chosen["epochs"] * avp_images(facts, chosen) / rates.training
     seconds = max(0.0, 60 * SHARE_OF_TIME * chosen.minutes - training) * CORES
-    asked = chosen["annotated"] * (chosen["glimpses"] - 1) * chosen.cells * ASKED
+    asked = chosen["annotated"] * (chosen["glimpses"] - 1) * chosen.cells * ASKED * chosen.labels
     affordable = seconds * rates.evaluations / max(1, asked)
     wanted = rounded(between(affordable, LEAST_SAMPLES, MOST_SAMPLES))
     left = f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes, less the AVP's"
+    if chosen.labels > 1:
+        left += f", shared among {chosen.labels} labels"
     return wanted, f"{left}; 500 at most" if wanted == MOST_SAMPLES else left

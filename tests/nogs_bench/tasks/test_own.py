@@ -82,9 +82,13 @@ def test_labels_share_the_minutes_of_the_search() -> None:
     one, all_ten = (choose(many, minutes=20, labels=count) for count in (1, 10))
     assert one["epochs"] == all_ten["epochs"]
     assert one["samples"] == 500
-    # 18 minutes less 100 epochs of 1,600 images at 850 a second are 892 s; two cores do 13,000
-    # evaluations a second each, and 10 labels of 400 images at 4 glimpses ask for a fifth of 121.
-    assert all_ten["samples"] == round(892 * 2 * 13_000 / (10 * 400 * 4 * 121 / 5)) == 60
+    # They share 2,000 sequences.
+    assert (one["annotated"], all_ten["annotated"]) == (400, 200)
+    # 18 minutes less 100 epochs of 1,800 images at 850 a second are 868 s; two cores do 13,000
+    # evaluations a second each: 23 for each cell of 10 x 200 x 4 races, and each tries 26.
+    assert all_ten["samples"] == 50
+    # In two hours each label has all 400 images, and there are 84 for each cell: 500 need 76.
+    assert choose(many, minutes=120, labels=10)["samples"] == 500
     assert "shared among 10 labels" in all_ten.choices["samples"].why
     for count in (0, 11, "two"):
         with pytest.raises(NogsError, match=f"labels={count}: give 1 to 10, as some has"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nogs_bench.tasks.own.facts import Facts
 from nogs_bench.tasks.own.rules.parts import avp_images
-from nogs_bench.tasks.own.rules.rates import ASKED, rates_of
+from nogs_bench.tasks.own.rules.rates import BESIDE, TRIED, rates_of
 from nogs_bench.tasks.own.rules.rule import Chosen, between, rounded, rule
 
 SHARE_OF_TIME = 0.9  # with the AVP's training
@@ -45,8 +45,9 @@ def samples(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     rates = rates_of(*(chosen[name] for name in ("network", "image_size", "glimpse", "channels")))
     training = chosen["epochs"] * avp_images(facts, chosen) / rates.training
     seconds = max(0.0, 60 * SHARE_OF_TIME * chosen.minutes - training) * CORES
-    asked = chosen["annotated"] * (chosen["glimpses"] - 1) * chosen.cells * ASKED * chosen.labels
-    affordable = seconds * rates.evaluations / max(1, asked)
+    races = chosen["annotated"] * (chosen["glimpses"] - 1) * chosen.labels
+    raced = seconds * rates.evaluations / max(1, races * chosen.cells)
+    affordable = (raced - TRIED) / BESIDE
     wanted = rounded(between(affordable, LEAST_SAMPLES, MOST_SAMPLES))
     left = f"{SHARE_OF_TIME:.0%} of {chosen.minutes:g} minutes, less the AVP's"
     if chosen.labels > 1:

@@ -131,5 +131,6 @@ def tasks_of(spec: str | Task | Sequence[str | Task]) -> tuple[Task, ...]:
     if not tasks:
         raise NogsError(f"no task fits {spec}; nogs-bench tasks lists them")
     if len({task.target for task in tasks}) < len(tasks):
-        raise NogsError(f"{spec}: two of the tasks are about the same label; build them apart")
+        named = ", ".join(task.name for task in tasks)
+        raise NogsError(f"{named}: two of the tasks are about the same label; build them apart")
     return tasks

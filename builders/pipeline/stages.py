@@ -16,7 +16,7 @@ from nogs_bench.builders.completion import COMPLETIONS, PIECE_PIXELS, Fitting, H
 from nogs_bench.builders.pipeline.chosen import chosen_settings
 from nogs_bench.builders.pipeline.plan import BuildPlan
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, Context, Step
-from nogs_bench.builders.pipeline.worth import check_posterior
+from nogs_bench.builders.pipeline.worth import check_posteriors
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.search import Annotator, Found, Work
 from nogs_bench.errors import NogsError
@@ -186,8 +186,7 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         if step.annotates:
             config |= {"annotation": annotation | chosen_settings()}
         stage(step.name, config, made_from, make_step(step), step.stage)
-    for one in plan.tasks:
-        check_posterior(plan, one, stages.posterior(one), roles)
+    check_posteriors(plan, stages.posterior, roles)
     parents = (*completed, "posterior")
     stage("first-step", annotation, parents, write_first_step)
     stage("sequences", annotation, (*parents, "first-step"), None)

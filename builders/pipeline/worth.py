@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -33,14 +33,29 @@ def announce(plan: BuildPlan, workers: int) -> None:
     )
 
 
-def check_posterior(plan: BuildPlan, task: Task, posterior: Posterior, roles: Roles) -> None:
-    """Say how good a posterior is at random glimpses, beside the commoner answer.
+def check_posteriors(
+    plan: BuildPlan, posterior_of: Callable[[Task], Posterior], roles: Roles
+) -> None:
+    """Say how good the posterior of each task is at random glimpses, beside the commoner answer.
 
-    Raises `NogsError` if it tells no more than the classes' shares among these images, unless the
-    plan goes on anyway. For tasks that want that (`Task.stops_blind`).
+    Raises `NogsError` if it tells no more than the classes' shares among these images of any of
+    them, unless the plan goes on anyway. For tasks that want that (`Task.stops_blind`).
     """
-    if not task.stops_blind:
-        return
+    tasks = [task for task in plan.tasks if task.stops_blind]
+    blind = [task for task in tasks if not _tells(plan, task, posterior_of(task), roles)]
+    why = "the posterior tells no more than the commonest answer (the line above)"
+    if blind and len(blind) == len(tasks) and not plan.anyway:
+        raise NogsError(
+            f"{blind[0].name}: {why}, so sequences would be worth nothing; give more images, "
+            "larger glimpses (--glimpse), more time (--minutes) or pre-trained weights (--set "
+            "avp.network=timm:NAME@FILE), or go on with --anyway"
+        )
+    for task in blind:
+        say(f"{task.name}: {why}, so its sequences will be worth nothing")
+
+
+def _tells(plan: BuildPlan, task: Task, posterior: Posterior, roles: Roles) -> bool:
+    """Whether a posterior knows more than the classes' shares; says how much."""
     # Neither trained it, and where images are few, each counts.
     parts = [roles.avp_validation, roles.annotated]
     images = np.concatenate([part.images for part in parts])
@@ -59,13 +74,7 @@ def check_posterior(plan: BuildPlan, task: Task, posterior: Posterior, roles: Ro
         f"{mean:.3f} \u00b1 {error:.3f} nats more than how common each class is"
     )
     say(line)
-    if mean <= error and not plan.anyway:
-        raise NogsError(
-            f"{task.name}: the posterior tells no more than the commonest answer (the line above), "
-            "so sequences would be worth nothing; give more images, larger glimpses (--glimpse), "
-            "more time (--minutes) or pre-trained weights (--set avp.network=timm:NAME@FILE), or "
-            "go on with --anyway"
-        )
+    return mean > error
 
 
 def verdict(task: Task, quality: Mapping[str, Mapping[str, Sequence[float]]]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from torch import Tensor
 from drawings import write_drawings
 from nogs_bench.builders.bank import assign_roles
 from nogs_bench.builders.pipeline import BuildPlan
-from nogs_bench.builders.pipeline.worth import check_posterior, verdict
+from nogs_bench.builders.pipeline.worth import check_posteriors, verdict
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks import Task, task_of
 
@@ -42,7 +44,7 @@ def test_a_posterior_that_knows_is_let_through(
     task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     roles = assign_roles(task, 6, 0, None)
-    check_posterior(BuildPlan(task, tmp_path), task, Told(0.8), roles)
+    check_posteriors(BuildPlan(task, tmp_path), lambda task: Told(0.8), roles)
     said = capsys.readouterr().err
     assert "right on 100.0% of 12 held-out images, the commonest answer on" in said
     # log(.8) against the classes' shares among the twelve.
@@ -54,10 +56,29 @@ def test_a_posterior_that_knows_is_let_through(
 def test_one_that_tells_nothing_ends_the_build(task: Task, tmp_path: Path) -> None:
     roles = assign_roles(task, 6, 0, None)
     with pytest.raises(NogsError, match="tells no more than the commonest answer"):
-        check_posterior(BuildPlan(task, tmp_path), task, Told(1 / 3), roles)
-    check_posterior(BuildPlan(task, tmp_path, anyway=True), task, Told(1 / 3), roles)
+        check_posteriors(BuildPlan(task, tmp_path), lambda task: Told(1 / 3), roles)
+    check_posteriors(BuildPlan(task, tmp_path, anyway=True), lambda task: Told(1 / 3), roles)
     with_none = replace(task, stops_blind=False)
-    check_posterior(BuildPlan(task, tmp_path), with_none, Told(1 / 3), roles)
+    check_posteriors(BuildPlan(with_none, tmp_path), lambda task: Told(1 / 3), roles)
+
+
+def test_one_label_of_several_that_nothing_is_known_of_does_not_stop_the_others(
+    task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roles: Any = SimpleNamespace()
+    for name in ("avp_validation", "annotated"):
+        part = getattr(assign_roles(task, 6, 0, None), name)
+        twice = SimpleNamespace(images=part.images, labels=part.labels.repeat(2, axis=1))
+        setattr(roles, name, twice)
+    task = replace(task, labels=(*task.labels, replace(task.labels[0], name="again")))
+    both = (task, replace(task, name="other", target=1))
+    sure = {task.name: 0.8, "other": 1 / 3}
+    check_posteriors(BuildPlan(both, tmp_path), lambda task: Told(sure[task.name]), roles)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("other: the posterior tells no more than the commonest answer")
+    assert said.endswith("so its sequences will be worth nothing")
+    with pytest.raises(NogsError, match="photos: the posterior tells no more"):
+        check_posteriors(BuildPlan(both, tmp_path), lambda task: Told(1 / 3), roles)
 
 
 def test_the_verdict_is_plain(task: Task) -> None:

@@ -82,9 +82,9 @@ def source_specs(images: str | Path, **choices: Any) -> list[str]:
         text = str(Path(text).resolve())
     if settings.get("label") != EVERY:
         return [_joined(text, settings)]
-    settings = _each_label(text, settings)
-    labels = _labels(text)
-    return [_joined(text, settings | {"about": label.name}) for label in labels]
+    _, chosen = choices_of(text, **settings)
+    settings = _searched(settings, chosen)
+    return [_joined(text, settings | {"about": label.name}) for label in chosen.facts.labels]
 
 
 def with_choices(task: Any, choices: dict[str, Any]) -> Any:
@@ -125,7 +125,7 @@ def task_of(images: str | Path, **choices: Any) -> Task:
     Raises `NogsError` if there are no such images, or a choice has another name.
     """
     place, chosen = choices_of(images, **choices)
-    settings = _each_label(_split(str(images))[0], _settings(images, choices))
+    settings = _searched(_settings(images, choices), chosen)
     about = settings.pop("about", None)
     source: Any = place.source(chosen.values)
     labels: tuple[Label, ...] = source.labels
@@ -146,12 +146,13 @@ def choices_of(images: str | Path, **choices: Any) -> tuple[Place, Chosen]:
     if not isinstance(kind, OwnImages):
         known = ", or ".join(spec.images for spec in SPECS if isinstance(spec, OwnImages))
         raise NogsError(f"{images} is not a place of images; give {known}")
-    settings = _each_label(text, _settings(images, choices))
-    place = kind.place(text, settings.pop("label", None))
+    settings = _settings(images, choices)
+    label = settings.pop("label", None)
+    place = kind.place(text, None if label == EVERY else label)
+    facts = place.facts()
     settings.pop("about", None)
-    minutes = settings.pop("minutes", MINUTES)
-    labels = settings.pop("labels", 1)
-    return place, choose(place.facts(), minutes, settings, labels)
+    minutes, labels = settings.pop("minutes", MINUTES), settings.pop("labels", 1)
+    return place, choose(facts, minutes, settings, len(facts.labels) if label == EVERY else labels)
 
 
 def task_file(images: str | Path, **choices: Any) -> str:
@@ -169,17 +170,12 @@ def _settings(images: str | Path, choices: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _each_label(text: str, settings: dict[str, Any]) -> dict[str, Any]:
+def _searched(settings: dict[str, Any], chosen: Chosen) -> dict[str, Any]:
     """The settings with `label="*"` said as the number of labels that are searched for."""
     if settings.get("label") != EVERY:
         return settings
     others = {name: value for name, value in settings.items() if name != "label"}
-    return others | {"labels": len(_labels(text))}
-
-
-def _labels(text: str) -> tuple[Label, ...]:
-    place, _ = choices_of(text)
-    return place.facts().labels
+    return others | {"labels": chosen.labels}
 
 
 def _split(text: str) -> tuple[str, dict[str, Any]]:

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.stats import binom, t
 
 from nogs_bench.tasks import get_task
@@ -341,7 +342,7 @@ def gain(entry: Entry) -> str:
 
     def area(run: Run) -> float:
         at, height = ([p[name] for p in run["curve"]] for name in ("iteration", "accuracy"))
-        return float(np.trapezoid(height, at)) / at[-1]
+        return float(trapezoid(height, at)) / at[-1]
 
     each = np.array([100 * (area(run) - area(entry.ram[run["seed"]])) for run in entry.runs])
     reach = t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each))

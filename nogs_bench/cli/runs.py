@@ -83,7 +83,7 @@ def evaluate(
     ] = None,
     embedder: Annotated[
         str | None,
-        typer.Option(help="conv, timm:NAME, avp:FOLDER, vgg16-12:FILE.safetensors, ..."),
+        typer.Option(help="conv, timm:NAME@FILE, avp:FOLDER, ...; frozen: before one freezes it."),
     ] = None,
     set_: Set = None,
     out: Annotated[Path, typer.Option(help="Folder of results, one file for each run.")] = Path(

@@ -26,6 +26,7 @@ from nogs_bench.evaluation.study import (
     study_of,
     task_names,
 )
+from nogs_bench.evaluation.work import prepare
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store, sweep
 from nogs_bench.images import data_folder, sweep_store
@@ -194,6 +195,7 @@ def _packed(
         jobs: list[Job] = []
         for _, members in groupby(sorted(studies, key=family), key=family):
             where, runs = stack.enter_context(in_place(list(members), place))
+            prepare(where, runs[0])
             jobs += pack(runs, where, workers, most)
         yield jobs
 

@@ -14,9 +14,18 @@ from nogs_bench.device import determined
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.evaluation.lessons import lessons_of
 from nogs_bench.evaluation.logs import logging
+from nogs_bench.evaluation.study import SPLITS
 from nogs_bench.images import LabelledImages, mapping_of, open_split
 from nogs_bench.methods import find_method
-from nogs_bench.network import ImageTensors, fovea_of, load_model
+from nogs_bench.network import (
+    FrozenNetwork,
+    ImageTensors,
+    feature_table,
+    fovea_of,
+    frozen_network,
+    is_frozen,
+    load_model,
+)
 from nogs_bench.randomness import derive
 from nogs_bench.results import (
     FORMAT_VERSION,
@@ -26,7 +35,7 @@ from nogs_bench.results import (
     step_locations,
 )
 from nogs_bench.sequences import load_annotations
-from nogs_bench.tasks import TASKS, Pretraining, Task, get_task
+from nogs_bench.tasks import TASKS, GlimpseGrid, Pretraining, Task, get_task
 from nogs_bench.trained import Kept, save_weights, task_shape, weights_path
 from nogs_bench.training import (
     GLIMPSES,
@@ -58,7 +67,7 @@ def do_pretraining(job: Job, report: Report) -> None:
         assert info is not None
         plan = Pretraining(info.iterations, info.learning_rate, info.evaluation_period)
         assert run.pretrained is not None
-        task, model, device = _prepare(job.place, run)
+        task, model, _ = _prepare(job.place, run)
         glimpses = GLIMPSES[info.glimpses]
         epe = first_step_map(task, run.maps) if glimpses.of_map else None
         trainees.append(
@@ -67,8 +76,8 @@ def do_pretraining(job: Job, report: Report) -> None:
                 glimpses.probabilities(task, epe),
                 run.config.seed,
                 model,
-                _images(job.place, "train", task, device),
-                _images(job.place, "validation", task, device),
+                _images(job.place, "train", task, model),
+                _images(job.place, "validation", task, model),
                 job.place.pretrained / f"{run.pretrained}.safetensors",
                 run.pretrained,
             )
@@ -101,8 +110,8 @@ def do_run(job: Job, report: Report) -> None:
                     key=run.key,
                 ),
                 model,
-                _images(place, "train", task, device),
-                _images(place, "validation", task, device),
+                _images(place, "train", task, model),
+                _images(place, "validation", task, model),
                 annotations,
                 lessons=lessons_of(run, task, annotations, place.device),
             )
@@ -114,7 +123,7 @@ def do_run(job: Job, report: Report) -> None:
             trainees, job.checkpoint, report, earlier, job.stacked, place.weights, watch
         )
     report(job.steps, "testing")
-    tests = [_images(place, "test", trainee.run.task, device) for trainee in trainees]
+    tests = [_images(place, "test", trainee.run.task, trainee.model) for trainee in trainees]
     network, held = network_of([t.model for t in trainees], device, job.stacked)
     labels = torch.stack([test.labels for test in tests])
     looks = labels.new_zeros(len(trainees), task.T, task.grid.cells)
@@ -164,11 +173,24 @@ def _prepare(place: Place, run: RunPlan) -> tuple[Task, Any, torch.device]:
     return task, model, device
 
 
-def _images(place: Place, split: str, task: Task, device: torch.device) -> ImageTensors:
+def prepare(place: Place, run: RunPlan) -> None:
+    """Have what a frozen embedder makes of the images ready before many processes want it."""
+    if is_frozen(run.config.hyperparameters.embedder):
+        task, model, _ = _prepare(place, run)
+        for split in SPLITS:
+            _images(place, split, task, model)
+
+
+def _images(place: Place, split: str, task: Task, model: Any) -> ImageTensors:
+    device = torch.device(place.device)
     rows, pixels = _rows(place.images, split, str(device))
     labels = torch.from_numpy(rows.labels[:, task.target].copy()).to(device)
     mapping = mapping_of(rows.images) if device.type == "cpu" else None
-    return ImageTensors(pixels, labels, mapping)
+    frozen = frozen_network(model)
+    features = None
+    if frozen is not None:
+        features = _features(place.images, split, str(device), frozen, task.grid)
+    return ImageTensors(pixels, labels, mapping, features)
 
 
 @cache
@@ -176,6 +198,16 @@ def _rows(folder: str, split: str, device: str) -> tuple[LabelledImages, torch.T
     """A split, and its images on the device; a process's jobs share them."""
     rows = open_split(Path(folder), split)
     return rows, torch.from_numpy(rows.images).to(device)
+
+
+@cache
+def _features(
+    folder: str, split: str, device: str, network: FrozenNetwork, grid: GlimpseGrid
+) -> torch.Tensor:
+    """Features of a split's glimpses on the device; a process's jobs share them."""
+    where = torch.device(device)
+    table = feature_table(network, grid, _rows(folder, split, device)[0], where)
+    return torch.from_numpy(table).to(where)
 
 
 def _task(spec: str, name: str) -> Task:

@@ -16,6 +16,14 @@ from nogs_bench.network.fovea import (
     mirrored,
     roll_out,
 )
+from nogs_bench.network.frozen import (
+    FrozenNetwork,
+    feature_table,
+    frozen_network,
+    frozen_parameters,
+    is_frozen,
+    weights_digest,
+)
 from nogs_bench.network.model import (
     MODELS,
     HardAttentionNet,
@@ -41,15 +49,20 @@ __all__ = [
     "EMBEDDERS",
     "MODELS",
     "Fovea",
+    "FrozenNetwork",
     "HardAttentionNet",
     "ImageTensors",
     "MappedStack",
     "ModelSource",
     "check_shapes",
     "convert_weights",
+    "feature_table",
     "follow",
     "fovea_of",
+    "frozen_network",
+    "frozen_parameters",
     "glimpse_convolutions",
+    "is_frozen",
     "joint",
     "load_model",
     "load_weights",
@@ -66,6 +79,7 @@ __all__ = [
     "stack",
     "timm_backbone",
     "unstack",
+    "weights_digest",
     "whole_of",
     "why_not",
 ]

@@ -28,12 +28,15 @@ HELD_BYTES = 2**28
 class ImageTensors:
     """A split on a device, for one target: images uint8 (n, c, h, w), labels int64 (n,).
 
-    `mapping`: of the file that the images are read from as they are needed, if any.
+    - `mapping`: of the file that the images are read from as they are needed, if any.
+    - `features`: float16 (n, cells, width), what a frozen embedder makes of every glimpse; None
+      where networks look at pixels.
     """
 
     images: Tensor
     labels: Tensor
     mapping: mmap.mmap | None = None
+    features: Tensor | None = None
 
     @classmethod
     def of(cls, split: LabelledImages, task: Task, device: torch.device) -> ImageTensors:
@@ -100,8 +103,26 @@ class Fovea:
             self.held = 0
 
 
+class FeatureFovea(Fovea):
+    """Gives a glimpse's features, float ([R,] n, width), in the place of its pixels.
+
+    `features`: as `ImageTensors` has them.
+    """
+
+    def __init__(self, grid: GlimpseGrid, images: Tensor, features: Tensor):
+        super().__init__(grid, images)
+        self.features, self.cells = features.flatten(0, 1), grid.cells
+
+    def __call__(self, rows: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        at = (rows * self.cells + cells).flatten()
+        seen = self.features.index_select(0, at).float().view(*rows.shape, -1)
+        return seen, self.locations.index_select(0, cells.flatten()).view(*rows.shape, 2)
+
+
 def fovea_of(task: Task, split: ImageTensors) -> Fovea:
     """The fovea of a split of the task."""
+    if split.features is not None:
+        return FeatureFovea(task.grid, split.images, split.features)
     return Fovea(task.grid, split.images, split.mapping)
 
 

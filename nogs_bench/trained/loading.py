@@ -145,8 +145,8 @@ def _model_of(kept: Kept, path: Path, task: Task, given: str | None, any_source:
     digest = code_digest(source, task)
     if digest != known.source_digest and not any_source:
         raise NogsError(
-            f"{path} was trained with another source of {known.name} (sha256 "
-            f"{known.source_digest[:12]}, not {digest[:12]}); give the file that trained "
-            "it, or say any_source=True (--any-source) if the change does not matter"
+            f"{path} was trained with another source of {known.name}, or other weights to start "
+            f"from (sha256 {known.source_digest[:12]}, not {digest[:12]}); give the file that "
+            "trained it, or say any_source=True (--any-source) if the change does not matter"
         )
     return source.build(task, seed=0)

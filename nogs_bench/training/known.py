@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.network import Fovea, HardAttentionNet
+from nogs_bench.network import Fovea, HardAttentionNet, is_frozen
 
 # A larger table lies in a temporary file.
 IN_MEMORY = 2**30
@@ -65,5 +65,6 @@ def known_glimpses(
 
 
 def worth_keeping(embedder: str, device: str) -> bool:
-    """Whether embeddings by a frozen `embedder` are kept; such networks are trained one by one."""
-    return device == "cpu" and embedder != CHEAP
+    """Whether each run keeps the embeddings of its own `embedder`, once that is not trained any
+    more; such runs are trained one by one. Those of `frozen:SPEC` share a table instead."""
+    return device == "cpu" and embedder != CHEAP and not is_frozen(embedder)

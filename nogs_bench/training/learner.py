@@ -148,7 +148,7 @@ class Learner:
         )
         batch = min(self.settings.batch_size, self.images)
         self.fovea = self._fovea(trainees[0].images, length * batch)
-        self.turned = mirrored(fovea_of(task, trainees[0].images))
+        self.turned = mirrored(fovea_of(task, replace(trainees[0].images, features=None)))
         held = trainees[0].validation
         points = 1 + length // self.settings.evaluation_period
         self.classify = policy_classifier(network, self._fovea(held, points * len(held)))

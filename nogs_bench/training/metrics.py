@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from nogs_bench.network import Fovea, joint, plain_attention, roll_out
+from nogs_bench.network import Fovea, frozen_parameters, joint, plain_attention, roll_out
 from nogs_bench.randomness import torch_generator
 from nogs_bench.results import ClassAccuracy, StepMetrics, TestMetrics
 from nogs_bench.tasks import Task
@@ -31,7 +31,7 @@ def complexity(model: Any, task: Task) -> dict[str, int]:
     must be on the CPU.
     """
     images = torch.zeros(1, task.channels, task.image_size, task.image_size, dtype=torch.uint8)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    parameters = sum(part.numel() for part in (*model.parameters(), *frozen_parameters(model)))
     # The counter's hooks want no parameter to need a gradient.
     model = copy.deepcopy(model).eval().requires_grad_(False)
     with torch.no_grad(), plain_attention(), FlopCounterMode(display=False) as counter:

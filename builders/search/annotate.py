@@ -98,7 +98,8 @@ class Annotator:
 
         `numbers` are their indices in the training split; `first` the outcome of `first_step`.
 
-        While one group of images is searched, the next one's completions are drawn.
+        While one group of images is searched, the next one's completions are drawn; those of two
+        groups are held at most.
         """
         size = self._group_size
         groups = [
@@ -109,21 +110,25 @@ class Annotator:
             for s in range(0, len(images), size)
         ]
         search = SEARCHES[self.task.annotation.search]
+        turns = [group for _ in range(2, self.task.T + 1) for group in groups]
         with ThreadPoolExecutor(1) as drawing:
 
             def draw(group: list[_Image]) -> Future[list[StepEpe]]:
                 return drawing.submit(lambda: [step for image in group for step in image.draw()])
 
-            drawn = [draw(group) for group in groups]
-            for t in range(2, self.task.T + 1):
-                for place, group in enumerate(groups):
-                    steps = drawn[place].result()
-                    found, evaluations = self.evaluator.search(search, steps, self.task.grid.shape)
-                    outcome = zip(steps, found, evaluations, strict=True)
-                    for image in group:
-                        image.take(outcome)
-                    if t < self.task.T:
-                        drawn[place] = draw(group)
+            drawn = draw(turns[0]) if turns else None
+            for number, group in enumerate(turns, 1):
+                assert drawn is not None
+                steps, following = drawn.result(), turns[number : number + 1]
+                drawn = None
+                if following and following[0] is not group:
+                    drawn = draw(following[0])
+                found, evaluations = self.evaluator.search(search, steps, self.task.grid.shape)
+                outcome = zip(steps, found, evaluations, strict=True)
+                for image in group:
+                    image.take(outcome)
+                if following and drawn is None:
+                    drawn = draw(following[0])
         return self._gathered([image for group in groups for image in group])
 
     def belief(self, image: np.ndarray, prefix: np.ndarray, target: int) -> Belief | None:

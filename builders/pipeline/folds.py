@@ -33,6 +33,9 @@ from nogs_bench.device import is_determined
 from nogs_bench.results import environment
 from nogs_bench.tasks import Task
 
+# Of the posteriors that the sequences took, what measuring their regrets may take.
+REGRET_SHARE = 0.05
+
 Quality = dict[str, dict[str, list[float]]]
 Along = dict[str, dict[str, np.ndarray]]
 """By sequences ("built", "random") and quantity: float (n, T), of each image."""
@@ -77,7 +80,8 @@ def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcom
         curves.append(_curves(task, stages, roles))
         cells = arrays["cells"][:, place]
         chosen = Chosen(roles.annotated.images, roles.numbers, cells)
-        regret.append(regrets(annotator, task.target, chosen))
+        most = REGRET_SHARE * arrays["evaluations"].sum() / len(plan.tasks)
+        regret.append(regrets(annotator, task.target, chosen, most))
         posterior = stages.posterior(task)
         beliefs.append(beliefs_along(posterior, roles.annotated.images, cells, plan.device))
     return FoldOutcome(stages, roles, shards, arrays, each, factors, regret, curves, beliefs)

@@ -9,7 +9,7 @@ import numpy as np
 
 from nogs_bench.builders.search.annotate import Annotator
 from nogs_bench.builders.search.epe import StepEpe
-from nogs_bench.builders.search.racing import FIRST, FIRST_RISK, Race
+from nogs_bench.builders.search.racing import FIRST, FIRST_RISK, GOLDEN, Race
 from nogs_bench.builders.search.searches import Ask, Found, Problem, Search
 
 DRAWS = 4000
@@ -33,7 +33,9 @@ class Chosen:
         return len(self.cells)
 
 
-def regrets(annotator: Annotator, target: int, chosen: Chosen) -> np.ndarray:
+def regrets(
+    annotator: Annotator, target: int, chosen: Chosen, posteriors: float = np.inf
+) -> np.ndarray:
     """float64 (m, T), nats: the EPE of each chosen cell above that of the best cell.
 
     Both are means over 4,000 completions, drawn anew from the same weights: nearly the weighted
@@ -41,18 +43,29 @@ def regrets(annotator: Annotator, target: int, chosen: Chosen) -> np.ndarray:
     glimpse was raced over the bank, so its regret is not measured, and the first column is 0.
 
     Measured of one image in 60, spread evenly, and of 50 at most, since an image takes several
-    times as many posteriors as its search did. Of none where completions come from no bank.
+    times as many posteriors as its search did. Where the best of many cells is hard to tell, it
+    takes far more: images that would need more than so many `posteriors` in all, to within a step,
+    are left out. Of none where completions come from no bank.
     """
     count = min(MOST, len(chosen) // ONE_IN)
     if np.isinf(annotator.completion.support):
         count = 0
     places = np.linspace(0, len(chosen) - 1, count).round().astype(np.int64)
-    rows = [_of_image(annotator, target, chosen, int(place)) for place in places]
-    return np.array(rows).reshape(count, annotator.task.T)
+    rows: dict[int, np.ndarray] = {}
+    # However many are measured, they are spread over all.
+    for place in np.argsort(np.arange(count) * GOLDEN % 1).tolist():
+        row, posteriors = _of_image(annotator, target, chosen, int(places[place]), posteriors)
+        if posteriors < 0:
+            break
+        rows[place] = row
+    return np.array([rows[place] for place in sorted(rows)]).reshape(len(rows), annotator.task.T)
 
 
-def _of_image(annotator: Annotator, target: int, chosen: Chosen, place: int) -> np.ndarray:
-    """float64 (T,): one image's regrets."""
+def _of_image(
+    annotator: Annotator, target: int, chosen: Chosen, place: int, posteriors: float
+) -> tuple[np.ndarray, float]:
+    """float64 (T,): one image's regrets, and how many posteriors are left; below 0 if these were
+    too few."""
     task, image, cells = annotator.task, chosen.images[place], chosen.cells[place]
     query = annotator.completion.query(image)
     regret = np.zeros(task.T)
@@ -64,9 +77,12 @@ def _of_image(annotator: Annotator, target: int, chosen: Chosen, place: int) -> 
         observed = annotator.shown(image, drawn, prefix)
         step = StepEpe(drawn, prefix, (target,), task.grid.cells, observed)
         cell = int(cells[t])
-        (found,), _ = annotator.evaluator.search(_beside(cell), [step], task.grid.shape)
+        (found,), (spent,) = annotator.evaluator.search(_beside(cell), [step], task.grid.shape)
         regret[t] = found[target].epe[cell] - found[target].epe[found[target].cell]
-    return regret
+        posteriors -= spent
+        if posteriors < 0:
+            break
+    return regret, posteriors
 
 
 def _beside(cell: int) -> Search:

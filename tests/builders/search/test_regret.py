@@ -8,6 +8,7 @@ import numpy as np
 
 from nogs_bench.builders.completion.retrieval import Retrieval
 from nogs_bench.builders.search import Annotator, Chosen, regrets
+from nogs_bench.builders.search.regret import DRAWS
 from small_world import SmallWorld
 
 WORLD = SmallWorld()
@@ -63,3 +64,17 @@ def test_the_regret_is_that_of_the_world() -> None:
 def test_it_is_measured_of_few() -> None:
     one = annotator(20)
     assert regrets(one, 0, Chosen(*(np.empty((59, 1)),) * 3)).shape == (0, T)
+
+
+def test_it_stops_when_it_has_taken_its_share() -> None:
+    """Of some of the same images, the regrets of those."""
+    one, some = annotator(20), chosen(annotator(20))
+    every = regrets(one, 0, some)
+    most = WORLD.task(T).grid.cells * DRAWS * (T - 1)  # of one image
+    found = [regrets(one, 0, some, count * most / 4) for count in (1, 2, 4)]
+    sizes = [len(few) for few in found]
+    assert 0 < sizes[0] < sizes[-1] < MEASURED
+    assert sizes == sorted(sizes)
+    for few in found:
+        assert all((every == row).all(1).any() for row in few)
+    assert regrets(one, 0, some, 10).shape == (0, T)

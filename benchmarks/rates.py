@@ -1,9 +1,10 @@
 """What one worker does a second in each part of a build: `nogs-bench build --plan` reckons with it.
 
-    python benchmarks/rates.py [--device cpu] [--out builders/estimate/rates.json]
+    python benchmarks/rates.py [--device cpu] [--out builders/estimate/rates.json] [--tasks A,B]
 
 Random weights; one thread of a CPU, in processor time, or one GPU, in wall-clock time. Networks and
-images are those of the package's tasks. Prints the file, and last one line of JSON.
+images are those of the package's tasks; with `--tasks` of these alone, added to what `--out` has.
+Prints the file, and last one line of JSON.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import torch
 from nogs_bench.builders.bank import Roles
 from nogs_bench.builders.completion import Completions, Pca, Retrieval
 from nogs_bench.builders.estimate import Rates, image_name
+from nogs_bench.builders.estimate.rates import read_rates
 from nogs_bench.builders.generators.stylegan.network import StyleGanNetwork
 from nogs_bench.builders.posterior import Avp, prepare
 from nogs_bench.builders.posterior.avp import _batches, _loss
@@ -32,14 +34,25 @@ from nogs_bench.images import LabelledImages
 from nogs_bench.sequences import SHIPPED
 from nogs_bench.tasks import Task, get_task
 
-TASKS = ("celeba-hq-male", "cub-200", "fashion-mnist", "cluttered-digits", "cluttered-fashion")
+TASKS = (
+    "celeba-hq-male",
+    "cub-200",
+    "fashion-mnist",
+    "cluttered-digits",
+    "cluttered-fashion",
+    "celeba-10k-smiling",
+    "utkface-gender",
+    "cub-100",
+)
 # Posteriors a step over cells x completions, on `cluttered-digits` and `fashion-mnist`:
 # docs/history/annotation.md, by `benchmarks/annotation.py --no-cost`.
 REPORTED = {"rematch": 16_239 / (169 * 3_000)}
 TOKENS = "tokens:vit_tiny_patch16_224"
+HEAVY = ("timm:", "tokens:")
 STYLEGAN_256 = (512, 512, 512, 512, 256, 128, 64)
 REPEATS = 3
 COMPLETIONS = 1_000
+PAIRS = 3_400_000
 
 
 def timed(work: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
@@ -65,7 +78,7 @@ def noise(task: Task, count: int) -> LabelledImages:
 def network(task: Task, device: str) -> tuple[float, float]:
     """Posteriors, and training images, a second."""
     avp = Avp(task).to(device)
-    heavy = task.image_size > 100
+    heavy = task.image_size > 100 and task.avp.network.startswith(HEAVY)
     batch = min(task.avp.batch_size, 8) if heavy and device == "cpu" else task.avp.batch_size
     small = replace(task, avp=replace(task.avp, batch_size=batch, warmup=0.0))
     images = noise(task, 2 * batch)
@@ -98,18 +111,19 @@ def alone(task: Task, avp: Avp, device: str) -> float:
 def searched(task: Task, avp: Avp, device: str) -> float:
     """Posteriors a second of a quick network in the searches of some images, these included."""
     evaluator = Evaluator(avp, CRITERIA[task.annotation.criterion], task.target, device)
-    search, every = SEARCHES["racing"], noise(task, COMPLETIONS)
+    several = min(COMPLETIONS, task.annotation.samples)
+    search, every = SEARCHES["racing"], noise(task, several)
     rng, nowhere = np.random.default_rng(1), np.empty(0, np.int64)
-    count = 0
+    count, at_once = 0, min(GROUP, max(1, PAIRS // (task.grid.cells * several)))
 
     def search_all() -> None:
         nonlocal count
         steps = []
-        for _ in range(GROUP):
+        for _ in range(at_once):
             prefix = rng.integers(task.grid.cells, size=2)
             images, shared = every.images.copy(), None
             if task.annotation.observed == "pasted" and task.annotation.together:
-                shared = every.images[rng.integers(COMPLETIONS)]
+                shared = every.images[rng.integers(several)]
                 seen = task.grid.masks[prefix].any(0)
                 images[..., seen] = shared[:, seen]
             drawn = Completions(images, every.labels, 1.0, 1.0, nowhere, nowhere.astype(bool))
@@ -171,13 +185,17 @@ def shipped(name: str, search: str) -> float:
     return float(record["made_by"]["evaluations"] / every)
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--device", default="cpu")
-    arguments.add_argument("--out", type=Path)
-    given = arguments.parse_args()
-    single_thread("cpu")
-    device = given.device
+def of_networks(tasks: list[Task], device: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Posteriors, and training images, a second, by network and image."""
+    posteriors, training = {}, {}
+    for task in tasks:
+        key = image_name(task.avp.network, task)
+        posteriors[key], training[key] = network(task, device)
+        print(f"{key}: {posteriors[key]:,.0f} posteriors/s", flush=True)
+    return posteriors, training
+
+
+def measured(device: str) -> Rates:
     name = platform.machine() if device == "cpu" else torch.cuda.get_device_name()
     capability = torch.backends.cpu.get_cpu_capability()
     rates = Rates(
@@ -187,10 +205,7 @@ def main() -> None:
     )
     tasks = [get_task(task) for task in TASKS]
     tasks.append(replace(tasks[0], avp=replace(tasks[0].avp, network=TOKENS)))
-    for task in tasks:
-        key = image_name(task.avp.network, task)
-        rates.posteriors[key], rates.training[key] = network(task, device)
-        print(f"{key}: {rates.posteriors[key]:,.0f} posteriors/s", flush=True)
+    posteriors, training = of_networks(tasks, device)
     proposal, exact = retrieval(tasks[0])
     matrix = torch.rand(2048, 2048, device=device)
     product = 2048**3 / timed(lambda: matrix @ matrix, device)
@@ -200,7 +215,28 @@ def main() -> None:
     with torch.inference_mode():
         made = 2 / timed(lambda: stylegan.synthesise(w, layers), device)
     rates.generators["stylegan"] = made
-    rates = replace(rates, proposal=proposal, exact=exact, multiply_adds=product)
+    found = {"proposal": proposal, "exact": exact, "multiply_adds": product}
+    return replace(rates, posteriors=posteriors, training=training, **found)
+
+
+def added(rates: Rates, tasks: list[Task], device: str) -> Rates:
+    posteriors, training = of_networks(tasks, device)
+    more = {"posteriors": rates.posteriors | posteriors, "training": rates.training | training}
+    return replace(rates, **more)
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--device", default="cpu")
+    arguments.add_argument("--out", type=Path)
+    arguments.add_argument("--tasks", default="")
+    given = arguments.parse_args()
+    single_thread("cpu")
+    if given.tasks:
+        tasks = [get_task(task) for task in given.tasks.split(",")]
+        rates = added(read_rates(given.out), tasks, given.device)
+    else:
+        rates = measured(given.device)
     record = json.loads(
         json.dumps(asdict(rates)), parse_float=lambda text: float(f"{float(text):.4g}")
     )

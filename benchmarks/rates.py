@@ -215,14 +215,23 @@ def measured(device: str) -> Rates:
     with torch.inference_mode():
         made = 2 / timed(lambda: stylegan.synthesise(w, layers), device)
     rates.generators["stylegan"] = made
-    found = {"proposal": proposal, "exact": exact, "multiply_adds": product}
-    return replace(rates, posteriors=posteriors, training=training, **found)
+    return replace(
+        rates,
+        posteriors=posteriors,
+        training=training,
+        proposal=proposal,
+        exact=exact,
+        multiply_adds=product,
+    )
 
 
 def added(rates: Rates, tasks: list[Task], device: str) -> Rates:
     posteriors, training = of_networks(tasks, device)
-    more = {"posteriors": rates.posteriors | posteriors, "training": rates.training | training}
-    return replace(rates, **more)
+    return replace(
+        rates,
+        posteriors=rates.posteriors | posteriors,
+        training=rates.training | training,
+    )
 
 
 def main() -> None:

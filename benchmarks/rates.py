@@ -27,7 +27,7 @@ from nogs_bench.builders.estimate import Rates, image_name
 from nogs_bench.builders.estimate.rates import read_rates
 from nogs_bench.builders.generators.stylegan.network import StyleGanNetwork
 from nogs_bench.builders.posterior import Avp, prepare
-from nogs_bench.builders.posterior.avp import _batches, _loss
+from nogs_bench.builders.posterior.training import _batches, _loss
 from nogs_bench.builders.search import CRITERIA, GROUP, SEARCHES, Evaluator, StepEpe
 from nogs_bench.executors import single_thread
 from nogs_bench.images import LabelledImages

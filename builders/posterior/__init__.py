@@ -9,12 +9,7 @@ from nogs_bench.builders.posterior import (  # noqa: F401  (they register)
     patches,
     tokens,
 )
-from nogs_bench.builders.posterior.avp import (
-    Avp,
-    seconds_per_epoch,
-    train_avp,
-    validate_avp,
-)
+from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS, check_network
 from nogs_bench.builders.posterior.interface import (
     Posterior,
@@ -33,6 +28,11 @@ from nogs_bench.builders.posterior.reliability import (
     plot_reliability,
     pooled,
     read_calibration,
+)
+from nogs_bench.builders.posterior.training import (
+    seconds_per_epoch,
+    train_avp,
+    validate_avp,
 )
 
 __all__ = [

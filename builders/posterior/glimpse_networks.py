@@ -13,8 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from nogs_bench.builders.posterior.fusion import fused
-from nogs_bench.builders.posterior.networks import AVP_NETWORKS, make_network
+from nogs_bench.builders.posterior.networks import AVP_NETWORKS, fused, make_network
 from nogs_bench.builders.posterior.observed_windows import ObservedWindows
 from nogs_bench.builders.posterior.windows import Windows
 from nogs_bench.registry import Registry

@@ -15,6 +15,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from nogs_bench.errors import NogsError
 from nogs_bench.network import normalisation, timm_backbone
@@ -23,6 +24,10 @@ from nogs_bench.registry import Registry
 Factory = Callable[[int, int, int, str], nn.Module]
 AVP_NETWORKS: Registry[Factory] = Registry("AVP network", group="nogs_bench.avp_networks")
 LEAST_SIDE = 32
+_FUSE: dict[tuple[type, type], Callable[[Any, Any], nn.Module]] = {
+    (nn.Conv2d, nn.BatchNorm2d): fuse_conv_bn_eval,
+    (nn.Linear, nn.BatchNorm1d): fuse_linear_bn_eval,
+}
 _CONVOLUTION = re.compile(r"(\d{1,5})k(\d{1,3})s(\d{1,3})(?:p(\d{1,3}))?")
 
 
@@ -36,6 +41,24 @@ def make_network(
     name, _, argument = spec.partition(":")
     argument = argument if weights else argument.partition("@")[0]
     return AVP_NETWORKS[name](channels, image_size, outputs, argument)
+
+
+def fused(network: nn.Module) -> nn.Module:
+    """A frozen network in eval mode: a `Sequential` with its batch norms folded in and its ReLUs
+    in place; any other network as it is, in eval mode. Equal up to rounding."""
+    network.eval().requires_grad_(False)
+    if not isinstance(network, nn.Sequential):
+        return network
+    layers: list[nn.Module] = []
+    for layer in network:
+        fuse = _FUSE.get((type(layers[-1]), type(layer))) if layers else None
+        if fuse:
+            layers[-1] = fuse(layers[-1], layer)
+        elif isinstance(layer, nn.ReLU):
+            layers.append(nn.ReLU(inplace=True))
+        elif not isinstance(layer, nn.Dropout):
+            layers.append(layer)
+    return nn.Sequential(*layers)
 
 
 @AVP_NETWORKS.register("conv")

@@ -12,7 +12,8 @@ from nogs_bench.builders.search.epe import StepEpe
 from nogs_bench.builders.search.racing import FIRST, FIRST_RISK, GOLDEN, Race
 from nogs_bench.builders.search.searches import Ask, Found, Problem, Search
 
-DRAWS, PAIRS = 4000, 2_000_000
+# Completions: on a large grid fewer, so that a step's pairs of them and cells stay affordable.
+DRAWS, FEWEST, PAIRS = 4000, 500, 2_000_000
 MOST = 50
 ONE_IN = 60
 
@@ -39,9 +40,9 @@ def regrets(
     """float64 (m, T), nats: the EPE of each chosen cell above that of the best cell.
 
     Both are means over 4,000 completions, drawn anew from the same weights: nearly the weighted
-    mean over the whole bank; over fewer on grids of more than 500 cells. All cells race for the
-    best (`Race`, at a risk of 0.1 %). The first glimpse was raced over the bank, so its regret is
-    not measured, and the first column is 0.
+    mean over the whole bank; over fewer, down to 500, on grids of more than 500 cells. All cells
+    race for the best (`Race`, at a risk of 0.1 %). The first glimpse was raced over the bank, so
+    its regret is not measured, and the first column is 0.
 
     Measured of one image in 60, spread evenly, and of 50 at most, since an image takes several
     times as many posteriors as its search did. Where the best of many cells is hard to tell, it
@@ -69,14 +70,12 @@ def _of_image(
     too few."""
     task, image, cells = annotator.task, chosen.images[place], chosen.cells[place]
     query = annotator.completion.query(image)
-    regret = np.zeros(task.T)
+    regret, draws = np.zeros(task.T), int(np.clip(PAIRS // task.grid.cells, FEWEST, DRAWS))
     for t in range(1, task.T):
         prefix = cells[:t]
         query.observe(int(cells[t - 1]))
         rng = np.random.default_rng([annotator.seed, 3, int(chosen.numbers[place]), t])
-        drawn = query.draw(
-            min(DRAWS, PAIRS // task.grid.cells), rng, annotator.belief(image, prefix, target)
-        )
+        drawn = query.draw(draws, rng, annotator.belief(image, prefix, target))
         observed = annotator.shown(image, drawn, prefix)
         step = StepEpe(drawn, prefix, (target,), task.grid.cells, observed)
         cell = int(cells[t])

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from nogs_bench.builders.bank.roles import assign_roles
-from nogs_bench.builders.posterior import avp as avp_module
-from nogs_bench.builders.posterior.avp import Avp, train_avp
+from nogs_bench.builders.posterior import training
+from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.builders.posterior.interface import prepare
+from nogs_bench.builders.posterior.training import train_avp
 from nogs_bench.tasks.task import Splits
 from tiny import Corner, corner_images, corner_task
 
@@ -94,7 +95,7 @@ def test_the_posterior_is_reached_in_closed_form(network, rate, epochs, tmp_path
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     task = corner_task()
     undisturbed = train(tmp_path, task, "whole")
-    save, saved = avp_module.save_checkpoint, []
+    save, saved = training.save_checkpoint, []
 
     def stop_after_first(path, state):
         save(path, state)
@@ -102,7 +103,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
         if len(saved) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(avp_module, "save_checkpoint", stop_after_first)
+    monkeypatch.setattr(training, "save_checkpoint", stop_after_first)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, task, "stopped")
     resumed = train(tmp_path, task, "stopped")
@@ -156,8 +157,8 @@ def test_chosen_sequences_are_seen_beside_random_ones():
     task = replace(task, avp=replace(task.avp, batch_size=40, warmup=1.0, chosen_share=0.25))
     roles = assign_roles(task, 30, seed=0, data=None)
     chosen = np.tile([[8, 0, 8]], (3, 1))
-    plain = list(avp_module._batches(task, roles, 0, 0, "cpu"))
-    mixed = list(avp_module._batches(task, roles, 0, 0, "cpu", chosen))
+    plain = list(training._batches(task, roles, 0, 0, "cpu"))
+    mixed = list(training._batches(task, roles, 0, 0, "cpu", chosen))
     assert len(plain) == len(mixed) > 1
     cells, t = (x.numpy() for x in mixed[0][2:])
     for before, after in zip(plain[0], mixed[0], strict=True):
@@ -176,5 +177,5 @@ def test_timing_an_epoch_counts_its_batches_and_the_validation():
     task = corner_task()
     roles = assign_roles(task, 30, seed=0, data=None)
     ticks = itertools.count()
-    found = avp_module.seconds_per_epoch(task, roles, 0, "cpu", lambda: float(next(ticks)))
+    found = training.seconds_per_epoch(task, roles, 0, "cpu", lambda: float(next(ticks)))
     assert found == len(roles.avp(0)) // task.avp.batch_size + 1

@@ -5,7 +5,7 @@ split, from an `ImageSource`. Every picture goes through the one `decoder`; `cac
 made, and `store` keeps a task's images once for all processes of a machine.
 """
 
-from nogs_bench.images.cache import Item, cache_folder, decoded, file_state
+from nogs_bench.images.cache import Item, cache_folder, decoded, file_state, writable
 from nogs_bench.images.clutter import (
     BLOCK,
     block_rng,
@@ -102,4 +102,5 @@ __all__ = [
     "sweep_store",
     "verify",
     "window",
+    "writable",
 ]

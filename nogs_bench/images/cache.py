@@ -119,14 +119,14 @@ def decoded(
 
 
 @contextmanager
-def writable(folder: Path) -> Iterator[None]:
-    """Say what to do if the block cannot write to the cache."""
+def writable(folder: Path, kept: str = "decoded images") -> Iterator[None]:
+    """Say what to do if the block cannot write what is `kept` in a folder of the cache."""
     try:
         yield
     except OSError as error:
         raise NogsError(
-            f"{folder} cannot be written ({error.strerror or error}): decoded images are kept "
-            "there; name another folder with the environment variable NOGS_BENCH_CACHE"
+            f"{folder} cannot be written ({error.strerror or error}): {kept} are kept there; name "
+            "another folder with the environment variable NOGS_BENCH_CACHE"
         ) from error
 
 

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,7 @@ import torch
 from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json, locked, package_version, read_array, write_json
-from nogs_bench.images import LabelledImages, cache_folder
+from nogs_bench.images import LabelledImages, cache_folder, writable
 from nogs_bench.network.fovea import Fovea
 from nogs_bench.network.frozen.embedder import FrozenNetwork
 from nogs_bench.progress import progress_bars
@@ -44,7 +42,8 @@ def feature_table(
     made_by = [package_version(), torch.__version__, device.type, network.digest]
     seen = [split.digest(), grid.pixels.tolist(), grid.glimpse_size]
     path = cache_folder() / "features" / f"{digest_json([made_by, seen])[:32]}.npy"
-    with _writable(path.parent), locked(path.with_suffix(".lock"), "", wait=True):
+    kept = writable(path.parent, "features of glimpses")
+    with kept, locked(path.with_suffix(".lock"), "", wait=True):
         if not path.is_file():
             fovea = Fovea(grid, torch.from_numpy(split.images).to(device))
             _make(path, shape, network, fovea)
@@ -52,17 +51,6 @@ def feature_table(
     if table.shape != shape or table.dtype != np.float16:
         raise NogsError(f"{path} does not hold features of shape {shape}; remove it")
     return table
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise NogsError(
-            f"{folder} cannot be written ({error.strerror or error}): features of glimpses are "
-            "kept there; name another folder with the environment variable NOGS_BENCH_CACHE"
-        ) from error
 
 
 def _make(path: Path, shape: tuple[int, int, int], network: FrozenNetwork, fovea: Fovea) -> None:

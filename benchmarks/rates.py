@@ -53,6 +53,7 @@ STYLEGAN_256 = (512, 512, 512, 512, 256, 128, 64)
 REPEATS = 3
 COMPLETIONS = 1_000
 PAIRS = 3_400_000
+LARGE = 100  # pixels
 
 
 def timed(work: Callable[[], object], device: str, repeats: int = REPEATS) -> float:
@@ -78,7 +79,7 @@ def noise(task: Task, count: int) -> LabelledImages:
 def network(task: Task, device: str) -> tuple[float, float]:
     """Posteriors, and training images, a second."""
     avp = Avp(task).to(device)
-    heavy = task.image_size > 100 and task.avp.network.startswith(HEAVY)
+    heavy = task.image_size > LARGE and task.avp.network.startswith(HEAVY)
     batch = min(task.avp.batch_size, 8) if heavy and device == "cpu" else task.avp.batch_size
     small = replace(task, avp=replace(task.avp, batch_size=batch, warmup=0.0))
     images = noise(task, 2 * batch)
@@ -114,7 +115,8 @@ def searched(task: Task, avp: Avp, device: str) -> float:
     several = min(COMPLETIONS, task.annotation.samples)
     search, every = SEARCHES["racing"], noise(task, several)
     rng, nowhere = np.random.default_rng(1), np.empty(0, np.int64)
-    count, at_once = 0, min(GROUP, max(1, PAIRS // (task.grid.cells * several)))
+    pairs = PAIRS if task.image_size <= LARGE else 0  # of large images, one step: enough minutes
+    count, at_once = 0, min(GROUP, max(1, pairs // (task.grid.cells * several)))
 
     def search_all() -> None:
         nonlocal count

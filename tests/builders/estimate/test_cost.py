@@ -13,7 +13,7 @@ from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
 from nogs_bench.cli import app
 from nogs_bench.cli.build_tables import estimate_tables
 from nogs_bench.errors import NogsError
-from nogs_bench.tasks.task import get_task
+from nogs_bench.tasks import TASKS, get_task
 from tiny import corner_task
 
 CORNER = image_name("conv", corner_task())
@@ -126,15 +126,9 @@ def test_bad_rates_and_names(tmp_path):
         estimate_build("fashion-mnist", search="racin")
 
 
-@pytest.mark.parametrize("name", ["cluttered-digits", "cluttered-fashion", "fashion-mnist"])
-def test_every_stage_of_the_offline_tasks_is_reckoned(name):
+EVERY = {get_task(name).family or name: name for name in TASKS}  # one of each family
+
+
+@pytest.mark.parametrize("name", EVERY.values())
+def test_every_stage_of_every_task_is_reckoned(name):
     assert all(stage.hours is not None for stage in estimate_build(name).stages)
-
-
-def test_the_paper_s_tasks_have_rates():
-    rates = read_rates()
-    for name in ("celeba-hq-male", "cub-200"):
-        task = get_task(name)
-        key = image_name(task.avp.network, task)
-        assert rates.posteriors[key] > 0
-        assert rates.training[key] > 0

@@ -3,7 +3,8 @@
     python benchmarks/stated.py FOLDER [--parts dataset,bank,first,held] [--images 600]
         [--split test] [--first 200] [--data DIR]
 
-FOLDER is what `nogs-bench build TASK` wrote, with its `.build`, by the task's own settings.
+FOLDER is what `nogs-bench build TASK` wrote, by the task's own settings; all but `dataset` need its
+`.build`.
 
 - `dataset`: for each t, the temperature of the posterior that fits every second annotated image
   best, and what it does to the others' cross-entropy; then, in fifths of the images by what is
@@ -27,6 +28,7 @@ import argparse
 import json
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,15 +97,15 @@ def cross_entropies(log: np.ndarray, labels: np.ndarray, temperature: float = 1.
     return np.asarray(-scaled[np.arange(len(labels)), labels])
 
 
-def dataset(built: Built) -> dict[str, Any]:
-    rows = pq.read_table(built.folder / "annotations" / "train.parquet").to_pylist()
+def dataset(folder: Path) -> dict[str, Any]:
+    rows = pq.read_table(folder / "annotations" / "train.parquet").to_pylist()
     rows = [row for row in rows if row["annotated"]]
     labels = np.array([row["label"] for row in rows])
     stated = np.array([row["epe"] for row in rows])
     log = np.log(np.clip(np.array([row["posterior"] for row in rows], np.float64), LEAST, 1))
     fit, rest = slice(0, None, 2), slice(1, None, 2)
     found = []
-    for t in range(built.task.T):
+    for t in range(log.shape[1]):
 
         def mean(temperature: float, some: slice = fit, t: int = t) -> float:
             return float(cross_entropies(log[some, t], labels[some], temperature).mean())
@@ -115,7 +117,7 @@ def dataset(built: Built) -> dict[str, Any]:
         f"temperatures {text(temperatures)}; the other half {text(before)}, with it {text(after)}"
     )
     fifths = []
-    for t in range(1, built.task.T):
+    for t in range(1, log.shape[1]):
         parts = np.array_split(np.argsort(stated[:, t], kind="stable"), 5)
         said = np.array([stated[part, t].mean() for part in parts])
         true = cross_entropies(log[:, t], labels)
@@ -251,15 +253,16 @@ def main() -> None:
     arguments.add_argument("--data", type=Path)
     given = arguments.parse_args()
     single_thread("cpu")
-    built = opened(given.folder, given.data)
+    built = cache(lambda: opened(given.folder, given.data))
     parts = {
-        "dataset": lambda: dataset(built),
-        "bank": lambda: bank(built, given.images),
-        "first": lambda: first(built, given.first),
-        "held": lambda: held(built, given.images, given.split),
+        "dataset": lambda: dataset(given.folder),
+        "bank": lambda: bank(built(), given.images),
+        "first": lambda: first(built(), given.first),
+        "held": lambda: held(built(), given.images, given.split),
     }
     found = {name: parts[name]() for name in given.parts.split(",")}
-    print(json.dumps({"task": built.task.name, "images": given.images, **found}))
+    task = read_provenance(given.folder)["task"]
+    print(json.dumps({"task": task, "images": given.images, **found}))
 
 
 if __name__ == "__main__":

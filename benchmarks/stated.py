@@ -3,8 +3,8 @@
     python benchmarks/stated.py FOLDER [--parts dataset,bank,first,held] [--images 600]
         [--split test] [--first 200] [--data DIR]
 
-FOLDER is what `nogs-bench build TASK` wrote, by the task's own settings; all but `dataset` need its
-`.build`.
+FOLDER is what `nogs-bench build` wrote for a task, by the task's own settings; all but `dataset`
+need the `.build` in it or, of tasks built together, beside it.
 
 - `dataset`: for each t, the temperature of the posterior that fits every second annotated image
   best, and what it does to the others' cross-entropy; then, in fifths of the images by what is
@@ -17,7 +17,8 @@ FOLDER is what `nogs-bench build TASK` wrote, by the task's own settings; all bu
   they lose over all of it.
 - `held`: images of the `--split`, which no posterior, bank or correction saw, get sequences; the
   EPE as searched, the same times the dataset's factors, the true label's cross-entropy, their gap
-  with its standard error; then the regret of some choices over the bank.
+  with its standard error; then the regret of some choices over the bank. This is done for every
+  task that was built together with FOLDER's.
 
 Prints tables and last one line of JSON.
 """
@@ -47,7 +48,7 @@ from nogs_bench.builders.search.searches import run_search
 from nogs_bench.executors import LocalExecutor, single_thread
 from nogs_bench.files import read_arrays, read_provenance
 from nogs_bench.images import LabelledImages, Sampler
-from nogs_bench.tasks import Task, load_split, sample_images
+from nogs_bench.tasks import TASKS, Task, get_task, load_split, sample_images
 
 SHARD, NUMBERS = 20, 10_000_000
 ENOUGH = 0.005
@@ -60,7 +61,6 @@ class Built:
     """A dataset folder, and what made it."""
 
     folder: Path
-    record: dict[str, Any]
     stages: Stages
     roles: Roles
     work: Work
@@ -77,13 +77,22 @@ class Built:
 
 def opened(folder: Path, data: Path | None) -> Built:
     record = read_provenance(folder)
+    made_by = record["made_by"]["stages"]["sequences"]
+    names = together(get_task(record["task"]), made_by["config"]["targets"])
     settings = {"annotation.images": record["annotated"]}
-    plan = BuildPlan(record["task"], folder.absolute(), data, settings=settings)
+    out = (folder if len(names) == 1 else folder.parent).absolute()
+    plan = BuildPlan(names, out, data, settings=settings)
     roles = assign_roles(plan.task, plan.count, plan.seed, plan.data)
     stages = prepare(plan, roles, LocalExecutor(1))
-    made_by = record["made_by"]["stages"]["sequences"]
     assert stages.records["sequences"]["key"] == made_by["key"], "built by other settings"
-    return Built(folder, record, stages, roles, stages.load(), data)
+    return Built(folder, stages, roles, stages.load(), data)
+
+
+def together(task: Task, targets: list[int]) -> tuple[str, ...]:
+    """The tasks of a build, by their columns of the family's labels."""
+    relatives = [one for one in map(get_task, TASKS) if one.family == task.family]
+    family = {one.target: one.name for one in relatives}
+    return tuple(family[target] for target in targets) if len(targets) > 1 else (task.name,)
 
 
 def text(values: np.ndarray) -> str:
@@ -206,9 +215,9 @@ def first(built: Built, seeds: int) -> list[float]:
     return lost.tolist()
 
 
-def held(built: Built, images: int, split: str) -> dict[str, Any]:
-    task, work = built.task, built.work
-    part = load_split(task, split, built.data)[:images]
+def held(built: Built, images: int, split: str) -> list[dict[str, Any]]:
+    tasks, work = built.stages.plan.tasks, built.work
+    part = load_split(tasks[0], split, built.data)[:images]
     numbers = NUMBERS + np.arange(len(part))
     begin = time.process_time()
     made = [
@@ -216,17 +225,28 @@ def held(built: Built, images: int, split: str) -> dict[str, Any]:
         for rows in (slice(s, s + SHARD) for s in range(0, len(part), SHARD))
     ]
     seconds = (time.process_time() - begin) / len(part)
-    cells = np.concatenate([one.cells[:, 0] for one in made])
-    searched = np.concatenate([one.epe[:, 0] for one in made])
-    each = along_each(built.posterior, part.images, part.labels[:, task.target], cells)
+    print(f"{seconds:.3f} CPU s an image, all tasks together")
+    found = []
+    for place, task in enumerate(tasks):
+        cells = np.concatenate([one.cells[:, place] for one in made])
+        searched = np.concatenate([one.epe[:, place] for one in made])
+        folder = built.folder if len(tasks) == 1 else built.folder.parent / task.name
+        stated = searched * read_provenance(folder)["made_by"]["epe_factors"]
+        found.append(came_true(built, task, Chosen(part.images, numbers, cells), part, stated))
+        found[-1] |= {"searched": searched.mean(0).tolist(), "cpu_seconds": seconds}
+    return found
+
+
+def came_true(
+    built: Built, task: Task, chosen: Chosen, part: LabelledImages, stated: np.ndarray
+) -> dict[str, Any]:
+    """What is stated of `part`'s sequences, beside what came true, printed as means."""
+    labels = part.labels[:, task.target]
+    each = along_each(built.stages.posterior(task), part.images, labels, chosen.cells)
     true = each["cross_entropy"].numpy()
-    stated = searched * built.record["made_by"]["epe_factors"]
     gap = true - stated
-    begin = time.process_time()
-    lost = regrets(work.annotator, task.target, Chosen(part.images, numbers, cells))
-    lost_seconds = (time.process_time() - begin) / max(len(lost), 1)
+    lost = regrets(built.work.annotator, task.target, chosen)
     rows = {
-        "searched": searched.mean(0),
         "stated": stated.mean(0),
         "true": true.mean(0),
         "claimed": each["entropy"].numpy().mean(0),
@@ -234,13 +254,11 @@ def held(built: Built, images: int, split: str) -> dict[str, Any]:
         "standard error": gap.std(0) / len(gap) ** 0.5,
         f"regret of {len(lost)}": lost.mean(0) if len(lost) else np.zeros(task.T),
     }
-    print(f"{task.name}, {len(part)} images of {split}")
+    print(f"{task.name}, {len(part)} images")
     for name, values in rows.items():
         print(f"{name:16} {text(values)}")
-    print(f"within .05 at every t: {'yes' if holds(stated, true) else 'no'}")
-    print(f"{seconds:.3f} CPU s an image; a regret takes {lost_seconds:.3f} s an image", flush=True)
-    plain = {name: values.tolist() for name, values in rows.items()}
-    return plain | {"cpu_seconds": seconds, "regret_seconds": lost_seconds}
+    print(f"within .05 at every t: {'yes' if holds(stated, true) else 'no'}", flush=True)
+    return {"name": task.name} | {name: values.tolist() for name, values in rows.items()}
 
 
 def main() -> None:

@@ -47,8 +47,9 @@ def measure_target(
     """Measure a target: train RAM with three seeds that are not scored.
 
     The target is the accuracy that the median run reaches in the first half of its iterations. This
-    is the rule of the tasks that come with the package. If `task` is `FILE.py:NAME` and the
-    file has a line `TARGET = ...`, as `nogs-bench task --out` writes it, the line is replaced.
+    is the rule of `cluttered-digits`, `fashion-mnist` and `cluttered-fashion`. If `task` is
+    `FILE.py:NAME` and the file has a line `TARGET = ...`, as `nogs-bench task --out` writes it, the
+    line is replaced.
 
     **Arguments**
 

@@ -209,10 +209,7 @@ def regrets(
             rng = np.random.default_rng([9, number, t])
             belief = annotator.belief(image, cells[:t], task.target)
             drawn = query.draw(10 * task.annotation.samples, rng, belief)
-            observed = image if task.annotation.observed == "pasted" else None
-            if observed is not None:
-                seen = task.grid.masks[cells[:t]].any(0)
-                drawn.images[..., seen] = observed[:, seen]
+            observed = annotator.shown(image, drawn, cells[:t])
             step = StepEpe(drawn, cells[:t], (task.target,), task.grid.cells, observed)
             search = reference(int(cells[t]), found)
             annotator.evaluator.search(search, [step], task.grid.shape)
@@ -296,7 +293,8 @@ def main() -> None:
     single_thread("cpu")
     result: dict[str, Any] = {} if given.no_cost else cost(given.avp, given.cost_search)
     print("\nChosen cells against ten times the completions")
-    settings = {"search": given.search, "samples": given.samples}
+    wanted = {"search": given.search, "samples": given.samples}
+    settings = {name: value for name, value in wanted.items() if value is not None}
     result["regrets"] = {
         task: regrets(task, Path(given.builds) / task, given.first, given.images, **settings)
         for task in given.tasks.split(",")

@@ -57,15 +57,18 @@ def main() -> None:
         command = [sys.executable, "-c", "from nogs_bench.cli import main; main()", "build"]
         command += [given.task, "--images", given.images, "--out", str(out), "--json"]
         start, peak = time.perf_counter(), 0
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        with (
+            tempfile.TemporaryFile("w+") as said,
+            subprocess.Popen(command, stdout=said) as process,
+        ):
             while process.poll() is None:
                 peak = max(peak, resident(process.pid))
                 time.sleep(PERIOD)
-            assert process.stdout is not None
-            record = json.loads(process.stdout.read())
-        seconds = time.perf_counter() - start
-    if process.returncode:
-        sys.exit(process.returncode)
+            seconds = time.perf_counter() - start
+            if process.returncode:
+                sys.exit(process.returncode)
+            said.seek(0)
+            record = json.load(said)
     print(
         f"{given.task}, {given.images} images: {seconds / 60:.1f} min, peak {peak / 2**30:.2f} GiB"
     )

@@ -25,7 +25,7 @@ import argparse
 import json
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nogs_bench import __version__
 from nogs_bench.builders.bank import assign_roles
 from nogs_bench.builders.completion import Retrieval
 from nogs_bench.builders.posterior import Avp, along_each, prepare, train_avp
 from nogs_bench.builders.search import CRITERIA, Annotator, Found
 from nogs_bench.executors import single_thread
-from nogs_bench.files import load_checkpoint, save_checkpoint
+from nogs_bench.files import digest_json, load_checkpoint, save_checkpoint
 from nogs_bench.tasks import Task, get_task, load_split
 
 ANNOTATED, SHARD, NUMBERS, DRAWS = 600, 50, 10_000_000, 300
@@ -101,7 +102,8 @@ def penalty(own: Any, weight: float, log: Tensor, labels: Tensor) -> Tensor:
 def trained(task: Task, seed: int, folder: Path, data: Path | None) -> tuple[Any, Any]:
     """A posterior and its roles."""
     roles = assign_roles(task, ANNOTATED, seed, data)
-    path = folder / f"{task.name}-{task.avp.epochs}-{seed}.safetensors"
+    made_by = digest_json([__version__, asdict(task.avp), roles.record, roles.avp(0).digest()])
+    path = folder / f"{task.name}-{seed}-{made_by[:16]}.safetensors"
     if not path.exists():
         save_checkpoint(path, train_avp(task, roles, seed, path.with_suffix(".unfinished"), "cpu"))
     avp = Avp(task)
@@ -153,7 +155,8 @@ def main() -> None:
     )
     avp = replace(task.avp, epochs=given.epochs or task.avp.epochs, rounds=0)
     task = replace(task, annotation=settings, avp=avp)
-    folder = given.keep or Path(tempfile.mkdtemp(prefix="nogs-crosswise-"))
+    spare = tempfile.TemporaryDirectory(prefix="nogs-crosswise-")
+    folder = given.keep or Path(spare.name)
     folder.mkdir(parents=True, exist_ok=True)
     seeds = [int(seed) for seed in given.seeds.split(",")]
     with torch.inference_mode(False):

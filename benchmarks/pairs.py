@@ -20,19 +20,20 @@ import json
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nogs_bench import __version__
 from nogs_bench.builders.bank import Roles, assign_roles
 from nogs_bench.builders.completion import Retrieval
 from nogs_bench.builders.posterior import Avp, along_each, train_avp
 from nogs_bench.builders.search import Annotator
 from nogs_bench.executors import single_thread
-from nogs_bench.files import load_checkpoint, save_checkpoint
+from nogs_bench.files import digest_json, load_checkpoint, save_checkpoint
 from nogs_bench.tasks import Task, get_task
 
 PAIRS = (
@@ -56,6 +57,7 @@ class Setting:
     search: str
     samples: int
     epochs: int
+    chosen_pair: str
     chosen_images: int
     chosen_share: float
     device: str
@@ -81,7 +83,9 @@ class Setting:
         return replace(task, annotation=settings)
 
     def file(self, name: str) -> Path:
-        return self.folder / f"{self.task}-{name}.safetensors"
+        chosen = (self.chosen_pair, self.chosen_images, self.chosen_share)
+        made_by = digest_json([__version__, asdict(self.made().avp), str(self.data), chosen])
+        return self.folder / f"{self.task}-{name}-{made_by[:16]}.safetensors"
 
 
 def roles_of(setting: Setting, seed: int) -> Roles:
@@ -165,7 +169,8 @@ def main() -> None:
     arguments.add_argument("--data", type=Path)
     arguments.add_argument("--keep", type=Path, help="folder of posteriors, kept and used again")
     given = arguments.parse_args()
-    folder = given.keep or Path(tempfile.mkdtemp(prefix="nogs-pairs-"))
+    spare = tempfile.TemporaryDirectory(prefix="nogs-pairs-")
+    folder = given.keep or Path(spare.name)
     folder.mkdir(parents=True, exist_ok=True)
     setting = Setting(
         task=given.task,
@@ -175,6 +180,7 @@ def main() -> None:
         search=given.search,
         samples=given.samples,
         epochs=given.epochs,
+        chosen_pair=given.chosen_pair,
         chosen_images=given.chosen_images,
         chosen_share=given.chosen_share,
         device=given.device,

@@ -1,6 +1,6 @@
 """What the proposal costs that draws completions from a large bank, and what it loses.
 
-    python benchmarks/proposal.py [--bank 200000] [--steps 4]
+    python benchmarks/proposal.py [--bank 200000] [--repeats 5] [--queries 3]
 
 CelebA-HQ's setting: 224 x 224 colour images, 16 x 16 glimpses, 256 components, every bank image
 compared as it is and mirrored, each at 9 moves. One thread. The images are crops of scikit-learn's

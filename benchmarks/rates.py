@@ -30,6 +30,7 @@ from nogs_bench.builders.posterior import Avp, prepare
 from nogs_bench.builders.posterior.training import _batches, _loss
 from nogs_bench.builders.search import CRITERIA, GROUP, SEARCHES, Evaluator, StepEpe
 from nogs_bench.executors import single_thread
+from nogs_bench.files import write_text
 from nogs_bench.images import LabelledImages
 from nogs_bench.sequences import SHIPPED
 from nogs_bench.tasks import Task, get_task
@@ -137,7 +138,7 @@ def searched(task: Task, avp: Avp, device: str) -> float:
     return count / seconds
 
 
-def retrieval(task: Task, copies: int = 20_000) -> tuple[float, float]:
+def retrieval(task: Task, device: str, copies: int = 20_000) -> tuple[float, float]:
     """Images that the proposal, and the exact comparison, get through a second, for a glimpse."""
     rng, settings = np.random.default_rng(0), task.annotation
     distinct = noise(task, 500)
@@ -146,13 +147,13 @@ def retrieval(task: Task, copies: int = 20_000) -> tuple[float, float]:
     latents = rng.standard_normal((copies, settings.components), np.float32)
     zero = np.zeros((), np.float32)
     pca = Pca(np.full(basis.shape[1], 0.5, np.float32), basis, latents, zero, zero)
-    one = Retrieval(bank, task.grid, settings, pca)
+    one = Retrieval(bank, task.grid, settings, pca, device)
     query = one.query(bank.images[7])
     query.observe(0)
     cells = iter(range(1, 100))
-    proposed = timed(lambda: query.observe(next(cells)), "cpu")
+    proposed = timed(lambda: query.observe(next(cells)), device)
     seen = next(cells)  # how many cells it has observed
-    exact = timed(lambda: query.draw(settings.samples, np.random.default_rng(1)), "cpu") / seen
+    exact = timed(lambda: query.draw(settings.samples, np.random.default_rng(1)), device) / seen
     moves = len(settings.proposal_shifts) ** 2 * len(one.reversals)
     return copies * moves / proposed, settings.retrieved * len(settings.shifts) ** 2 / exact
 
@@ -208,7 +209,7 @@ def measured(device: str) -> Rates:
     tasks = [get_task(task) for task in TASKS]
     tasks.append(replace(tasks[0], avp=replace(tasks[0].avp, network=TOKENS)))
     posteriors, training = of_networks(tasks, device)
-    proposal, exact = retrieval(tasks[0])
+    proposal, exact = retrieval(tasks[0], device)
     matrix = torch.rand(2048, 2048, device=device)
     product = 2048**3 / timed(lambda: matrix @ matrix, device)
     stylegan = StyleGanNetwork(STYLEGAN_256, 512).eval().to(device)
@@ -252,7 +253,7 @@ def main() -> None:
         json.dumps(asdict(rates)), parse_float=lambda text: float(f"{float(text):.4g}")
     )
     if given.out:
-        given.out.write_text(json.dumps(record, indent=1) + "\n")
+        write_text(given.out, json.dumps(record, indent=1) + "\n")
     print(json.dumps(record, indent=1))
     print(json.dumps(record))
 

@@ -58,21 +58,22 @@ LEAST = 2.0**-24  # of float16, above 0
 
 @dataclass(frozen=True)
 class Built:
-    """A dataset folder, and what made it."""
+    """A dataset folder, and what made it; `place`: its task's, of those built together."""
 
     folder: Path
     stages: Stages
     roles: Roles
     work: Work
     data: Path | None
+    place: int
 
     @property
     def task(self) -> Task:
-        return self.stages.plan.task
+        return self.stages.plan.tasks[self.place]
 
     @property
     def posterior(self) -> Posterior:
-        return self.work.annotator.posterior
+        return self.stages.posterior(self.task)
 
 
 def opened(folder: Path, data: Path | None) -> Built:
@@ -85,7 +86,7 @@ def opened(folder: Path, data: Path | None) -> Built:
     roles = assign_roles(plan.task, plan.count, plan.seed, plan.data)
     stages = prepare(plan, roles, LocalExecutor(1))
     assert stages.records["sequences"]["key"] == made_by["key"], "built by other settings"
-    return Built(folder, stages, roles, stages.load(), data)
+    return Built(folder, stages, roles, stages.load(), data, names.index(record["task"]))
 
 
 def together(task: Task, targets: list[int]) -> tuple[str, ...]:
@@ -149,16 +150,20 @@ def others(built: Built) -> LabelledImages:
 @torch.inference_mode()
 def bank(built: Built, images: int) -> dict[str, Any]:
     task = built.task
-    shards = sorted(built.stages.files["sequences"].glob("*.safetensors"))
-    arrays = [read_arrays(path, ("cells", "epe")) for path in shards[: -(-images // SHARD)]]
+    arrays: list[dict[str, np.ndarray]] = []
+    for path in sorted(built.stages.files["sequences"].glob("*.safetensors")):
+        if sum(len(one["cells"]) for one in arrays) < images:
+            arrays.append(read_arrays(path, ("cells", "epe")))
     cells, searched = (
-        np.concatenate([one[name][:, 0] for one in arrays])[:images] for name in ("cells", "epe")
+        np.concatenate([one[name][:, built.place] for one in arrays])[:images]
+        for name in ("cells", "epe")
     )
     part, rng = built.roles.annotated[: len(cells)], np.random.default_rng(5)
     labels = part.labels[:, task.target]
-    true = along_each(built.posterior, part.images, labels, cells)["cross_entropy"].numpy()
+    posterior = built.posterior
+    true = along_each(posterior, part.images, labels, cells)["cross_entropy"].numpy()
     print(f"{len(cells)} sequences: searched {text(searched.mean(0))}, true {text(true.mean(0))}")
-    result: dict[str, Any] = {}
+    result: dict[str, Any] = {"sequences": len(cells)}
     for name, images_of in (("same", built.roles.bank), ("another", others(built))):
         retrieval, found = Retrieval(images_of, task.grid, task.annotation), np.full_like(true, 0)
         for row, image in enumerate(part.images):
@@ -167,7 +172,7 @@ def bank(built: Built, images: int) -> dict[str, Any]:
                 query.observe(int(cells[row, t - 1]))
                 drawn = query.draw(DRAWS, rng)
                 taken = torch.from_numpy(np.repeat(cells[row : row + 1, : t + 1], DRAWS, 0))
-                log = built.posterior.log_posterior(torch.from_numpy(drawn.images), taken)
+                log = posterior.log_posterior(torch.from_numpy(drawn.images), taken)
                 which = torch.from_numpy(drawn.labels[:, task.target])
                 found[row, t] = -log.gather(1, which[:, None]).mean()
         above, left = (found - searched)[:, 1:], (true - found)[:, 1:]
@@ -191,7 +196,7 @@ def first(built: Built, seeds: int) -> list[float]:
         return Found(0, values.mean(1))
 
     built.work.annotator.first_step(whole)
-    (values,) = kept
+    values = kept[built.place]
     means = values.mean(1)
     lost = np.empty(seeds)
     for seed in range(seeds):

@@ -53,13 +53,14 @@ def drawn(method: str, trials: int) -> list[str]:
     space = SPACES.get(method, SPACES[""])
     rng = np.random.default_rng(derive("tuning", method))
     most = int(np.prod([len(values) for values in space.values()]))
-    found = [method]
+    usual = find_method(method).options
+    found = {tuple(float(usual[name]) for name in space): method}
+    most += any(usual[name] not in values for name, values in space.items())
     while len(found) < min(trials, most):
-        options = {name: rng.choice(values) for name, values in space.items()}
+        options = {name: float(rng.choice(values)) for name, values in space.items()}
         spec = ":".join([method, *(f"{name}={value:g}" for name, value in options.items())])
-        if spec not in found:
-            found.append(spec)
-    return found
+        found.setdefault(tuple(options.values()), spec)
+    return list(found.values())
 
 
 def worth(run: RunResult) -> float:

@@ -27,8 +27,10 @@ def test_settings_are_drawn_once_and_are_a_method_s_own(name):
     assert specs[0] == name
     assert len(specs) == len(set(specs)) == min(10, len(specs))
     assert specs == tuning.drawn(name, 10)
-    for spec in specs:
-        find_method(spec)
+    made = [tuple(sorted(find_method(spec).options.items())) for spec in specs]
+    assert len(set(made)) == len(specs)
+    rates = {dict(options)["rate"] for options in made}
+    assert name in tuning.SPACES or rates == set(tuning.RATES)
 
 
 def test_the_worse_settings_are_pruned_and_every_iteration_is_counted(

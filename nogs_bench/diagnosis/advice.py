@@ -50,7 +50,7 @@ def _space(facts: Facts) -> Iterator[Advice]:
         if not folder.writable:
             yield Advice(
                 f"{folder.what}, {folder.path}, cannot be written to",
-                "change its permissions, or choose another (HF_HOME, XDG_CACHE_HOME, TMPDIR)",
+                "change its permissions, or choose another (HF_HOME, NOGS_BENCH_CACHE, TMPDIR)",
             )
         elif folder.free < LEAST_DISK:
             yield Advice(

@@ -94,8 +94,11 @@ def check_store(url: str) -> None:
 
 
 def cache_folder() -> Path:
-    """Where copies of what is elsewhere are kept between calls."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "nogs-bench")
+    """Where what can be made again is kept: `NOGS_BENCH_CACHE`, or `nogs-bench` in the user's
+    cache (`XDG_CACHE_HOME`, or `~/.cache`)."""
+    named = os.environ.get("NOGS_BENCH_CACHE")
+    common = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(named).expanduser() if named else Path(common, "nogs-bench").expanduser()
 
 
 def fetched(url: str) -> Path:

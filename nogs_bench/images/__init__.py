@@ -5,7 +5,7 @@ split, from an `ImageSource`. Every picture goes through the one `decoder`; `cac
 made, and `store` keeps a task's images once for all processes of a machine.
 """
 
-from nogs_bench.images.cache import Item, cache_folder, decoded, file_state, writable
+from nogs_bench.images.cache import Item, decoded, file_state, writable
 from nogs_bench.images.clutter import (
     BLOCK,
     block_rng,
@@ -74,7 +74,6 @@ __all__ = [
     "Splits",
     "background_of",
     "block_rng",
-    "cache_folder",
     "data_folder",
     "decoded",
     "draw_range",

@@ -11,7 +11,6 @@ that decodes.
 from __future__ import annotations
 
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +23,7 @@ import numpy as np
 
 from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
-from nogs_bench.files import digest_json, locked, read_array, replacing, write_json
+from nogs_bench.files import cache_folder, digest_json, locked, read_array, replacing, write_json
 from nogs_bench.images.decoder import quietly
 from nogs_bench.images.labelled import picture_digest
 from nogs_bench.images.near import shape_of
@@ -84,14 +83,6 @@ class Decoded:
                         new[start:stop] = self.pixels[rows[start:stop]]
                     new.flush()
         return read_array(path, "c")
-
-
-def cache_folder() -> Path:
-    """Where what can be made again is kept: `NOGS_BENCH_CACHE`, or `nogs-bench` in the user's
-    cache (`XDG_CACHE_HOME`, or `~/.cache`)."""
-    named = os.environ.get("NOGS_BENCH_CACHE")
-    common = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(named).expanduser() if named else Path(common, "nogs-bench").expanduser()
 
 
 def file_state(path: Path) -> tuple[int, int, int]:

@@ -15,6 +15,7 @@ from nogs_bench.errors import NogsError
 NAME = re.compile(r"\w[\w+.-]{0,99}")
 Range = tuple[float | None, float | None]
 # Ranges of settings, both ends included.
+ANY: Range = (None, None)
 COUNT: Range = (1, None)
 NUMBER: Range = (0, None)
 SHARE: Range = (0, 1)
@@ -34,22 +35,28 @@ def settle(
     Called by `__post_init__`. Raises `NogsError` that names `what`, the field and the value.
     """
     for field in fields(part):
-        value = getattr(part, field.name)
-        convert = _CONVERSIONS.get(str(field.type))
-        if convert is None:
+        kind = str(field.type)
+        if kind not in _CONVERSIONS:
             continue
-        wanted, make = convert
-        try:
-            made = make(value)
-        except (TypeError, ValueError, OverflowError):
-            raise NogsError(f"{what}: {field.name} must be {wanted}, not {value!r}") from None
-        least, most = ranges.get(field.name, (None, None))
-        if (least is not None and made < least) or (most is not None and made > most):
-            raise NogsError(f"{what}: {field.name} must be {_span(least, most)}, not {value!r}")
+        value = getattr(part, field.name)
+        made = settled(f"{what}: {field.name}", value, kind, ranges.get(field.name, ANY))
         names = choices.get(field.name) if choices else None
         if names is not None and made not in names:
             raise NogsError(f"{what}: {field.name} must be {' or '.join(names)}, not {value!r}")
         object.__setattr__(part, field.name, made)
+
+
+def settled(what: str, value: Any, kind: str, span: Range) -> Any:
+    """`value` as Python's own of a type in `_CONVERSIONS`; `NogsError` if it is not, or outside."""
+    wanted, make = _CONVERSIONS[kind]
+    try:
+        made = make(value)
+    except (TypeError, ValueError, OverflowError):
+        raise NogsError(f"{what} must be {wanted}, not {value!r}") from None
+    least, most = span
+    if (least is not None and made < least) or (most is not None and made > most):
+        raise NogsError(f"{what} must be {_span(least, most)}, not {value!r}")
+    return made
 
 
 def check_name(name: object, what: str) -> None:

@@ -19,8 +19,15 @@ import torch
 
 from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
-from nogs_bench.files import digest_json, locked, package_version, read_array, write_json
-from nogs_bench.images import LabelledImages, cache_folder, writable
+from nogs_bench.files import (
+    cache_folder,
+    digest_json,
+    locked,
+    package_version,
+    read_array,
+    write_json,
+)
+from nogs_bench.images import LabelledImages, writable
 from nogs_bench.network.fovea import Fovea
 from nogs_bench.network.frozen.embedder import FrozenNetwork
 from nogs_bench.progress import progress_bars

@@ -19,7 +19,7 @@ from nogs_bench.tasks.own.facts import Place
 from nogs_bench.tasks.own.folder import FolderPlace
 from nogs_bench.tasks.own.hub import HubPlace
 from nogs_bench.tasks.own.making import make_task, task_name
-from nogs_bench.tasks.own.rules import MINUTES, Chosen, choose
+from nogs_bench.tasks.own.rules import MINUTES, Chosen, choose, set_by_hand
 from nogs_bench.tasks.own.writing import write_code
 from nogs_bench.tasks.specs import SPECS, spec_of
 from nogs_bench.tasks.task import TASKS, Task
@@ -76,8 +76,7 @@ def source_specs(images: str | Path, **choices: Any) -> list[str]:
 
     One; with `label="*"` one for each label that the images have, which make a family.
     """
-    text, before = _split(str(images))
-    settings = before | {name: value for name, value in choices.items() if value is not None}
+    text, settings = _split(str(images))[0], _settings(images, choices)
     if not text.startswith(HUB):
         text = str(Path(text).resolve())
     if settings.get("label") != EVERY:
@@ -163,11 +162,16 @@ def task_file(images: str | Path, **choices: Any) -> str:
 
 
 def _settings(images: str | Path, choices: dict[str, Any]) -> dict[str, Any]:
-    given = {name: value for name, value in choices.items() if value is not None}
-    settings = _split(str(images))[1] | given
-    if isinstance(settings.get("minutes"), int):
-        settings["minutes"] = float(settings["minutes"])  # 1 and 1.0 are one task
-    return settings
+    """What is set with the images' text, and by `choices`, which go before that."""
+    query = _split(str(images))[1]
+    try:
+        said = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        raise NogsError(f"{images}: write NAME=VALUE after the ?, and & between two") from None
+    written = {name: _read(value) for name, value in said}
+    if len(written) < len(said):
+        raise NogsError(f"{images}: something is set twice after the ?")
+    return set_by_hand(written | {name: v for name, v in choices.items() if v is not None})
 
 
 def _searched(settings: dict[str, Any], chosen: Chosen) -> dict[str, Any]:
@@ -178,23 +182,22 @@ def _searched(settings: dict[str, Any], chosen: Chosen) -> dict[str, Any]:
     return others | {"labels": chosen.labels}
 
 
-def _split(text: str) -> tuple[str, dict[str, Any]]:
-    """The images and what is set of their task."""
+def _split(text: str) -> tuple[str, str]:
+    """The images, and what is set of their task."""
     images, mark, query = text.rpartition("?")
-    if not mark or Path(text).is_dir():
-        return text, {}
-    return images, {name: _read(value) for name, value in parse_qsl(query)}
+    return (images, query) if mark and not Path(text).is_dir() else (text, "")
 
 
 def _joined(text: str, settings: dict[str, Any]) -> str:
     query = {
-        name: value if isinstance(value, str) else json.dumps(value)
+        name: value if isinstance(value, str) and _read(value) == value else json.dumps(value)
         for name, value in sorted(settings.items())
     }
     return f"{text}?{urlencode(query)}" if query else text
 
 
 def _read(value: str) -> Any:
+    """JSON, or a text as it is: a text that would be read as JSON stands in quotes."""
     try:
         return json.loads(value)
     except ValueError:

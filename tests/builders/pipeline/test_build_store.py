@@ -40,7 +40,7 @@ def hub() -> Iterator[Hub]:
 @pytest.mark.slow
 def test_another_machine_goes_on_from_a_repository(hub: Hub, tmp_path: Path) -> None:
     alone = files(build(corner_task(), tmp_path / "alone", **SETTINGS))
-    env = client(hub.url, tmp_path / "home") | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    env = client(hub.url, tmp_path / "home") | {"NOGS_BENCH_CACHE": str(tmp_path / "cache")}
     for machine in ("first", "second"):
         done = python(BUILD, env, tmp_path, tmp_path / machine, URL)
         assert done.returncode == 0, done.stderr

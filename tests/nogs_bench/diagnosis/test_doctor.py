@@ -66,7 +66,7 @@ def test_what_hurts_is_said_once(changes: dict[str, object], said: str) -> None:
 
 
 def test_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "not" / "there"))
+    monkeypatch.setenv("NOGS_BENCH_CACHE", str(tmp_path / "not" / "there"))
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     (tmp_path / "driver").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  470.82.01\n")
     monkeypatch.setattr(facts, "DRIVER", tmp_path / "driver")
@@ -81,12 +81,12 @@ def test_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert found.facts.driver == "470.82.01"
     assert (found.facts.memory, found.facts.memory_free) == (2**21, 2**20)
     by_name = {folder.what: folder for folder in found.facts.folders}
-    assert by_name["nogs-bench's cache"].path == str(tmp_path / "not" / "there" / "nogs-bench")
+    assert by_name["nogs-bench's cache"].path == str(tmp_path / "not" / "there")
     assert by_name["nogs-bench's cache"].writable
     assert found.facts.hub == "HF_HUB_OFFLINE is set"  # tests/conftest.py
     text = str(found)
     assert str(tmp_path) not in text
-    assert "~/not/there/nogs-bench" in text
+    assert "~/not/there" in text
     facts_part, _, advice_part = text.partition("\n\n")
     assert "! the Hub is not reached" in advice_part
     assert "! 0.0 GiB of memory are free" in advice_part

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import fsspec
 import numpy as np
@@ -19,7 +20,7 @@ from nogs_bench.builders.search import shards
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.executors.local import _Process
-from nogs_bench.files.store import Mirror, check_store, fetched, is_url
+from nogs_bench.files.store import Mirror, cache_folder, check_store, fetched, is_url
 from nogs_bench.images.labelled import data_folder
 from numbered import Numbered
 from tiny import corner_task
@@ -27,7 +28,19 @@ from tiny import corner_task
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NOGS_BENCH_CACHE", str(tmp_path / "cache"))
+
+
+def test_one_folder_holds_all_that_is_kept(tmp_path, monkeypatch):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "a.txt").write_text("a")
+    held = fetched((tmp_path / "far").as_uri())
+    assert held.parent == cache_folder() == tmp_path / "cache"
+    monkeypatch.delenv("NOGS_BENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "users"))
+    assert cache_folder() == tmp_path / "users" / "nogs-bench"
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    assert cache_folder() == Path.home() / ".cache" / "nogs-bench"
 
 
 @pytest.fixture(scope="module")

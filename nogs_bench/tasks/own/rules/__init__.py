@@ -3,7 +3,7 @@
 In come `Facts` and what is set by hand; out comes `Chosen`, every number with its reason.
 """
 
-from nogs_bench.tasks.own.rules.choosing import RULES, choose
+from nogs_bench.tasks.own.rules.choosing import RULES, choose, set_by_hand
 from nogs_bench.tasks.own.rules.rates import reckoned, reckoned_evaluation
 from nogs_bench.tasks.own.rules.rule import MINUTES, Choice, Chosen, Rule
 
@@ -16,4 +16,5 @@ __all__ = [
     "choose",
     "reckoned",
     "reckoned_evaluation",
+    "set_by_hand",
 ]

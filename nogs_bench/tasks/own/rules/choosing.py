@@ -9,6 +9,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.tasks.own.facts import Facts
 from nogs_bench.tasks.own.rules import parts, posterior, sequences, sizes, training
 from nogs_bench.tasks.own.rules.rule import MINUTES, Choice, Chosen
+from nogs_bench.tasks.values import ANY, COUNT, Range, settled
 
 # Each may use what those before it chose.
 RULES = {
@@ -24,6 +25,31 @@ RULES = {
 }
 
 
+# What may be set, with its type, least and most: these numbers, and what they are chosen for.
+SETTABLE: dict[str, tuple[type, Range]] = {
+    "minutes": (float, (0.5, 100_000)),
+    "labels": (int, COUNT),
+    "label": (str, ANY),
+    "about": (str, ANY),
+    **{name: (each.kind, each.allowed) for name, each in RULES.items()},
+}
+
+
+def set_by_hand(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the names of `SETTABLE` (None: not set), as Python's own of their types.
+
+    Raises `NogsError` at another name, and at a value of another type or out of its range.
+    """
+    made = {}
+    for name, value in given.items():
+        if name not in SETTABLE:
+            raise NogsError(f"no choice is called {name}; there are {', '.join(RULES)}")
+        kind, allowed = SETTABLE[name]
+        if value is not None:
+            made[name] = kind(settled(name, value, kind.__name__, allowed))
+    return made
+
+
 def choose(
     facts: Facts,
     minutes: float = MINUTES,
@@ -33,15 +59,11 @@ def choose(
     """Every number of a task of these images, whose build searches for so many of their labels.
 
     `given`: those that are set by hand, by the names of `RULES` (None: not set). Raises `NogsError`
-    at a name that no rule has, and at less than half a minute.
+    as `set_by_hand` does, and at more labels than the images have.
     """
-    by_hand = {name: value for name, value in (given or {}).items() if value is not None}
-    unknown = by_hand.keys() - RULES.keys()
-    if unknown:
-        raise NogsError(f"no choice is called {min(unknown)}; there are {', '.join(RULES)}")
-    if not 0.5 <= minutes <= 100_000:
-        raise NogsError(f"--minutes {minutes:g}: give half a minute or more")
-    if labels not in range(1, len(facts.labels) + 1):
+    by_hand = set_by_hand({**(given or {}), "minutes": minutes, "labels": labels})
+    minutes, labels = by_hand.pop("minutes"), by_hand.pop("labels")
+    if labels > len(facts.labels):
         raise NogsError(f"labels={labels}: give 1 to {len(facts.labels)}, as {facts.name} has")
     chosen = Chosen(facts, minutes, labels, by_hand)
     for name, rule in RULES.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nogs_bench.tasks.own.facts import Facts
 from nogs_bench.tasks.own.rules.rule import Chosen, between, rounded, rule
+from nogs_bench.tasks.values import NUMBER, SHARE
 
 A_MINUTE, LEAST_OF_MANY = 100, 50  # sequences, with few completions
 SHARES = {"validation": (0.1, 2_000), "test": (0.2, 5_000), "avp_validation": (0.1, 1_000)}
@@ -23,17 +24,31 @@ def _share(facts: Facts, name: str) -> tuple[float, str]:
     "validation",
     "a tenth of the images, at most 2,000, if they have no such split",
     "up to 0.1",
+    kind=float,
+    allowed=SHARE,
 )
 def validation(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     return _share(facts, "validation")
 
 
-@rule("test", "a fifth, at most 5,000, if they have no such split", "up to 0.2")
+@rule(
+    "test",
+    "a fifth, at most 5,000, if they have no such split",
+    "up to 0.2",
+    kind=float,
+    allowed=SHARE,
+)
 def test(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     return _share(facts, "test")
 
 
-@rule("avp_validation", "a tenth, at most 1,000: they choose the AVP's epoch", "up to 0.1")
+@rule(
+    "avp_validation",
+    "a tenth, at most 1,000: they choose the AVP's epoch",
+    "up to 0.1",
+    kind=float,
+    allowed=SHARE,
+)
 def avp_validation(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     return _share(facts, "avp_validation")
 
@@ -67,6 +82,7 @@ def annotated(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     "a sixth of the training images. Completions are drawn from them. More make better "
     "completions, but the AVP cannot train on them",
     "up to 2,000",
+    allowed=NUMBER,
 )
 def bank_images(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     count = training_images(facts, chosen)

@@ -7,6 +7,7 @@ from nogs_bench.tasks.own.rules.parts import avp_images
 from nogs_bench.tasks.own.rules.rates import rates_of
 from nogs_bench.tasks.own.rules.rule import Chosen, between, rounded, rule
 from nogs_bench.tasks.own.rules.sizes import SMALL_SIDE
+from nogs_bench.tasks.values import ANY, NUMBER
 
 SHARE_OF_TIME = 0.6
 FEW = 1_000  # images that train it
@@ -21,6 +22,8 @@ MOST_SEEN = 2_000_000  # images, all epochs together: more is of little use
     "glimpses alone, whose cost does not grow with the image. Fewer than a thousand images: the "
     "same, narrower, since it learns what a glimpse shows once for all places",
     "local:... or patch-sum",
+    kind=str,
+    allowed=ANY,
 )
 def network(facts: Facts, chosen: Chosen) -> tuple[str, str]:
     step = chosen["stride"]
@@ -39,6 +42,8 @@ def network(facts: Facts, chosen: Chosen) -> tuple[str, str]:
     "the image size. Photographs are also shown reversed left to right, which doubles their "
     "number. Set it to false where left and right matter, as in writing",
     "true for photographs",
+    kind=bool,
+    allowed=ANY,
 )
 def mirrored(facts: Facts, chosen: Chosen) -> tuple[bool, str]:
     photographs = chosen["image_size"] > SMALL_SIDE
@@ -60,6 +65,8 @@ def avp_batch(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     "avp_rate",
     "the network: the rate at which each was best on the tasks that need no download",
     "1e-3 or 2e-3",
+    kind=float,
+    allowed=NUMBER,
 )
 def avp_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     local = chosen["network"].startswith("local")

@@ -44,7 +44,7 @@ def rates_of(network: str, image_size: int, glimpse_size: int, channels: int) ->
     # Training in small batches of small glimpses is mostly overhead; a candidate is not.
     side = glimpse_size / 16
     width = re.search(r":(\d+)", network)
-    units = int(width[1]) / 256 if width else 1.0
+    units = max(1, int(width[1])) / 256 if width else 1.0
     return OwnRates(
         PATCHES.training / max(1.0, side), PATCHES.evaluations / max(0.5, side) / units**2
     )

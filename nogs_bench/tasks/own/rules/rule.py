@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.own.facts import Facts
+from nogs_bench.tasks.values import COUNT, Range
 
 MINUTES = 30.0
 
@@ -44,9 +46,8 @@ class Chosen:
 
     @property
     def cells(self) -> int:
-        """Cells of the grid."""
-        across = (self["image_size"] - self["glimpse"]) // self["stride"] + 1
-        return int(across) ** 2
+        """Cells of the grid. Raises `NogsError` if a glimpse does not fit the image."""
+        return GlimpseGrid.even(self["image_size"], self["glimpse"], self["stride"]).cells
 
     @property
     def values(self) -> dict[str, Any]:
@@ -62,19 +63,24 @@ class Rule:
 
     - `depends`: what it depends on and why, a sentence for the documentation.
     - `span`: what it can become, in words.
+    - `kind`, `allowed`: the type of it, and the least and most that may be set by hand.
     """
 
     name: str
     depends: str
     span: str
     make: Make
+    kind: type
+    allowed: Range
 
 
-def rule(name: str, depends: str, span: str) -> Callable[[Make], Rule]:
+def rule(
+    name: str, depends: str, span: str, kind: type = int, allowed: Range = COUNT
+) -> Callable[[Make], Rule]:
     """Decorator: makes a `Rule` of the function that chooses `name`."""
 
     def make_rule(make: Make) -> Rule:
-        return Rule(name, depends, span, make)
+        return Rule(name, depends, span, make, kind, allowed)
 
     return make_rule
 

@@ -6,6 +6,7 @@ from nogs_bench.tasks.own.facts import Facts
 from nogs_bench.tasks.own.rules.parts import avp_images
 from nogs_bench.tasks.own.rules.rates import BESIDE, TRIED, rates_of
 from nogs_bench.tasks.own.rules.rule import Chosen, between, rounded, rule
+from nogs_bench.tasks.values import ANY, NUMBER
 
 SHARE_OF_TIME = 0.9  # with the AVP's training
 CORES = 2
@@ -17,6 +18,8 @@ LEAST_SAMPLES, MOST_SAMPLES = 50, 500
     "a tenth of the bank. Completions must fit what was seen, and there must be enough of them to "
     "average over",
     "10 .. 100, half of a smaller bank",
+    kind=float,
+    allowed=NUMBER,
 )
 def effective_samples(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     bank = chosen["bank_images"]
@@ -29,6 +32,8 @@ def effective_samples(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     "always a race: all cells are tried with few completions, and those that are surely worse drop "
     "out",
     "racing",
+    kind=str,
+    allowed=ANY,
 )
 def search(facts: Facts, chosen: Chosen) -> tuple[str, str]:
     return "racing", "few completions for most cells, many for the best"

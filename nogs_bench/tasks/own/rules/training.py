@@ -6,6 +6,7 @@ from nogs_bench.tasks.own.facts import Facts
 from nogs_bench.tasks.own.rules.parts import training_images
 from nogs_bench.tasks.own.rules.rule import Chosen, rule
 from nogs_bench.tasks.own.rules.sizes import SMALL_SIDE
+from nogs_bench.tasks.values import ANY, NUMBER, SHARE
 
 UNEVEN = 1.5  # times an even share
 
@@ -21,6 +22,8 @@ def batch_size(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     "the image size. On small images RAM learns soonest at 3e-3 (of 3e-4, 1e-3, 3e-3 and 6e-3, "
     "measured on cluttered digits). Photographs have the paper's 3e-4",
     "3e-4 or 3e-3",
+    kind=float,
+    allowed=NUMBER,
 )
 def learning_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     small = chosen["image_size"] <= SMALL_SIDE
@@ -42,6 +45,8 @@ def iterations(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     "the commonest class. If it has more than one and a half times an even share, always giving it "
     "has a good accuracy; then every class counts alike instead",
     "accuracy or balanced_accuracy",
+    kind=str,
+    allowed=ANY,
 )
 def judged_by(facts: Facts, chosen: Chosen) -> tuple[str, str]:
     share = f"the commonest class has {facts.commonest:.0%}"
@@ -54,6 +59,8 @@ def judged_by(facts: Facts, chosen: Chosen) -> tuple[str, str]:
     "half-way between always giving the commonest class and being always right, until "
     "`nogs-bench target` has measured what RAM reaches",
     "0.5 .. 1",
+    kind=float,
+    allowed=SHARE,
 )
 def target(facts: Facts, chosen: Chosen) -> tuple[float, str]:
     even = chosen["judged_by"] == "balanced_accuracy"

@@ -22,6 +22,7 @@ from nogs_bench.network.frozen import (
     frozen_network,
     frozen_parameters,
     is_frozen,
+    unfrozen,
     weights_digest,
 )
 from nogs_bench.network.model import (
@@ -78,6 +79,7 @@ __all__ = [
     "sample",
     "stack",
     "timm_backbone",
+    "unfrozen",
     "unstack",
     "weights_digest",
     "whole_of",

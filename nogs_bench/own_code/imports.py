@@ -45,11 +45,14 @@ def joint_digest(digest: str, *objects: Callable[..., Any]) -> str:
 
 
 def own_files(*objects: Callable[..., Any]) -> set[Path]:
-    """The user's files in which functions or classes are defined; none of what is typed in."""
+    """The user's files in which functions, classes, or those of objects, are defined; none of what
+    is typed in."""
     found = set()
     for each in objects:
+        code = inspect.unwrap(getattr(each, "func", each))
+        named = inspect.isclass(code) or inspect.isroutine(code)
         try:
-            file = Path(inspect.getfile(inspect.unwrap(getattr(each, "func", each)))).resolve()
+            file = Path(inspect.getfile(code if named else type(code))).resolve()
         except TypeError:
             continue
         if file.is_file() and not _in_library(file):

@@ -11,6 +11,7 @@ from nogs_bench.network.frozen.embedder import (
     frozen_network,
     frozen_parameters,
     is_frozen,
+    unfrozen,
     weights_digest,
 )
 from nogs_bench.network.frozen.table import feature_table
@@ -22,5 +23,6 @@ __all__ = [
     "frozen_network",
     "frozen_parameters",
     "is_frozen",
+    "unfrozen",
     "weights_digest",
 ]

@@ -14,6 +14,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json
 from nogs_bench.network.embedders import EMBEDDERS, make_embedder
 from nogs_bench.network.model import HardAttentionNet
+from nogs_bench.own_code import joint_digest
 from nogs_bench.randomness import seeded
 from nogs_bench.tasks import Task
 
@@ -28,11 +29,17 @@ def is_frozen(spec: str) -> bool:
     return spec.partition(":")[0] == NAME
 
 
+def unfrozen(spec: str) -> str:
+    """SPEC of `frozen:SPEC`; another embedder's specification as it is."""
+    return spec.removeprefix(f"{NAME}:")
+
+
 class FrozenNetwork:
     """What stays as it is: always in eval mode, without gradients, and no part of a module's state.
 
     - `width`: how many features it makes of a glimpse.
-    - `digest`: sha256 of what decides the features: the specification and the weights.
+    - `digest`: sha256 of what decides the features: the specification, the user's own code, the
+      shape of glimpses, the weights and what else the network holds.
     """
 
     def __init__(self, network: nn.Module, width: int, digest: str):
@@ -92,8 +99,7 @@ def weights_digest(task: Task) -> str | None:
     Weights are random if they are not the same with every seed. Those whose numbers are all equal,
     as a new normalisation's, do not count.
     """
-    spec = task.training.embedder
-    fixed, _ = _weights(_made(spec.removeprefix(f"{NAME}:"), task))
+    fixed, _ = _weights(_made(unfrozen(task.training.embedder), task))
     known = {name: value for name, value in fixed.items() if (value != value.flatten()[0]).any()}
     return _digest(known) if known else None
 
@@ -110,7 +116,9 @@ def _frozen_network(spec: str, task: Task) -> FrozenNetwork:
         )
     inner = embedders[0].eval()
     width = _without_last(inner, spec, task)
-    digest = digest_json([spec, _digest(fixed)])
+    code = joint_digest("", EMBEDDERS[spec.partition(":")[0]])
+    held = _digest(fixed | dict(inner.named_buffers()))  # not all buffers are in the state
+    digest = digest_json([spec, code, task.channels, task.glimpse_size, held])
     return _SHARED.setdefault(digest, FrozenNetwork(inner, width, digest))
 
 

@@ -18,13 +18,15 @@ from torch import nn
 from corner_task import CORNER, telling_annotations
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
+from nogs_bench.evaluation.configs import model_info
 from nogs_bench.methods import METHODS
 from nogs_bench.network import ImageTensors, fovea_of, load_model, make_embedder, stack
 from nogs_bench.network.embedders import EMBEDDERS
 from nogs_bench.network.frozen import feature_table, frozen_network, table, weights_digest
 from nogs_bench.network.frozen.stack import FrozenStack
 from nogs_bench.network.stacking import MappedStack
-from nogs_bench.tasks import Task
+from nogs_bench.own_code import load_object
+from nogs_bench.tasks import GlimpseGrid, Task
 from nogs_bench.trained import load_network
 from nogs_bench.training import (
     Pretrainee,
@@ -294,6 +296,62 @@ def test_other_weights_of_the_same_name_are_told_apart(tmp_path: Path) -> None:
         assert result.read_bytes() == before
         with pytest.raises(NogsError, match="other weights to start from"):
             load_network(result, task=CORNER)
+
+
+OWN = """
+import torch
+from nogs_bench.network import EMBEDDERS
+
+@EMBEDDERS.register("own-frozen")
+class Own(torch.nn.Module):
+    def __init__(self, task, units, argument):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.eye(task.glimpse_size**2))
+        self.linear = torch.nn.Linear(task.glimpse_size**2, units)
+
+    def forward(self, patch):
+        return self.linear({features})
+
+NAME = "own-frozen"
+"""
+
+
+def test_the_code_of_an_embedder_of_ones_own_tells_its_features_and_results_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EMBEDDERS, "_entries", dict(EMBEDDERS._entries))
+    file, patch = tmp_path / "own.py", torch.full((1, 1, 4, 4), 0.5)
+    kept: list[Any] = []
+    for features, expected in (("(patch.flatten(1) @ self.weight).relu()", 0.5),
+                               ("(patch.flatten(1) @ self.weight).square()", 0.25)):  # fmt: skip
+        EMBEDDERS._entries.pop("own-frozen", None)
+        file.write_text(OWN.format(features=features))
+        task = _task("frozen:" + load_object(f"{file}:NAME", "embedder"))
+        kept.append((_network(task), model_info("reference", task).source_digest))
+        assert (kept[-1][0](patch) == expected).all()
+        found = feature_table(kept[-1][0], task.grid, SPLITS["validation"], CPU)
+        seen = SPLITS["validation"].images[0, 0, :4, :4].flatten() / np.float32(255)
+        known = seen if expected == 0.5 else seen**2
+        np.testing.assert_allclose(found[0, 0], known, atol=1e-3)
+    assert kept[0][1] != kept[1][1]
+
+
+@pytest.mark.parametrize("size", [40, 48])
+def test_glimpses_of_other_sizes_have_features_of_their_own(tmp_path: Path, size: int) -> None:
+    """Those over 32 pixels are not scaled, though another task's network of that name is there."""
+    spec = "frozen:" + _weights(tmp_path / "w.safetensors", 0)
+
+    def sized(side: int) -> Task:
+        return replace(_task(spec), grid=GlimpseGrid.even(88, side, 8))
+
+    there = [_network(sized(side)) for side in (40, 48)]
+    network = _network(sized(size))
+    assert network is there[size == 48]
+    patch = torch.rand(2, 1, size, size)
+    inner = network.network
+    with torch.no_grad():
+        expected = inner.backbone((patch - inner.mean) / inner.std)
+    torch.testing.assert_close(network(patch), expected, atol=2e-3, rtol=2e-3)
 
 
 def test_an_evaluation_trains_all_together_tests_from_the_table_and_keeps_networks_of_pixels(

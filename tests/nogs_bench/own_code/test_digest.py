@@ -10,7 +10,7 @@ from corner_task import CORNER
 from nogs_bench.evaluation.configs import model_info
 from nogs_bench.methods import METHODS, method_source
 from nogs_bench.network import EMBEDDERS, load_model
-from nogs_bench.own_code import load_object, source_digest
+from nogs_bench.own_code import load_object, own_files, source_digest
 
 
 def test_a_model_is_known_by_all_that_it_imports(
@@ -72,6 +72,17 @@ def test_a_result_knows_the_embedder_that_a_user_registers(
         task = replace(CORNER, training=replace(CORNER.training, embedder=name))
         digests.append(model_info("reference", task).source_digest)
     assert len(set(digests)) == 3
+
+
+def test_objects_are_known_by_the_file_of_their_class(tmp_path: Path) -> None:
+    file = tmp_path / "own_factory.py"
+    file.write_text(
+        "class Factory:\n    def __call__(self, task):\n        return task\n\nMAKE = Factory()\n"
+    )
+    make = load_object(f"{file}:MAKE", "embedder")
+    assert own_files(make, make.__call__, type(make)) == {file.resolve()}
+    assert own_files(make) == {file.resolve()}
+    assert own_files(len, 3, Path(), CORNER.source.load) == own_files(CORNER.source) != set()
 
 
 def test_a_result_knows_the_method_that_a_user_registers(

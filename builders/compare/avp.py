@@ -146,7 +146,7 @@ def _trained(
     config = dict(kind.config(task, threads, device)) | {"seconds": seconds}
     if device != "cpu" and is_determined():
         config |= {"deterministic": True}
-    parents = {"images": roles.avp(0).digest()}
+    parents = {"images": roles.avp(0).digest(), "validation": roles.avp_validation.digest()}
     provenance = Provenance("compared-avp", config, seed, parents)
     notes = folder / f"{provenance.stage}-{provenance.key[:16]}.training.json"
     if not notes.exists():

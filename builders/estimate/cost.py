@@ -20,7 +20,7 @@ from nogs_bench.builders.completion import (
     pieces_of,
 )
 from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
-from nogs_bench.builders.pipeline import BuildPlan, check_names, chosen_settings
+from nogs_bench.builders.pipeline import BuildPlan, cheaply, check_names
 from nogs_bench.builders.search import shard_size
 from nogs_bench.tasks import Task, merged_settings
 
@@ -136,9 +136,9 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
         seconds = _over((rounds + 1) * task.avp.epochs * trained, rates.training.get(key))
         yield _row("avp", (rounds + 1) * task.avp.epochs, 0, seconds, folds)
         if rounds:
-            cheap = chosen_settings()
-            each = _searched(plan, rates, posteriors, cheap["search"], cheap["samples"])
-            first = _over(grid.cells * min(cheap["first_samples"], bank), posteriors)
+            cheap = cheaply(settings)
+            each = _searched(plan, rates, posteriors, cheap.search, cheap.samples)
+            first = _over(grid.cells * min(cheap.first_samples, bank), posteriors)
             seconds = None if each is None or first is None else rounds * (first + chosen * each)
             kept = rounds * chosen * task.T * 8
             yield _row("chosen", rounds * ceil(chosen / shard_size(labels)), kept, seconds, folds)

@@ -4,7 +4,7 @@ In come a `BuildPlan` and an executor; out comes the dataset folder. A stage's f
 digest of all that it depends on, so that a build that was stopped goes on.
 """
 
-from nogs_bench.builders.pipeline.chosen import chosen_settings
+from nogs_bench.builders.pipeline.chosen import cheaply
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.builders.pipeline.plan import BuildPlan, check_names, check_settings
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, TrainedAvp, check_images
@@ -18,9 +18,9 @@ __all__ = [
     "TrainedAvp",
     "Workspace",
     "build",
+    "cheaply",
     "check_images",
     "check_names",
     "check_settings",
-    "chosen_settings",
     "prepare",
 ]

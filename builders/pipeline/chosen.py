@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
@@ -27,16 +26,21 @@ from nogs_bench.builders.search import (
 from nogs_bench.executors import Executor
 from nogs_bench.files import write_arrays
 from nogs_bench.images import LabelledImages
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Annotation
 
 # Completions depend on an image's number: these images are not those of the training split.
 FIRST_NUMBER = 2**32
 SEARCH, SAMPLES, FIRST_SAMPLES = "halving", 400, 4000
 
 
-def chosen_settings() -> dict[str, Any]:
-    """How such sequences are searched, where that is not the build's own; plain JSON values."""
-    return {"search": SEARCH, "samples": SAMPLES, "first_samples": FIRST_SAMPLES}
+def cheaply(annotation: Annotation) -> Annotation:
+    """How such sequences are searched by a build whose own are searched as `annotation` says."""
+    return replace(
+        annotation,
+        search=SEARCH,
+        samples=min(annotation.samples, SAMPLES),
+        first_samples=min(annotation.first_samples, FIRST_SAMPLES),
+    )
 
 
 def choose(
@@ -83,15 +87,8 @@ class _Load:
 
 
 def _cheap(annotator: Annotator) -> Annotator:
-    return replace(annotator, task=_cheaply(annotator.task))
-
-
-def _cheaply(task: Task) -> Task:
-    settings = task.annotation
-    samples = min(settings.samples, SAMPLES)
-    first = min(settings.first_samples, FIRST_SAMPLES)
-    cheap = replace(settings, search=SEARCH, samples=samples, first_samples=first)
-    return replace(task, annotation=cheap)
+    task = annotator.task
+    return replace(annotator, task=replace(task, annotation=cheaply(task.annotation)))
 
 
 def load_chosen(path: Path) -> np.ndarray:

@@ -19,6 +19,7 @@ from nogs_bench.builders.posterior import (
     BankPosterior,
     Posterior,
     fit_bank_sigma,
+    keyed,
     train_avp,
 )
 from nogs_bench.builders.search import Annotator
@@ -104,8 +105,9 @@ class TrainedAvp:
     """
 
     def config(self, task: Task, threads: int, device: str) -> Mapping[str, Any]:
+        avp = asdict(task.avp)
         return {
-            "avp": asdict(task.avp),
+            "avp": avp | {name: keyed(avp[name]) for name in ("network", "teacher")},
             "labels": [asdict(label) for label in task.labels],
             "grid": asdict(task.grid),
             "T": task.T,

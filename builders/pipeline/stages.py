@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nogs_bench.builders.bank import Roles, bring_bank, open_bank
 from nogs_bench.builders.completion import COMPLETIONS, PIECE_PIXELS, Fitting, Here, Passes, Spread
-from nogs_bench.builders.pipeline.chosen import chosen_settings
+from nogs_bench.builders.pipeline.chosen import cheaply
 from nogs_bench.builders.pipeline.plan import BuildPlan
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, Context, Step
 from nogs_bench.builders.pipeline.worth import check_posteriors
@@ -177,14 +177,18 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         stage(completion.stage, dict(fitted), ("bank",), write_completion)
         completed = (*completed, completion.stage)
     kind = POSTERIORS[plan.posterior]
-    trained_on = {"role": roles.record["avp"], "images": roles.avp(0).digest()}
-    annotation = asdict(task.annotation)
-    annotation |= {"targets": list(plan.targets), "precision": plan.precision}
+    trained_on = {
+        "role": roles.record["avp"],
+        "images": roles.avp(0).digest(),
+        "validation": roles.avp_validation.digest(),
+    }
+    asked = {"targets": list(plan.targets), "precision": plan.precision, "device": plan.device}
+    annotation = asdict(task.annotation) | asked
     for step in kind.steps(task):
         config = {**kind.config(step.task, plan.threads, plan.device), **trained_on}
         made_from = (*completed, *step.parents) if step.annotates else step.parents
         if step.annotates:
-            config |= {"annotation": annotation | chosen_settings()}
+            config |= {"annotation": asdict(cheaply(task.annotation)) | asked}
         stage(step.name, config, made_from, make_step(step), step.stage)
     check_posteriors(plan, stages.posterior, roles)
     parents = (*completed, "posterior")

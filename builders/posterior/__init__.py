@@ -18,7 +18,7 @@ from nogs_bench.builders.posterior.interface import (
     along_each,
     prepare,
 )
-from nogs_bench.builders.posterior.networks import AVP_NETWORKS
+from nogs_bench.builders.posterior.networks import AVP_NETWORKS, keyed
 from nogs_bench.builders.posterior.oracle import BankPosterior, exact_epe, fit_bank_sigma
 from nogs_bench.builders.posterior.reliability import (
     Reliability,
@@ -51,6 +51,7 @@ __all__ = [
     "exact_epe",
     "fit_bank_sigma",
     "fixed_cells",
+    "keyed",
     "plot_reliability",
     "pooled",
     "prepare",

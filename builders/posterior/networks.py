@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_file
 from nogs_bench.network import normalisation, timm_backbone
 from nogs_bench.registry import Registry
 
@@ -41,6 +43,14 @@ def make_network(
     name, _, argument = spec.partition(":")
     argument = argument if weights else argument.partition("@")[0]
     return AVP_NETWORKS[name](channels, image_size, outputs, argument)
+
+
+def keyed(spec: str) -> str:
+    """`spec`, with the sha256 of a file of weights instead of its path."""
+    network, _, weights = spec.partition("@")
+    path = Path(weights)
+    own = path.suffix == ".safetensors" and path.is_file()
+    return f"{network}@{digest_file(path)}" if own else spec
 
 
 def fused(network: nn.Module) -> nn.Module:

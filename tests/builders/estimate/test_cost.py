@@ -62,15 +62,15 @@ def test_a_tiny_build_by_hand(tmp_path):
 
 
 def test_a_round_at_chosen_glimpses_by_hand(tmp_path):
-    """The network is trained twice; 40 images choose by halving, here 9 x 400 posteriors each."""
+    """The network is trained twice; 40 images choose by halving, here half of 9 x 20 each."""
     rates = replace(HAND, searches={"exhaustive": 1.0, "halving": 0.5})
     overrides = {"avp.rounds": 1, "avp.chosen_images": 40}
     found = estimate_build(corner_task(), write(tmp_path, rates), overrides=overrides)
     stages = by_stage(found)
     assert stages["avp"].hours == pytest.approx((10.0, 10.0))
     assert stages["avp"].lost_hours == pytest.approx(2.5)
-    # Its first step is of all 150 images of the bank; then 1,800 posteriors and the bank's 5 s.
-    chosen = 9 * 150 * 4 + 40 * (1800 * 4 + 5)
+    # Its first step is of 100 images of the bank; then 90 posteriors and the bank's 5 s.
+    chosen = 9 * 100 * 4 + 40 * (90 * 4 + 5)
     assert stages["chosen"].hours == pytest.approx((chosen / 3600,) * 2)
     assert stages["chosen"].shards == 2
 

@@ -212,7 +212,7 @@ def publish_network(
     from nogs_bench.sharing import publish_network as send
 
     network = _load(run, weights, model, task, any_source)
-    source = None if model is None else model.rpartition(":")[0]
+    source = (model or "").rpartition(":")[0] or None  # FILE.py:NAME, no registered name
     made = send(
         network,
         repo,

@@ -67,12 +67,14 @@ def publish_network(
     - `data`: folder of the task's images, where the picture needs one.
     - `dry_run`: make and check all, send nothing.
 
-    Raises `NogsError` if a name is no `OWNER/NAME`, the result is missing, images may not be shown,
-    or the Hub does not take it.
+    Raises `NogsError` if a name is no `OWNER/NAME`, the result or the source is missing, images may
+    not be shown, or the Hub does not take it.
     """
     for option, name in (("--repo", repo), ("--space", space)):
         if name is not None and not OWNED.fullmatch(name):
             raise NogsError(f"{option} {name}: give OWNER/NAME, as the Hub names it")
+    if source is not None and not Path(source).is_file():
+        raise NogsError(f"source {source}: no such file; give the Python file of the model")
     run = _result_of(network)
     if space is not None and not network.task.images_may_ship:
         raise NogsError(

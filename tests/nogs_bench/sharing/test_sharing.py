@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 from corner_task import CORNER
 from hub_double import Hub, running
 from nogs_bench import export_network, load_network, look_at, publish_network
+from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.sharing.model_card import _share
@@ -88,6 +90,21 @@ def test_a_name_that_the_hub_cannot_have_is_one_line(network: TrainedNetwork, re
     for names in ({"repo": repo}, {"repo": "me/net", "space": repo}):
         with pytest.raises(NogsError, match="give OWNER/NAME"):
             publish_network(network, **names, dry_run=True)
+
+
+def test_source_is_sent_of_a_model_in_a_file_only(network: TrainedNetwork, tmp_path: Path) -> None:
+    given = ["--task", f"{ROOT}/tests/support/corner_task.py:CORNER", "--dry-run", "--json"]
+    call = ["publish-network", str(network.path), "--repo", "me/net", *given]
+    done = CliRunner().invoke(app, [*call, "--model", "reference"])
+    assert done.exit_code == 0, done.output
+    assert "model_source.py" not in json.loads(done.stdout)["files"]
+    mine = tmp_path / "mine.py"
+    mine.write_text("from nogs_bench.network import HardAttentionNet\n")
+    done = CliRunner().invoke(app, [*call, "--model", f"{mine}:HardAttentionNet", "--any-source"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["files"]["model_source.py"] == mine.stat().st_size
+    with pytest.raises(NogsError, match="no such file; give the Python file"):
+        publish_network(network, "me/net", source=tmp_path, dry_run=True)
 
 
 def test_images_that_may_not_be_passed_on_make_no_page(network: TrainedNetwork) -> None:

@@ -1,7 +1,7 @@
 """Checkpoints: a nested dict of tensors and plain values in one safetensors file.
 
 Nothing is pickled. The tensors are the file's own; the tree that holds them, with its plain values
-and a sha256 of the tensors' bytes, is JSON in the file's metadata.
+and a sha256 each of the tensors' bytes and of itself, is JSON in the file's metadata.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ def save_checkpoint(path: Path, state: Mapping[Any, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     tree = _encode(state, "", tensors)
     record = {"format": FORMAT, "sha256": _digest(tensors), "tree": tree}
+    record["tree_sha256"] = _tree_digest(tree)
     content = save(tensors, metadata={"checkpoint": json.dumps(record)})
     with replacing(path) as temporary:
         temporary.write_bytes(content)
@@ -48,7 +49,8 @@ def load_checkpoint(path: Path) -> dict[Any, Any]:
     """What `save_checkpoint` wrote to `path`, tensors on the CPU.
 
     The file is opened and read once: another may take its place meanwhile. Raises `NogsError` if
-    it is missing, cut, altered or something else.
+    it is missing, cut, altered or something else. Of a file that was written before the tree had a
+    digest, only altered tensors are found.
     """
     return _decoded(path, _read(path)[0])
 
@@ -112,6 +114,8 @@ def _decoded(path: Path, content: bytes) -> dict[Any, Any]:
             )
         if record["sha256"] != _digest(tensors):
             raise ValueError("checksum")
+        if "tree_sha256" in record and record["tree_sha256"] != _tree_digest(record["tree"]):
+            raise ValueError("checksum of the tree")
         state = _decode(record["tree"], tensors)
     except NogsError:
         raise
@@ -170,6 +174,10 @@ _DECODERS = {
     "list": lambda items, tensors: [_decode(item, tensors) for item in items],
     "tuple": lambda items, tensors: tuple(_decode(item, tensors) for item in items),
 }
+
+
+def _tree_digest(tree: Any) -> str:
+    return hashlib.sha256(json.dumps(tree).encode()).hexdigest()
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:

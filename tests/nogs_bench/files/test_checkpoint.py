@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
 from pathlib import Path
 
@@ -95,6 +97,36 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(NogsError, match=r"c\.safetensors is damaged"):
         load_checkpoint(path)
+
+
+def test_a_plain_value_that_was_altered_is_refused_too(tmp_path: Path) -> None:
+    path = tmp_path / "c.safetensors"
+    state = {"w": torch.ones(2), "iteration": 4000, "loss": float("nan"), "at": ("é", {3: 0.1})}
+    save_checkpoint(path, state)
+    whole = path.read_bytes()
+    assert str(load_checkpoint(path)) == str(state)
+    assert whole.count(b"4000") == whole.count(b"0.1") == 1
+    for said, other in ((b"4000", b"7000"), (b"0.1", b"0.2")):
+        path.write_bytes(whole.replace(said, other))
+        with pytest.raises(NogsError, match=r"c\.safetensors is damaged"):
+            load_checkpoint(path)
+    assert resumed(path) is None
+    assert not path.exists()
+
+
+def test_a_file_from_before_the_tree_had_a_digest_loads(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    # The sha256 of "w torch.float32 (2,);" and the bytes of 1.0 and 2.0, least significant first.
+    said = b"w torch.float32 (2,);" + bytes.fromhex("0000803f00000040")
+    record = {
+        "format": 1,
+        "sha256": hashlib.sha256(said).hexdigest(),
+        "tree": ["dict", [["w", ["tensor", "w"]], ["iteration", 4000]]],
+    }
+    path = tmp_path / "old.safetensors"
+    save_file({"w": torch.tensor([1.0, 2.0])}, path, metadata={"checkpoint": json.dumps(record)})
+    assert load_checkpoint(path)["iteration"] == 4000
 
 
 def test_a_missing_or_foreign_file_is_refused(tmp_path):

@@ -26,7 +26,7 @@ from nogs_bench.evaluation.study import (
     study_of,
     task_names,
 )
-from nogs_bench.evaluation.work import prepare
+from nogs_bench.evaluation.work import nothing_kept, prepare
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store, sweep
 from nogs_bench.images import data_folder, sweep_store
@@ -41,6 +41,7 @@ BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
 USED = ("device", "executor", "workers", "ray_address", "store", "deterministic")  # of `Where`
 
 
+@nothing_kept()
 def evaluate(
     model: str = "reference",
     task: str | Task = "cluttered-digits",

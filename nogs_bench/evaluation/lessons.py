@@ -43,12 +43,11 @@ def find_lessons(
     own = sequences or (str(own_sequences(task)) if method.needs & {"posterior", "maps"} else None)
     if "posterior" in method.needs:
         assert own is not None
-        folder = posterior_folder(own)
-        asked = load_network(str(folder.absolute()), "cpu")
+        posterior = str(posterior_folder(own).absolute())
+        digests["posterior"] = _posterior_digest(posterior)
+        asked = load_network(posterior, digests["posterior"], "cpu")
         if asked.classes != task.classes or asked.grid != task.grid:
             raise NogsError(f"the posterior of {own} is of other classes or another grid")
-        posterior = str(folder.absolute())
-        digests["posterior"] = digest_json(read_provenance(folder)["posterior"]["files"])
     if "maps" in method.needs:
         assert rows is not None
         maps = maps or own
@@ -71,7 +70,9 @@ def lessons_of(run: RunPlan, task: Task, rows: Annotations | None, device: str) 
     if not method.needs & {"posterior", "maps", "sequence_posterior"}:
         return NOTHING
     count = 0 if rows is None else len(rows)
-    asked = _Asked(run.posterior, run.maps, run.sequences, device, method.needs, count)
+    info = run.config.method_info
+    digests = tuple(sorted(info.lessons.items())) if info else ()
+    asked = _Asked(run.posterior, run.maps, run.sequences, device, method.needs, count, digests)
     return _lessons(asked, task, rows)
 
 
@@ -83,6 +84,7 @@ class _Asked:
     device: str
     needs: frozenset[str] | set[str]
     count: int
+    digests: tuple[tuple[str, str], ...]  # of `Places`: a folder may hold another dataset since
 
 
 _KEPT: dict[_Asked, Lessons] = {}
@@ -91,12 +93,14 @@ _KEPT: dict[_Asked, Lessons] = {}
 def _lessons(asked: _Asked, task: Task, rows: Annotations | None) -> Lessons:
     if asked not in _KEPT:
         posterior = maps = believed = None
+        digests = dict(asked.digests)
         if "posterior" in asked.needs:
             assert asked.posterior is not None
-            posterior = load_network(asked.posterior, asked.device)
+            posterior = load_network(asked.posterior, digests["posterior"], asked.device)
         if "maps" in asked.needs:
             assert rows is not None
             maps = load_maps(task, asked.maps or "", rows.index)
+            _check_same(asked.maps or "", _digest(maps), digests["maps"])
         if "sequence_posterior" in asked.needs:
             assert rows is not None
             assert rows.posterior is not None
@@ -108,9 +112,27 @@ def _lessons(asked: _Asked, task: Task, rows: Annotations | None) -> Lessons:
 
 
 @cache
-def load_network(folder: str, device: str) -> Any:
-    """The dataset's posterior; a process's jobs share it."""
-    return nogs_bench.load_posterior(folder, device)
+def load_network(folder: str, digest: str, device: str) -> Any:
+    """The dataset's posterior, of that digest; a process's jobs share it."""
+    network = nogs_bench.load_posterior(folder, device)
+    _check_same(folder, _posterior_digest(folder), digest)
+    return network
+
+
+def forget_lessons() -> None:
+    """Keep nothing that a job has read."""
+    _KEPT.clear()
+    load_network.cache_clear()
+
+
+def _check_same(folder: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise NogsError(f"{folder} was built anew meanwhile; give the same command again")
+
+
+def _posterior_digest(folder: str) -> str:
+    record = read_provenance(Path(folder)).get("posterior") or {}
+    return digest_json(record.get("files", {}))
 
 
 def _digest(values: np.ndarray) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 
 from nogs_bench.device import determined
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
-from nogs_bench.evaluation.lessons import lessons_of
+from nogs_bench.evaluation.lessons import forget_lessons, lessons_of
 from nogs_bench.evaluation.logs import logging
 from nogs_bench.evaluation.study import SPLITS
 from nogs_bench.images import LabelledImages, mapping_of, open_split
@@ -51,6 +52,17 @@ from nogs_bench.training import (
     pretrain,
     train_together,
 )
+
+
+@contextmanager
+def nothing_kept() -> Iterator[None]:
+    """Let go, after the block, of what jobs of this process share: images, features, lessons."""
+    try:
+        yield
+    finally:
+        _rows.cache_clear()
+        _features.cache_clear()
+        forget_lessons()
 
 
 def do(job: Job, report: Report) -> None:

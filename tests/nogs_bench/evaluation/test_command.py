@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -289,6 +291,28 @@ def test_results_know_their_images(tmp_path, capsys):
     evaluate(task=other, again=True, **settings)
     assert file.stat().st_mtime_ns > written
     assert _plain(file) == second
+
+
+def test_an_evaluation_lets_go_of_the_images(tmp_path, monkeypatch):
+    """However it ends."""
+    work = sys.modules["nogs_bench.evaluation.work"]
+    opened, inner = [], work.open_split
+
+    def noted(folder, split):
+        rows = inner(folder, split)
+        opened.append(weakref.ref(rows.images))
+        return rows
+
+    monkeypatch.setattr(work, "open_split", noted)
+    settings = {"task": CORNER, "methods": "ram", "seeds": 1, "workers": 1}
+    evaluate(out=tmp_path / "a", **settings)
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "save_result", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            evaluate(out=tmp_path / "b", **settings)
+    gc.collect()
+    assert len(opened) == 6
+    assert [split() for split in opened] == [None] * 6
 
 
 @pytest.mark.parametrize("seeds", [-1, 0, [-2], [], "3", 1.5, None])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from nogs_bench.builders.dataset.posterior import Networks, beliefs_along
 from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.evaluation.lessons import find_lessons
+from nogs_bench.evaluation.lessons import find_lessons, forget_lessons
 from nogs_bench.methods import METHODS
 from nogs_bench.results.entries import load_results
 from nogs_bench.sequences import load_annotations, load_maps
@@ -29,7 +30,7 @@ TAUGHT = (
 def _folder(out: Path, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     avp = Avp(TASK).eval()
-    rows = annotations()
+    rows = annotations(seed)
     cells = TASK.grid.pixel_to_index(rows.glimpses)
     believed = beliefs_along(avp, ROWS["train"].images[rows.index], cells, "cpu")
     networks = Networks([avp.state_dict()])
@@ -78,6 +79,35 @@ def test_another_posterior_is_another_run(tmp_path: Path) -> None:
     evaluate(sequences=one, out=tmp_path / "out", **arguments)
     with pytest.raises(NogsError, match=r"method_info\.lessons\.posterior"):
         evaluate(sequences=other, out=tmp_path / "out", **arguments)
+
+
+def test_a_dataset_built_anew_in_its_folder_teaches_what_it_says_now(tmp_path: Path) -> None:
+    """In one process: as one that was never anything else."""
+    arguments = {"task": TASK, "methods": "ram-taught", "seeds": 1, "iterations": 20}
+    curves = []
+    for name, seed in (("d", 0), ("d", 1), ("other", 1)):
+        shutil.rmtree(tmp_path / "d", ignore_errors=True)
+        out = tmp_path / f"{name}-{seed}"
+        evaluate(sequences=_folder(tmp_path / name, seed), out=out, **arguments)
+        curves.append(load_results(out)[0].curve)
+    assert curves[1] == curves[2]
+    assert curves[0] != curves[1]
+
+
+def test_a_dataset_built_anew_during_an_evaluation_teaches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for method in ("ram-taught", "ps-nogs-maps"):
+        folder = _folder(tmp_path / method)
+
+        def rebuild(*_: object, folder: Path = folder) -> None:
+            shutil.rmtree(folder)
+            _folder(folder, seed=1)
+            forget_lessons()  # as another process, which has read nothing yet
+
+        monkeypatch.setattr("nogs_bench.evaluation.command.prepare", rebuild)
+        with pytest.raises(NogsError, match="was built anew meanwhile"):
+            evaluate(task=TASK, sequences=folder, methods=method, seeds=1, out=tmp_path / "out")
 
 
 def test_columns_and_maps_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from nogs_bench.builders.completion.kinds import (
 from nogs_bench.builders.completion.unet import PatchDiscriminator, UNet
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
+from nogs_bench.network import require_finite
 from nogs_bench.progress import progress_bars
 from nogs_bench.randomness import derive, seeded, torch_generator
 from nogs_bench.tasks import Task
@@ -198,7 +199,9 @@ class ConditionalGanKind:
         gan = train_conditional_gan(
             fitting.task, fitting.bank, fitting.seed, fitting.device, self.settings
         )
-        save_checkpoint(path, {"weights": gan.network.state_dict()})
+        weights = gan.network.state_dict()
+        require_finite(weights, "the conditional GAN")
+        save_checkpoint(path, {"weights": weights})
 
     def open(
         self, path: Path | None, task: Task, bank: LabelledImages, device: str

@@ -34,6 +34,7 @@ from nogs_bench.builders.completion.latent_generator import (
 from nogs_bench.errors import NogsError
 from nogs_bench.files import load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
+from nogs_bench.network import require_finite
 from nogs_bench.randomness import seeded, torch_generator
 from nogs_bench.tasks import Task
 
@@ -183,7 +184,9 @@ class HmcKind:
 
     def make(self, path: Path, fitting: Fitting) -> None:
         decoder = train_decoder(fitting.bank, fitting.seed, fitting.device, self.settings)
-        save_checkpoint(path, {"weights": decoder.state_dict()})
+        weights = decoder.state_dict()
+        require_finite(weights, "the latent generator")
+        save_checkpoint(path, {"weights": weights})
 
     def open(self, path: Path | None, task: Task, bank: LabelledImages, device: str) -> Hmc:
         assert path is not None

@@ -21,7 +21,9 @@ from nogs_bench.builders.posterior.average import Averaged
 from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.builders.posterior.interface import ALONG_ROWS
 from nogs_bench.device import sent, tf32_products
+from nogs_bench.errors import NogsError
 from nogs_bench.files import resumed, save_checkpoint
+from nogs_bench.images import say
 from nogs_bench.progress import progress_bars
 from nogs_bench.tasks import Task
 
@@ -49,6 +51,9 @@ def train_avp(
     - `teacher`: its posteriors are learned beside the labels (`AvpTraining.distillation`).
     - `chosen`: int64 (m, T), cells of sequences that are shown beside random ones
       (`AvpTraining.chosen_share`).
+
+    Where an epoch's validation cross-entropy is not finite, training ends, and a line says so.
+    Raises `NogsError` if no epoch came before.
 
     **Returns** `{"weights": state dict, "epoch": int, "curve": [{"epoch", "cross_entropy": [nats
     for t = 1 .. T], "accuracy": [...]}, ...]}`; both means over the family's labels.
@@ -91,7 +96,11 @@ def train_avp(
                 schedule.step()
                 average.update()
                 bars.advance(bar)
-            curve.append({"epoch": epoch + 1} | validate_avp(average.module, task, roles))
+            point = {"epoch": epoch + 1} | validate_avp(average.module, task, roles)
+            if not np.isfinite(point["cross_entropy"]).all():
+                _diverged(task, epoch + 1, best)
+                break
+            curve.append(point)
             if sum(curve[-1]["cross_entropy"]) <= min(sum(p["cross_entropy"]) for p in curve):
                 weights = {k: v.clone() for k, v in average.module.state_dict().items()}
                 best = {"weights": weights, "epoch": epoch + 1}
@@ -100,6 +109,15 @@ def train_avp(
             states = {name: part.state_dict() for name, part in parts.items()}
             save_checkpoint(checkpoint, states | {"curve": curve, "best": best})
     return best | {"curve": curve}
+
+
+def _diverged(task: Task, epoch: int, best: dict[str, Any]) -> None:
+    """Say it: no weights that are not finite become finite again."""
+    line = f"{task.name}: the AVP diverged in epoch {epoch}"
+    lower = f"lower avp.learning_rate, which is {task.avp.learning_rate:g}"
+    if not best:
+        raise NogsError(f"{line}; {lower}")
+    say(f"{line}, and what epoch {best['epoch']} gave is kept; to go on, {lower}")
 
 
 def seconds_per_epoch(

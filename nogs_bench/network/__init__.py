@@ -44,7 +44,7 @@ from nogs_bench.network.stacking import (
     whole_of,
     why_not,
 )
-from nogs_bench.network.weights import check_shapes, load_weights
+from nogs_bench.network.weights import check_shapes, load_weights, require_finite
 
 __all__ = [
     "EMBEDDERS",
@@ -75,6 +75,7 @@ __all__ = [
     "part_of",
     "pick",
     "plain_attention",
+    "require_finite",
     "roll_out",
     "sample",
     "stack",

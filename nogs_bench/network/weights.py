@@ -68,3 +68,9 @@ def check_shapes(
         found = tuple(weights[name].shape)
         if found != shape:
             raise NogsError(f"{path}: {name} has shape {found}, expected {shape} for {what}")
+
+
+def require_finite(weights: Mapping[str, Tensor], what: str) -> None:
+    """Raise `NogsError` if the weights of a network that was trained, `what`, are not finite."""
+    if not all(bool(value.isfinite().all()) for value in weights.values()):
+        raise NogsError(f"{what} diverged: its weights are not finite; give another --seed")

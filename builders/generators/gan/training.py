@@ -17,6 +17,7 @@ from nogs_bench.builders.generators.gan.network import GanDiscriminator, GanGene
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_json, resumed, save_checkpoint
 from nogs_bench.images import LabelledImages
+from nogs_bench.network import require_finite
 from nogs_bench.progress import progress_bars
 from nogs_bench.randomness import epoch_order, seeded, torch_generator
 
@@ -76,7 +77,9 @@ def train_gan(
             bars.update(bar, completed=run.step)
             if run.step % settings.checkpoint_period == 0:
                 save_checkpoint(checkpoint, run.state(digest_json(what)))
-    save_checkpoint(path, run.product())
+    product = run.product()
+    require_finite(product["weights"], "the GAN")
+    save_checkpoint(path, product)
     checkpoint.unlink(missing_ok=True)
     return path
 

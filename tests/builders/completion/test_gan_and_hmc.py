@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from nogs_bench.builders.completion.conditional_gan import GanSettings, train_conditional_gan
-from nogs_bench.builders.completion.hmc import Hmc, HmcQuery, HmcSettings
-from nogs_bench.builders.completion.kinds import fit_completion
+from nogs_bench.builders.completion.conditional_gan import (
+    ConditionalGanKind,
+    GanSettings,
+    train_conditional_gan,
+)
+from nogs_bench.builders.completion.hmc import Hmc, HmcKind, HmcQuery, HmcSettings
+from nogs_bench.builders.completion.kinds import Fitting, fit_completion
 from nogs_bench.builders.completion.latent_generator import VaeSettings, train_decoder
+from nogs_bench.builders.completion.passes import Here
 from nogs_bench.builders.completion.unet import PatchDiscriminator, UNet
 from nogs_bench.errors import NogsError
 from nogs_bench.images.labelled import LabelledImages
@@ -177,3 +182,18 @@ def test_a_chain_s_states_come_in_random_order(monkeypatch):
     assert sorted(order.tolist()) == chain[:, 0].tolist()
     shuffled = order.numpy() - order.numpy().mean()
     assert abs((shuffled[1:] * shuffled[:-1]).mean() / shuffled.var()) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (ConditionalGanKind(), GanSettings(steps=3, width=4, learning_rate=1e30)),
+        (HmcKind(), VaeSettings(steps=3, width=4, learning_rate=1e30)),
+    ],
+)
+def test_a_network_that_diverges_is_one_line_and_no_file(kind, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(type(kind), "settings", settings)
+    bank = _greys(40)
+    with pytest.raises(NogsError, match="diverged: its weights are not finite"):
+        kind.make(tmp_path / "w", Fitting(TASK, bank, 0, "cpu", Here(bank.images)))
+    assert not list(tmp_path.iterdir())

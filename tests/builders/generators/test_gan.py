@@ -92,6 +92,13 @@ def test_training_needs_labels(tmp_path):
         train_gan(images, (2,), tmp_path / "a.safetensors", settings=TINY)
 
 
+def test_what_diverges_is_one_line_and_no_file(tmp_path):
+    settings = replace(TINY, generator_rate=1e30, checkpoint_period=100)
+    with pytest.raises(NogsError, match="the GAN diverged"):
+        train_gan(halves(), (2,), tmp_path / "a.safetensors", settings=settings)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_discriminators_layers_are_bounded():
     """Spectral normalisation: the largest singular value of every layer tends to one."""
     torch.manual_seed(0)

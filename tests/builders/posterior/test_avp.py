@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from nogs_bench.builders.bank.roles import assign_roles
+from nogs_bench.builders.pipeline import build
 from nogs_bench.builders.posterior import training
 from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.builders.posterior.interface import prepare
 from nogs_bench.builders.posterior.training import train_avp
+from nogs_bench.errors import NogsError
 from nogs_bench.tasks.task import Splits
 from tiny import Corner, corner_images, corner_task
 
@@ -179,3 +181,30 @@ def test_timing_an_epoch_counts_its_batches_and_the_validation():
     ticks = itertools.count()
     found = training.seconds_per_epoch(task, roles, 0, "cpu", lambda: float(next(ticks)))
     assert found == len(roles.avp(0)) // task.avp.batch_size + 1
+
+
+def test_what_diverges_at_once_is_one_line_and_leaves_nothing(tmp_path):
+    with pytest.raises(NogsError, match=r"diverged in epoch 1; lower avp\.learning_rate"):
+        build(
+            corner_task(), tmp_path, workers=1, device="cpu", images=4,
+            overrides={"avp.learning_rate": 1e30},
+        )  # fmt: skip
+    assert not [path for path in tmp_path.rglob("*avp*") if path.is_file()]
+
+
+def test_what_diverges_later_keeps_the_epochs_before(tmp_path, monkeypatch, capsys):
+    task = corner_task()
+    one = train(tmp_path, replace(task, avp=replace(task.avp, epochs=1)), "one")
+    validate, found = training.validate_avp, []
+
+    def ends(avp, task, roles):
+        found.append(validate(avp, task, roles))
+        if len(found) == 2:
+            found[-1]["cross_entropy"][1] = float("nan")
+        return found[-1]
+
+    monkeypatch.setattr(training, "validate_avp", ends)
+    kept = train(tmp_path, replace(task, avp=replace(task.avp, epochs=5)), "diverges")
+    assert (kept["epoch"], len(kept["curve"]), len(found)) == (1, 1, 2)
+    assert kept["weights"].keys() == one["weights"].keys()
+    assert "in epoch 2, and what epoch 1 gave is kept" in capsys.readouterr().err

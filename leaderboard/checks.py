@@ -11,7 +11,7 @@ from typing import Any
 from nogs_bench.errors import NogsError
 from nogs_bench.methods import recorded_method
 from nogs_bench.results import UNRECORDED, RunResult, differing, entry_key
-from nogs_bench.tasks import Task, get_task
+from nogs_bench.tasks import TASKS, Task
 
 SEEDS = 5
 
@@ -31,7 +31,7 @@ class Fault:
 def task_faults(file: str, run: RunResult) -> list[Fault]:
     """Where a result contradicts its task or itself."""
     try:
-        task = get_task(run.task)
+        task = TASKS[run.task]
     except NogsError as error:
         return [Fault(file, "task", str(error))]
     if run.task_version > task.version:
@@ -209,9 +209,9 @@ def _entry_faults(files: Sequence[str], runs: Mapping[str, RunResult], seeds: in
     if len(first) < seeds:
         message = f"an entry needs at least {seeds} seeds, this has {len(first)}"
         found.append(Fault(files[0], "seed", message))
-    left_out = sorted(set(range(max(first) + 1)) - set(first))
-    if left_out:
-        message = f"{max(first)}, but {left_out[0]} is left out: seeds are 0, 1, 2, ... (rule 4)"
+    left_out = next(seed for seed in range(len(first) + 1) if seed not in first)
+    if left_out < max(first):
+        message = f"{max(first)}, but {left_out} is left out: seeds are 0, 1, 2, ... (rule 4)"
         found.append(Fault(first[max(first)], "seed", message))
     for part in ("hyperparameters", "dataset", "build_cost", "teaching", "method_info"):
         found += _differing(files, runs, part)

@@ -20,7 +20,7 @@ from nogs_bench.results import (
     estimate_spans,
     ratios,
 )
-from nogs_bench.tasks import get_task
+from nogs_bench.tasks import TASKS
 from nogs_bench.tasks.families.celeba_hq import ATTRIBUTES, task_name
 
 NOT_RUN = "not run"
@@ -64,7 +64,7 @@ class _Claim:
 
 def _claim(task: str) -> _Claim:
     """Of the task's own line in Table 1; for tasks that the paper has not, figure 5's."""
-    reference = get_task(task).reference
+    reference = TASKS[task].reference
     own = reference.get("ps-nogs", {})
     for baseline in (BASELINE, "ram+"):
         other = reference.get(baseline, {})
@@ -240,7 +240,7 @@ def _table_1_lines(figure: PaperFigure, scores: Scores) -> Iterator[Comparison]:
 
 def _by_the_book(row: ScoreRow) -> bool:
     """Whether a row is of its task's first protocol, and of all its iterations."""
-    plan = get_task(row.task).protocol()
+    plan = TASKS[row.task].protocol()
     return row.protocol == plan.name and row.iterations == plan.iterations
 
 
@@ -288,7 +288,7 @@ def _figure_6_line(figure: PaperFigure, scores: Scores) -> Comparison:
     rows = [row for row in rows if _by_the_book(row)]
     if not rows or "54 %" not in figure.quantity:
         return Comparison(*about, "not computed: see the curves" if rows else NOT_RUN)
-    epoch = get_task(name).training.evaluation_period
+    epoch = TASKS[name].training.evaluation_period
     found = [Span(v.low / epoch, v.high / epoch) for v in rows[0].time_to_target.values]
     made = estimate_spans(found, rows[0].seeds)
     assert made is not None

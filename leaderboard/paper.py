@@ -12,9 +12,7 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from nogs_bench.results import Strict
-from nogs_bench.tasks import get_task
-
-PAPER = "Harvey, Teng and Wood, arXiv:1906.05462"
+from nogs_bench.tasks import TASKS
 
 
 class PaperFigure(Strict):
@@ -50,7 +48,7 @@ def _table_1() -> list[PaperFigure]:
     """The tasks' own reference figures."""
     found = []
     for data, name in TABLE_1.items():
-        reference = get_task(name).reference
+        reference = TASKS[name].reference
         for method, quantities in reference.items():
             if method == "source":
                 continue

@@ -15,7 +15,7 @@ from nogs_bench.files import read_provenance
 from nogs_bench.images import data_folder
 from nogs_bench.leaderboard.charts import heat_png, png
 from nogs_bench.results import RunResult
-from nogs_bench.tasks import GlimpseGrid, Task, get_task, load_split
+from nogs_bench.tasks import GlimpseGrid, Task, load_split, recorded_task
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def gallery(folder: Path, count: int, data: str | Path | None = None) -> list[Gl
     import pyarrow.parquet as pq
 
     record = read_provenance(folder)
-    task = get_task(str(record.get("task")))
+    task = recorded_task(record.get("task"), folder)
     if not task.images_may_ship:
         return []
     try:

@@ -12,7 +12,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.evaluation import difference, model_info
 from nogs_bench.figures import target
 from nogs_bench.leaderboard.checks import task_faults
-from nogs_bench.network import MODELS
+from nogs_bench.network import MODELS, load_model
 from nogs_bench.results import (
     ENTRY_SUFFIX,
     LEVEL,
@@ -24,7 +24,7 @@ from nogs_bench.results import (
     prediction_interval,
     time_to_accuracy,
 )
-from nogs_bench.tasks import Task, get_task
+from nogs_bench.tasks import TASKS, Task, get_task
 
 
 @dataclass(frozen=True)
@@ -91,19 +91,23 @@ def verify(
     - `task`, `sequences`, `data`, `device`, `keypoints`, `maps`, `deterministic`: as
       `nogs_bench.evaluate` takes them.
     - `seed`: which run, where the file is of an entry with all its seeds; None its first.
-    - `out`: where the new run is kept, and found again if it was made before; None: nowhere.
+    - `out`: where the new run is kept, and found again if it was made before; not the claim's own
+      folder. None: nowhere.
 
     Raises `NogsError` if the file is bad or contradicts its task, or the run cannot be made from
     what it says.
     """
     path = Path(file)
-    if task is not None:
-        get_task(task)
+    known = None if task is None else get_task(task)
+    if rerun and out is not None and Path(out).resolve() == path.parent.resolve():
+        raise NogsError(f"--out {out}: the claim itself is there; give another folder")
     entry = load_entry(path)
     claim = next((run for run in entry if seed in (None, run.seed)), None)
     if claim is None:
         there = ", ".join(str(run.seed) for run in entry)
         raise NogsError(f"{path} has no seed {seed}; it has {there}")
+    if known is not None and known.name != claim.task:
+        raise NogsError(f"{path} is about the task {claim.task}, not {known.name}")
     if wrong := task_faults(path.name, claim):
         raise NogsError(
             f"{path} is not fit for the leaderboard: {wrong[0].field}: {wrong[0].message}"
@@ -128,7 +132,7 @@ def verify(
 
 
 def _size_checks(claim: RunResult, spec: str, notes: list[str]) -> list[Check]:
-    task = get_task(claim.task)
+    task = TASKS[claim.task]
     info = model_info(spec, _tuned(task, claim))
     if info.source_digest != claim.model.source_digest:
         notes.append("the model's source is another than the claim's, by its digest")
@@ -148,6 +152,13 @@ def _training(claim: RunResult) -> dict[str, Any]:
     return claim.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
 
 
+def _pretraining(claim: RunResult) -> dict[str, Any]:
+    """The claim's stage before the run, as settings of the protocol's."""
+    stage = claim.hyperparameters.pretraining
+    settings = {} if stage is None else stage.model_dump(exclude={"map_digest"})
+    return {f"protocol.pretraining.{name}": value for name, value in settings.items()}
+
+
 def _run_again(
     claim: RunResult,
     spec: str,
@@ -160,6 +171,8 @@ def _run_again(
 ) -> RunResult:
     from nogs_bench.evaluation import evaluate
 
+    model = claim.model.model_copy(update={"name": load_model(spec).name})
+    name = claim.model_copy(update={"model": model}).name
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(out or temporary)
         evaluate(
@@ -171,6 +184,7 @@ def _run_again(
             iterations=claim.hyperparameters.iterations,
             supervised=claim.dataset.supervised if claim.dataset else None,
             training=_training(claim),
+            overrides=_pretraining(claim),
             data=data,
             out=folder,
             device=device,
@@ -178,8 +192,7 @@ def _run_again(
             workers=1,
             **looks,
         )
-        (made,) = folder.glob(f"*.{claim.method}.*.seed{claim.seed}.json")
-        return load_result(made)
+        return load_result(folder / f"{name}.json")
 
 
 def _siblings(path: Path, entry: list[RunResult], claim: RunResult) -> list[RunResult]:
@@ -200,7 +213,7 @@ def outcome_checks(
     (Bonferroni). Where a run of the entry never came to the target, nothing is known of when a
     further one does, and that is not checked.
     """
-    task = get_task(claim.task)
+    task = TASKS[claim.task]
     goal = task.protocol(claim.protocol).target_accuracy
     quantities: dict[str, Callable[[RunResult], Span]] = {
         "test accuracy": lambda run: _point(run.test.accuracy),

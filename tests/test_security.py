@@ -5,16 +5,25 @@ from __future__ import annotations
 import ast
 import importlib
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from board import board_run
+from nogs_bench.builders.dataset.publication import make_publication
 from nogs_bench.errors import NogsError
+from nogs_bench.figures import plot_bars, plot_curves, plot_locations
 from nogs_bench.files.npy import read_array
+from nogs_bench.leaderboard.places import gallery
+from nogs_bench.leaderboard.validation import validate
+from nogs_bench.leaderboard.verification import verify
 from nogs_bench.network.weights import load_weights
-from nogs_bench.sequences import loading
+from nogs_bench.results import pack, save_result, score
+from nogs_bench.tasks import TASKS
 
 PACKAGES = ("nogs_bench", "nogs_bench.builders", "nogs_bench.leaderboard")
 # Where each call may stand, and with which keywords.
@@ -101,6 +110,48 @@ def test_a_dataset_cannot_name_a_file_to_run(tmp_path):
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nTASK = None\n")
     record = f'{{"task": "{tmp_path}/evil.py:TASK", "files": {{}}}}'
     (tmp_path / "provenance.json").write_text(record)
-    with pytest.raises(NogsError, match="not registered"):
-        loading._task_name(tmp_path)
-    assert not (tmp_path / "ran").exists()
+    (tmp_path / "README.md").write_text("---\n---\n")
+    calls = {
+        "gallery": lambda: gallery(tmp_path, 1),
+        "publish": lambda: make_publication(tmp_path, "me/digits"),
+    }
+    for name, call in calls.items():
+        with pytest.raises(NogsError, match="not registered"):
+            call()
+        assert not (tmp_path / "ran").exists(), name
+
+
+def test_a_result_cannot_have_a_folder_opened(tmp_path, monkeypatch):
+    """Its task is called as a folder of images here, which `--task` would take."""
+    rng = np.random.default_rng(0)
+    for number in range(20):
+        path = tmp_path / "photos" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(path)
+    run = board_run("ram").model_copy(update={"task": "photos"})
+    results = save_result(run, tmp_path / "results").parent
+    monkeypatch.chdir(tmp_path)
+    assert "unknown task 'photos'" in str(validate(results, seeds=1).faults[0])
+    for call in (
+        lambda: score(results),
+        lambda: plot_curves(results, tmp_path / "c.png"),
+        lambda: plot_locations(results, tmp_path / "l.png"),
+        lambda: plot_bars(results, tmp_path / "b.png"),
+        lambda: pack(results, tmp_path / "packed"),
+        lambda: verify(results / f"{run.name}.json"),
+    ):
+        with pytest.raises(NogsError, match="photos"):
+            call()
+    assert "photos" not in TASKS.names()
+
+
+def test_only_what_a_user_says_is_looked_up_as_a_task():
+    """`get_task` opens and runs what it is told: never a field of a result or a record."""
+    found = 0
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("get_task"):
+                found += 1
+                told = ast.unparse(node.args[0])
+                assert not re.search(r"\.task|['\"]task['\"]", told), f"{path}: {told}"
+    assert found > 10

@@ -20,7 +20,7 @@ from nogs_bench.builders.dataset.parquet import features, has_column, map_featur
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import recorded_grid
 from nogs_bench.files import PROVENANCE, digest_file, digest_json, read_provenance
-from nogs_bench.tasks import TASKS, Task, get_task
+from nogs_bench.tasks import Task, get_task, recorded_task
 
 EVALUATION = "eval.yaml"
 FIGURE = "locations.png"
@@ -141,9 +141,7 @@ def evaluation(task: Task) -> str:
 def _task(folder: Path, record: Mapping[str, Any], task: str | Task | None) -> Task:
     """The task that the folder says it is about. Never has a file run that a dataset names."""
     name = str(record.get("task"))
-    if task is None and name not in TASKS.names():
-        raise NogsError(f"{folder} is about the task {name}, which is not registered: name it")
-    known = get_task(task or name)
+    known = recorded_task(name, folder) if task is None else get_task(task)
     if known.name != name:
         raise NogsError(f"{folder} is about the task {name}, not {known.name}")
     return known

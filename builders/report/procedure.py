@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 from nogs_bench.builders.pipeline import POSTERIORS, BuildPlan, Stages
 from nogs_bench.builders.search import Annotator, Ask, Found, Problem, StepEpe, Steps
 from nogs_bench.errors import NogsError
-from nogs_bench.tasks import Annotation, GlimpseGrid, Task, get_task
+from nogs_bench.tasks import Annotation, GlimpseGrid, Task, get_task, recorded_task
 
 SHOWN = 4
 
@@ -94,7 +94,8 @@ def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> 
         name: tuple(config[name]) if isinstance(config[name], list) else config[name]
         for name in known
     }
-    spec = replace(get_task(task or record["task"]), annotation=Annotation(**values))
+    about = recorded_task(record["task"], build) if task is None else get_task(task)
+    spec = replace(about, annotation=Annotation(**values))
     plan = BuildPlan(
         spec=spec,
         out=build,

@@ -12,7 +12,7 @@ from nogs_bench.leaderboard.charts import Series, curves
 from nogs_bench.leaderboard.page.marks import style_of, taught
 from nogs_bench.leaderboard.places import StepMap, location_maps
 from nogs_bench.results import RunResult, ScoreRow, Scores, entry_key
-from nogs_bench.tasks import Task, get_task
+from nogs_bench.tasks import TASKS, Task
 
 MAPPED = 8
 
@@ -78,7 +78,7 @@ def boards_of(scores: Scores, runs: Sequence[RunResult]) -> list[Board]:
     boards: list[Board] = []
     number = 0
     for (name, protocol), own in groupby(sorted(scores.rows, key=board_of), key=board_of):
-        task = get_task(name)
+        task = TASKS[name]
         entries, lines = [], []
         for row in sorted(own, key=_order):
             members = by_entry[name, protocol, row.method, row.model, row.learning_rate]

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from nogs_bench.figures.texts import estimate_text, percent, rate_text, span_text, times, whole
-from nogs_bench.tasks import get_task
+from nogs_bench.tasks import TASKS
 
 if TYPE_CHECKING:
     from nogs_bench.results import Estimate, ScoreRow, Span
@@ -27,7 +27,7 @@ def of_families(
     each such group with its family's name; and the other rows, in their order."""
 
     def setting(row: ScoreRow) -> tuple[str, str, str, int]:
-        return get_task(row.task).family, row.protocol, row.model, row.iterations
+        return TASKS[row.task].family, row.protocol, row.model, row.iterations
 
     ordered = sorted(rows, key=setting)
     groups = [(key[0], list(own)) for key, own in groupby(ordered, key=setting)]

@@ -16,7 +16,7 @@ from nogs_bench.files import PROVENANCE, read_provenance
 from nogs_bench.methods import METHODS
 from nogs_bench.results import RunResult, load_results
 from nogs_bench.sequences import dataset_folder, load, load_pictured
-from nogs_bench.tasks import GlimpseGrid, Task, get_task
+from nogs_bench.tasks import GlimpseGrid, Task, get_task, recorded_task
 
 UNSEEN = (0.86, 0.87, 0.89)
 CHOSEN = "#e4002b"
@@ -130,7 +130,8 @@ def _draw_curves(
     axes: Any, key: tuple[str, str, str], lines: Mapping[Line, list[RunResult]]
 ) -> None:
     task, protocol, model = key
-    judged_by = get_task(task).judged_by
+    about = recorded_task(task, "a result")
+    judged_by = about.judged_by
     drawn: list[str] = []
     for line, name in line_names(lines).items():
         method, runs = line[0], lines[line]
@@ -146,11 +147,13 @@ def _draw_curves(
         axes.fill_between(
             at, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.18, linewidth=0
         )
-    target = 100 * get_task(task).protocol(protocol).target_accuracy
+    target = 100 * about.protocol(protocol).target_accuracy
     axes.axhline(target, color="0.5", linewidth=0.9, linestyle=":", label="target")
     axes.set_title(f"{task}, {protocol}, {model}", fontsize=9, loc="left")
     axes.set(
-        xlabel="iterations", ylabel=f"validation {judged_by.replace('_', ' ')}, %", xlim=(0, None)
+        xlabel="iterations",
+        ylabel=f"validation {judged_by.replace('_', ' ')}, %",
+        xlim=(0, None),
     )
     axes.grid(axis="y", color="0.92", linewidth=0.8)
     axes.set_axisbelow(True)

@@ -12,7 +12,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
 from nogs_bench.figures.plots import Line, colour_of, line_names
 from nogs_bench.results import ScoreRow, SpanEstimate, load_results, score
-from nogs_bench.tasks import GlimpseGrid, Task, get_task
+from nogs_bench.tasks import TASKS, GlimpseGrid, Task, get_task, recorded_task
 
 # More tasks than these have narrow bars.
 MANY = 10
@@ -68,7 +68,7 @@ def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = No
 
 def _shared_family(rows: Sequence[ScoreRow]) -> str:
     """The family that all tasks are of and named after; "" if there is none."""
-    family = get_task(rows[0].task).family
+    family = TASKS[rows[0].task].family
     return family if all(row.task.startswith(f"{family}-") for row in rows) else ""
 
 
@@ -138,7 +138,7 @@ def _looks(folder: Path) -> Mapping[str, Looks]:
             raise NogsError(
                 f"{run.name} does not say where it looked; delete its result and evaluate again"
             )
-        grid = get_task(run.task).grid
+        grid = recorded_task(run.task, run.name).grid
         counts = np.zeros((len(run.locations), grid.cells), np.int64)
         for t, step in enumerate(run.locations):
             if step.cells[-1] >= grid.cells:

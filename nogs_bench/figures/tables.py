@@ -24,7 +24,7 @@ from nogs_bench.figures.texts import (
     target,
     times,
 )
-from nogs_bench.tasks import Task, get_task
+from nogs_bench.tasks import TASKS, Task
 
 if TYPE_CHECKING:
     from nogs_bench.methods import Method
@@ -135,7 +135,7 @@ def _family_table(family: str, rows: Sequence[ScoreRow]) -> Table:
 
 
 def _scores_table(task: str, protocol: str, model: str, rows: Sequence[ScoreRow]) -> Table:
-    first, reference = rows[0], get_task(task).reference
+    first, reference = rows[0], TASKS[task].reference
     title = f"{task}, {protocol}, {model}: {first.iterations:,} iterations"
     table = empty_table(title, *(head for head, _ in score_columns(rows)))
     published = any(row.method in reference for row in rows)

@@ -15,7 +15,7 @@ from nogs_bench.methods.losses import label_at_each_step, partially_supervised
 from nogs_bench.methods.rows import NEEDS, Rows
 from nogs_bench.own_code import load_object, own_files, source_digest
 from nogs_bench.registry import Registry
-from nogs_bench.results import Teaching
+from nogs_bench.results import Teaching, number_name
 
 # In the order in which a result says them.
 TEACHINGS: tuple[Teaching, ...] = get_args(Teaching)
@@ -139,7 +139,7 @@ class Method:
             else:
                 known = ", ".join((*settings, *OPTIONS))
                 raise NogsError(f"method {self.name} has no setting {name!r}; it has {known}")
-        named = "".join(f"+{name}-{value:g}" for name, value in options.items())
+        named = "".join(f"+{name}-{number_name(value)}" for name, value in options.items())
         # What teaches may follow from the settings.
         own = self.teaching if self.teaching != self._teaching() else None
         return replace(self, name=self.name + named, settings=settings, teaching=own, **fields)

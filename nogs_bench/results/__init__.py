@@ -27,7 +27,7 @@ from nogs_bench.results.entries import (
     save_entries,
     unpack_entry,
 )
-from nogs_bench.results.fields import Strict
+from nogs_bench.results.fields import Strict, number_name
 from nogs_bench.results.machine import environment
 from nogs_bench.results.ranking import LONGEST, Profile
 from nogs_bench.results.result import (
@@ -109,6 +109,7 @@ __all__ = [
     "load_entry",
     "load_result",
     "load_results",
+    "number_name",
     "pack",
     "parse_result",
     "plain",

@@ -8,7 +8,7 @@ from typing import Any
 from nogs_bench.errors import NogsError
 from nogs_bench.results.configuration import UNRECORDED
 from nogs_bench.results.result import RunResult
-from nogs_bench.tasks import get_task
+from nogs_bench.tasks import TASKS
 
 # What all entries of a task, protocol and model share, so that iterations are worth the same.
 SHARED = (
@@ -30,7 +30,7 @@ def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]
     Both are of one task, protocol and model; names the runs, the field, and both values.
     """
     for run in runs:
-        task = get_task(run.task)
+        task = TASKS[run.task]
         if run.task_version > task.version:
             raise NogsError(
                 f"{run.name} is of version {run.task_version} of the task, this package has "

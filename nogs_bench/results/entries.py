@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import MalformedJson, parse_json, replacing, require_new
+from nogs_bench.results.fields import number_name
 from nogs_bench.results.result import RunResult
 from nogs_bench.results.storage import (
     MAX_BYTES,
@@ -28,7 +29,7 @@ from nogs_bench.results.storage import (
     parse_content,
     read_bytes,
 )
-from nogs_bench.tasks import get_task
+from nogs_bench.tasks import TASKS, recorded_task
 
 ENTRY_SUFFIX = ".json.gz"
 MAX_RUNS = 100
@@ -44,10 +45,10 @@ def entry_key(run: RunResult) -> Key:
 
 def entry_name(run: RunResult) -> str:
     """The entry's file name but for `.json.gz`."""
-    task = get_task(run.task)
+    task = recorded_task(run.task, run.name)
     usual = (task.protocol(run.protocol).training or task.training).learning_rate
     rate = run.hyperparameters.learning_rate
-    other = "" if rate == usual else f".{rate:g}"
+    other = "" if rate == usual else f".{number_name(rate)}"
     return f"{run.task}.{run.protocol}.{run.method}.{run.model.name}{other}"
 
 
@@ -70,7 +71,7 @@ def _by_file(runs: Iterable[RunResult], folder: Path) -> dict[Path, list[RunResu
     for run in runs:
         entries[entry_key(run)].append(run)
     return {
-        folder / get_task(own[0].task).family / f"{entry_name(own[0])}{ENTRY_SUFFIX}": own
+        folder / TASKS[own[0].task].family / f"{entry_name(own[0])}{ENTRY_SUFFIX}": own
         for own in entries.values()
     }
 

@@ -17,6 +17,12 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegative = Annotated[float, Field(ge=0, le=1e9)]
 
 
+def number_name(value: float) -> str:
+    """A number within a name: six digits, or as many as give the same number back."""
+    text = f"{value:g}"
+    return text if float(text) == value else repr(value)
+
+
 class Strict(BaseModel):
     """Nothing unknown, nothing missing, no silent conversion, no NaN or infinity; frozen."""
 

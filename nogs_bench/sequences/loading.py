@@ -20,7 +20,7 @@ from nogs_bench.files import (
 from nogs_bench.sequences.identity import read_identity
 from nogs_bench.sequences.recorded import recorded_digests, require_digests, require_same
 from nogs_bench.sequences.showing import shown
-from nogs_bench.tasks import TASKS, Task, get_task
+from nogs_bench.tasks import TASKS, Task, get_task, recorded_task
 
 OWNER = "nogs"
 SHIPPED = Path(__file__).parent / "shipped"
@@ -94,7 +94,11 @@ def load(
 
         data = None if images is True else Path(str(images))
         identity = read_identity(folder)
-        rows = join_images(rows, get_task(task or _task_name(folder)), data, format, identity)
+        if task is None:
+            known = recorded_task(read_provenance(folder).get("task"), folder)
+        else:
+            known = get_task(task)
+        rows = join_images(rows, known, data, format, identity)
     elif format == "numpy":
         from nogs_bench.sequences.joining import in_numpy
 
@@ -147,16 +151,6 @@ def _find(name: str | Path) -> Path | str:
         return str(name)
     folders = (SHIPPED / name, Path(OWNER) / name)
     return next((folder for folder in folders if folder.is_dir()), f"{OWNER}/{name}")
-
-
-def _task_name(folder: Path) -> str:
-    """The task of a dataset. Never `FILE.py:NAME`: no dataset may have a file run."""
-    known = str(read_provenance(folder).get("task"))
-    if known not in TASKS.names():
-        raise NogsError(
-            f"{folder} is about the task {known}, which is not registered: name it (task=...)"
-        )
-    return known
 
 
 def _local(folder: Path, revision: str | None) -> Path:

@@ -33,6 +33,7 @@ from nogs_bench.tasks.task import (
     Training,
     TrainingProtocol,
     get_task,
+    recorded_task,
     register_task,
     renew_task,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "read_settings",
     "reckoned",
     "reckoned_evaluation",
+    "recorded_task",
     "register_task",
     "renew_task",
     "sample_images",

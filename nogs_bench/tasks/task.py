@@ -186,8 +186,22 @@ def renew_task(task: Task) -> Task:
     return TASKS.renew(task.name, task)
 
 
+def recorded_task(name: object, what: object) -> Task:
+    """The registered task called `name`, as `what` says, a file that others may have made.
+
+    Nothing else is looked for: no file is run or opened that only `what` names. Raises `NogsError`
+    if there is no such task.
+    """
+    if name not in TASKS.names():
+        raise NogsError(
+            f"{what} is about the task {name}, which is not registered: name it (--task "
+            "FILE.py:NAME)"
+        )
+    return TASKS[str(name)]
+
+
 def get_task(name: str | Task) -> Task:
-    """The task called `name`.
+    """The task called `name`, as a user has it (`recorded_task` for what a file says).
 
     `name` is a registered name; `FILE.py:NAME`, a task in a file; or a folder of images or
     `"hf:NAME"`, a task whose numbers are chosen by rules. A task of the last two kinds is then

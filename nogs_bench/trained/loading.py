@@ -13,7 +13,7 @@ from nogs_bench.files import hub_errors, is_offline, require_hub
 from nogs_bench.network import MODELS, load_model
 from nogs_bench.notebook import html_facts
 from nogs_bench.results import RunConfig
-from nogs_bench.tasks import TASKS, Task, get_task
+from nogs_bench.tasks import Task, get_task, recorded_task
 from nogs_bench.trained.source import code_digest
 from nogs_bench.trained.weights import CHOICES, SUFFIX, Kept, read_weights, task_shape, weights_path
 
@@ -116,9 +116,7 @@ def _find(where: str | Path, revision: str | None) -> Path:
 
 def _task_of(kept: Kept, path: Path, given: str | Task | None) -> Task:
     config = kept.config
-    if given is None and config.task not in TASKS.names():
-        raise NogsError(f"{path} is of the task {config.task}; name it: task='FILE.py:NAME'")
-    task = get_task(config.task if given is None else given)
+    task = recorded_task(config.task, path) if given is None else get_task(given)
     settings = config.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
     known = set(vars(task.training))
     task = replace(

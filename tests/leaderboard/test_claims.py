@@ -270,6 +270,41 @@ def test_a_true_claim_holds(trained: tuple[Task, Path], tmp_path: Path) -> None:
     assert verify(file, task=task).rerun is None
 
 
+def test_a_claim_is_trained_again_beside_other_runs(
+    trained: tuple[Task, Path], tmp_path: Path
+) -> None:
+    _, folder = trained
+    file = folder / "corner-claims.scratch.ram.reference.seed1.json"
+    write_board(tmp_path, [board_run("ram", 1)])
+    found = verify(file, rerun=True, out=tmp_path, device="cpu")
+    assert found.rerun.curve == found.claim.curve
+    with pytest.raises(NogsError, match="the claim itself is there"):
+        verify(file, rerun=True, out=folder, device="cpu")
+    with pytest.raises(NogsError, match=r"about the task corner-claims, not corner$"):
+        verify(file, task=corner_task())
+
+
+def test_a_claim_s_own_pre_training_is_trained_again(
+    trained: tuple[Task, Path], tmp_path: Path
+) -> None:
+    task, _ = trained
+    changes = {"learning_rate": 3e-3, "evaluation_period": 5}
+    nogs_bench.evaluate(
+        task=task,
+        methods="ram-entropy:bonus=0.12345678",
+        protocol="pretrained",
+        seeds=1,
+        overrides={f"protocol.pretraining.{name}": value for name, value in changes.items()},
+        out=tmp_path,
+        workers=1,
+        device="cpu",
+    )
+    (file,) = tmp_path.glob("*.json")
+    found = verify(file, rerun=True, device="cpu")
+    assert found.notes == ()
+    assert found.rerun.curve == found.claim.curve
+
+
 def test_a_claim_of_a_method_that_needs_keypoints_is_trained_again_with_them(
     trained: tuple[Task, Path], tmp_path: Path
 ) -> None:

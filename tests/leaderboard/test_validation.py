@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
+from nogs_bench.leaderboard.checks import joint_faults
 from nogs_bench.leaderboard.validation import check_file, validate
 from nogs_bench.results.result import RunResult
 from nogs_bench.results.storage import MAX_BYTES, load_result
@@ -318,6 +320,21 @@ def test_a_run_handed_in_twice_is_refused(tmp_path: Path) -> None:
     write_board(tmp_path / "b", [board_run("ram", 2)])
     found = {(fault.file.split("/")[0], fault.field) for fault in validate(tmp_path).faults}
     assert found == {("b", "seed"), ("b", "curve")}
+
+
+def test_a_huge_seed_costs_no_memory() -> None:
+    """Seeds 0, 1, 3 and 2,000,000: the first that is left out is 2."""
+    runs = [board_run("ram", seed) for seed in range(4)]
+    runs[2] = replaced(runs[2], seed=2_000_000)
+    tracemalloc.start()
+    faults = joint_faults({run.name: run for run in runs}, seeds=4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [str(fault) for fault in faults] == [
+        "cluttered-digits.scratch.ram.reference.seed2000000: seed: 2000000, but 2 is left out: "
+        "seeds are 0, 1, 2, ... (rule 4)"
+    ]
+    assert peak < 1_000_000
 
 
 def test_fewer_seeds_may_be_asked_for(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from nogs_bench.errors import NogsError
 from nogs_bench.results.alike import check_alike
 from nogs_bench.results.curves import area_under_curve, constant_accuracy
 from nogs_bench.results.entries import load_results
@@ -19,7 +18,7 @@ from nogs_bench.results.scoring.baseline import BASELINE, over_baseline, pretrai
 from nogs_bench.results.scoring.rows import ScoreRow, Scores
 from nogs_bench.results.scoring.times import CRITERIA, estimated, quantities_of
 from nogs_bench.results.statistics import Estimate, estimate
-from nogs_bench.tasks import TASKS, Task, get_task
+from nogs_bench.tasks import TASKS, Task, get_task, recorded_task
 
 
 def score(results: str | Path, task: str | Task | None = None) -> Scores:
@@ -35,12 +34,8 @@ def score(results: str | Path, task: str | Task | None = None) -> Scores:
 
 def score_runs(runs: Sequence[RunResult]) -> Scores:
     """Scores of loaded results. Raises `NogsError` as `score`."""
-    for name in dict.fromkeys(run.task for run in runs):
-        if name not in TASKS.names():
-            raise NogsError(
-                f"there are results of the task {name}, which is not registered; name it: --task "
-                "FILE.py:NAME"
-            )
+    for run in runs:
+        recorded_task(run.task, run.name)
 
     def setting(run: RunResult) -> tuple[str, str, str]:
         return run.task, run.protocol, run.model.name
@@ -61,7 +56,7 @@ def score_runs(runs: Sequence[RunResult]) -> Scores:
 
 def _row(runs: list[RunResult], baselines: list[list[RunResult]]) -> ScoreRow:
     first = runs[0]
-    task = get_task(first.task)
+    task = TASKS[first.task]
     plan = task.protocol(first.protocol)
     reference = reference_of(task, plan, baselines)
     quantities = quantities_of(task, plan.target_accuracy, reference)
@@ -111,7 +106,7 @@ def _anytime(runs: Sequence[RunResult]) -> tuple[Estimate, ...] | None:
 
 def _remarks(runs: Sequence[RunResult]) -> tuple[str, ...]:
     first = runs[0]
-    task = get_task(first.task)
+    task = TASKS[first.task]
     plan = task.protocol(first.protocol)
     said = []
     if first.task_version != task.version:

@@ -18,7 +18,7 @@ from nogs_bench.results.curves import (
 from nogs_bench.results.reference import Reference
 from nogs_bench.results.result import RunResult
 from nogs_bench.results.statistics import Span, SpanEstimate, estimate_spans
-from nogs_bench.tasks import Task, get_task
+from nogs_bench.tasks import TASKS, Task
 
 CRITERIA = {"cross-entropy": "convergence_cross_entropy", "accuracy": "convergence_accuracy"}
 
@@ -56,7 +56,7 @@ def _to_target(curve: Curve, target: float, judged_by: str, classes: int) -> Spa
 
 def as_the_paper(run: RunResult) -> Span:
     """The task's own criterion, wherever in the run the least lies."""
-    criteria = get_task(run.task).convergence
+    criteria = TASKS[run.task].convergence
     if criteria.criterion == "accuracy":
         return settled_accuracy(run.curve, criteria.accuracy_tolerance)
     return settled_cross_entropy(run.curve, criteria.cross_entropy_tolerance)

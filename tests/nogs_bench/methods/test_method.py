@@ -116,7 +116,13 @@ def test_settings_are_changed_by_name(file):
 
 
 @pytest.mark.parametrize(
-    "spec", ["ram+:each_step=0.5:rate=2", "ram-entropy:bonus=1e-05", "ram-ppo:passes=3:clip=0.4"]
+    "spec",
+    [
+        "ram+:each_step=0.5:rate=2",
+        "ram-entropy:bonus=1e-05",
+        "ram-entropy:bonus=0.12345678",
+        "ram-ppo:passes=3:clip=0.4",
+    ],
 )
 def test_a_changed_method_is_found_by_what_results_call_it(spec):
     method = find_method(spec)

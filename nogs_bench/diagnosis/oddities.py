@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.images import LabelledImages, data_folder, picture_digest
-from nogs_bench.network import EMBEDDERS
+from nogs_bench.network import EMBEDDERS, unfrozen
 from nogs_bench.tasks import Task, get_task, load_split
 from nogs_bench.training import GLIMPSES
 
@@ -48,7 +48,7 @@ def check_task(task: str | Task, data: str | Path | None = None) -> list[str]:
 def _check_names(task: Task) -> None:
     for training in (task.training, *(plan.training for plan in task.protocols)):
         if training is not None:
-            EMBEDDERS[training.embedder.partition(":")[0]]
+            EMBEDDERS[unfrozen(training.embedder).partition(":")[0]]
     for plan in task.protocols:
         if plan.pretraining is not None:
             GLIMPSES[plan.pretraining.glimpses]

@@ -57,6 +57,8 @@ class RunPlan:
     - `sequences`: the supervising ones, as `load_annotations` takes them.
     - `maps`: where the EPE maps are, as `first_step_map` takes it; None the shipped ones.
     - `posterior`: the dataset folder whose posterior network the method asks, if it does.
+    - `glimpses`: sha256 of the code of the distribution that pre-training draws glimpses from, if
+      this is the user's own.
     """
 
     config: RunConfig
@@ -65,6 +67,7 @@ class RunPlan:
     sequences: str | None = None
     maps: str | None = None
     posterior: str | None = None
+    glimpses: str | None = None
 
     @property
     def key(self) -> str:
@@ -87,15 +90,14 @@ class RunPlan:
             "evaluation_period",
             "rollouts",
         }
-        return digest_json(
-            {
-                "task": [config.task, config.task_version],
-                "images": config.images,
-                "model": config.model.model_dump(),
-                "seed": config.seed,
-                "settings": settings.model_dump(mode="json", exclude=irrelevant),
-            }
-        )
+        decides = {
+            "task": [config.task, config.task_version],
+            "images": config.images,
+            "model": config.model.model_dump(),
+            "seed": config.seed,
+            "settings": settings.model_dump(mode="json", exclude=irrelevant),
+        }
+        return digest_json(decides | ({"glimpses": self.glimpses} if self.glimpses else {}))
 
 
 @dataclass(frozen=True)

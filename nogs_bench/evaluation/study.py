@@ -22,6 +22,7 @@ from nogs_bench.evaluation.lessons import find_lessons
 from nogs_bench.files import digest_json, fetched, is_url
 from nogs_bench.images import ImageSource, LabelledImages, shared_images
 from nogs_bench.methods import METHODS, Method, check_method, find_method, method_source
+from nogs_bench.own_code import joint_digest
 from nogs_bench.sequences import Annotations, write_annotations
 from nogs_bench.tasks import (
     TASKS,
@@ -33,7 +34,7 @@ from nogs_bench.tasks import (
     renew_task,
     with_settings,
 )
-from nogs_bench.training import Material, make_sequences, supervising
+from nogs_bench.training import GLIMPSES, Material, make_sequences, supervising
 
 SPLITS = ("train", "validation", "test")
 
@@ -133,6 +134,11 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
         method.name: find_lessons(tuned, method, sequences, maps, annotations.get(method.name))
         for method in chosen
     }
+    drawn = {
+        method.name: (GLIMPSES[stage.glimpses].probabilities,)
+        for method in chosen
+        if (stage := stages[method.name]) is not None
+    }
     name = task if isinstance(task, str) else registered.name
     runs = tuple(
         RunPlan(
@@ -145,12 +151,17 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
                 stages[method.name],
                 annotations,
                 digest,
-                method_info(method, method_source(spec), lessons[method.name].digests),
+                method_info(
+                    method,
+                    method_source(spec, *drawn.get(method.name, ())),
+                    lessons[method.name].digests,
+                ),
             ),
             name,
             spec,
             maps=lessons[method.name].maps,
             posterior=lessons[method.name].posterior,
+            glimpses=joint_digest("", *drawn.get(method.name, ())) or None,
         )
         for seed in seeds
         for spec, method in methods.items()

@@ -80,6 +80,7 @@ def do_pretraining(job: Job, report: Report) -> None:
         plan = Pretraining(info.iterations, info.learning_rate, info.evaluation_period)
         assert run.pretrained is not None
         task, model, _ = _prepare(job.place, run)
+        find_method(run.method)  # its file may define the glimpses
         glimpses = GLIMPSES[info.glimpses]
         epe = first_step_map(task, run.maps) if glimpses.of_map else None
         trainees.append(

@@ -217,17 +217,18 @@ def names_method(spec: str) -> bool:
     return ":" in head and isinstance(load_object(head, "model or method"), Method)
 
 
-def method_source(spec: str) -> str | None:
+def method_source(spec: str, *used: Callable[..., Any]) -> str | None:
     """sha256 of the file that a method of one's own is defined in, with what it imports of the
     user's (`own_code.source_digest`); None of one that comes with a package.
 
     Of a method that a file of the user's registers, the file of its objective and schedule.
+    `used`: functions that the method uses beside; those of the user's count too.
     """
     file, separator, _ = _parts(spec)[0].rpartition(":")
     if separator:
-        return source_digest(file)
+        return source_digest(file, *own_files(*used))
     method = find_method(spec)
-    files = own_files(method.objective, method.schedule)
+    files = own_files(method.objective, method.schedule, *used)
     return source_digest(*files) if files else None
 
 

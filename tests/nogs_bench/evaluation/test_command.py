@@ -21,8 +21,10 @@ from nogs_bench import HardAttentionNet
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.images import LabelledImages
+from nogs_bench.methods import METHODS
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.storage import load_result
+from nogs_bench.training import GLIMPSES
 from places import SUPPORT
 
 NAMES = [f"corner.scratch.{m}.reference.seed{s}.json" for m in ("ps-nogs", "ram") for s in (0, 1)]
@@ -291,6 +293,50 @@ def test_results_know_their_images(tmp_path, capsys):
     evaluate(task=other, again=True, **settings)
     assert file.stat().st_mtime_ns > written
     assert _plain(file) == second
+
+
+OWN_GLIMPSES = """
+import numpy as np
+from dataclasses import replace
+from nogs_bench.methods import METHODS
+from nogs_bench.training import GLIMPSES
+from nogs_bench.training.pretraining import GlimpseDistribution
+
+
+def one_cell(task, epe):
+    return np.eye(task.grid.cells)[{cell}]
+
+
+GLIMPSES.add("one-cell", GlimpseDistribution(one_cell))
+METHOD = replace(METHODS["ram"], name="own", pretraining_glimpses="one-cell")
+"""
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_glimpses_of_ones_own_are_known_by_their_code(tmp_path, task_file, monkeypatch, registered):
+    """Pre-training at the telling corner or another: weights and results are of the code now."""
+    from nogs_bench.own_code import load_object
+
+    monkeypatch.setattr(GLIMPSES, "_entries", dict(GLIMPSES._entries))
+    monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
+    method = f"{tmp_path}/own.py:METHOD"
+    settings = {"task": task_file, "protocol": "pretrained", "seeds": 2, "device": "cpu"}
+    settings |= {"workers": 1 if registered else 2, "methods": "own" if registered else method}
+    curves = {}
+    for cell, out, again in ((0, "a", False), (8, "a", True), (8, "b", False)):
+        if out == "a":
+            GLIMPSES._entries.pop("one-cell", None)
+        (tmp_path / "own.py").write_text(OWN_GLIMPSES.format(cell=cell))
+        if registered:
+            METHODS._entries["own"] = load_object(method, "method")
+        if again:
+            with pytest.raises(NogsError, match=r"method_info\.source_digest"):
+                evaluate(out=tmp_path / out, **settings)
+        evaluate(out=tmp_path / out, again=again, **settings)
+        curves[cell, out] = [run.curve for run in load_results(tmp_path / out)]
+    assert curves[8, "a"] == curves[8, "b"]
+    assert curves[0, "a"] != curves[8, "a"]
+    assert len(list((tmp_path / "a" / ".pretrained").iterdir())) == 4
 
 
 def test_an_evaluation_lets_go_of_the_images(tmp_path, monkeypatch):

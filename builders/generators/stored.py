@@ -27,6 +27,9 @@ from nogs_bench.images import (
 )
 from nogs_bench.tasks import Task, sample_images
 
+# Images that stand for all that a sampler gives: for its code and the files that it reads.
+PROBE = 16
+
 
 class StoredImages:
     """As many images as there are, in an order that the seed shuffles.
@@ -139,6 +142,7 @@ def open_dataset(argument: str, setting: Setting) -> Generator:
         "rows": len(rows),
         "fingerprint": fingerprint,
         "columns": [column, label],
+        "background": background_of(task.source),
     }
     return StoredImages(read, len(rows), task, config)
 
@@ -157,17 +161,18 @@ def _check_labels(labels: Sequence[int], task: Task, where: str) -> None:
 class TaskSampler:
     """The task's own p(image, label): a bank of any size, on disk."""
 
-    def __init__(self, task: Task):
-        self.task = task
+    def __init__(self, task: Task, data: Path | None = None):
+        self.task, self.data = task, data
         self.config: Mapping[str, Any] = {
             "generator": "sampler",
             "task": task.name,
             "version": task.version,
+            "first": self.sample(0, 0, PROBE).digest(),
         }
 
     def sample(self, seed: int, start: int, count: int) -> LabelledImages:
         """See `Generator.sample`."""
-        return sample_images(self.task, f"bank-{seed}", start, count)
+        return sample_images(self.task, f"bank-{seed}", start, count, self.data)
 
 
 @GENERATORS.register("sampler")
@@ -176,4 +181,4 @@ def open_sampler(argument: str, setting: Setting) -> Generator:
     source = setting.task.source
     if argument or not isinstance(source, Sampler):
         raise NogsError(f"--bank sampler: {setting.task.name} has no sampler; name a generator")
-    return TaskSampler(setting.task)
+    return TaskSampler(setting.task, setting.data)

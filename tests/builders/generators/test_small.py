@@ -1,6 +1,7 @@
 """The other generators: functions, folders, datasets, samplers, pipelines, weights, names."""
 
 import pickle
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,7 +17,7 @@ from nogs_bench.images.labelled import LabelledImages
 from nogs_bench.network.weights import load_weights
 from nogs_bench.tasks.task import get_task
 from places import ROOT
-from tiny import corner_images, corner_task
+from tiny import Corner, corner_images, corner_task
 
 
 def setting(tmp_path, task=None):
@@ -156,6 +157,27 @@ def test_the_tasks_own_sampler(tmp_path):
     np.testing.assert_array_equal(made.images, expected.images)
     with pytest.raises(NogsError, match="corner has no sampler"):
         open_generator("sampler", setting(tmp_path))
+
+
+@dataclass(frozen=True)
+class Shade(Corner):
+    """Images of the brightness that a file says."""
+
+    def sample(self, stream, start, count, data=None):
+        shade = int((data / "shade").read_text())
+        return LabelledImages(
+            np.full((count, 1, 12, 12), shade, np.uint8), np.zeros((count, 1), np.int64)
+        )
+
+
+def test_a_sampler_reads_the_data_and_is_known_by_what_it_gives(tmp_path):
+    here = replace(setting(tmp_path, corner_task(source=Shade())), data=tmp_path)
+    made = []
+    for shade in (10, 200, 10):
+        (tmp_path / "shade").write_text(str(shade))
+        made.append(open_generator("sampler", here))
+        assert (made[-1].sample(1, 5, 3).images == shade).all()
+    assert made[0].config == made[2].config != made[1].config
 
 
 class Pipeline:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from nogs_bench.errors import NogsError
+from nogs_bench.files import Mirror
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import Task
@@ -40,7 +41,9 @@ class Setting:
     - `device`: where networks compute.
     - `training`: the images that a generator may learn from. Those that are annotated, validate or
       test are not among them.
-    - `folder`: where a generator that is trained keeps its weights.
+    - `folder`: where a generator that is trained keeps its weights; `mirror`: where they are kept
+      too, for workers on other machines.
+    - `exactness`: what the device has to do with the weights' bytes, for their name.
     """
 
     task: Task
@@ -49,6 +52,8 @@ class Setting:
     device: str
     training: Callable[[], LabelledImages]
     folder: Path
+    mirror: Mirror
+    exactness: Mapping[str, Any] = field(default_factory=dict)
 
 
 Factory = Callable[[str, Setting], Generator]

@@ -24,7 +24,7 @@ from nogs_bench.builders.search import (
     shards_of,
 )
 from nogs_bench.executors import Executor
-from nogs_bench.files import write_arrays
+from nogs_bench.files import Mirror, read_arrays, write_arrays
 from nogs_bench.images import LabelledImages
 from nogs_bench.tasks import Annotation
 
@@ -50,19 +50,22 @@ def choose(
     path: Path,
     folder: Path,
     executor: Executor,
+    mirror: Mirror,
 ) -> None:
     """Annotate `images` and write their sequences to `path`.
 
     - `annotator`: makes the build's, with the posterior of a file; picklable.
-    - `folder`: of finished shards and of what workers are given; the stage removes it.
+    - `folder`: of finished shards and of what workers are given; the stage removes it. They are
+      kept in `mirror`'s store too.
     """
     given = folder / "given.safetensors"
     first = _cheap(annotator(posterior)).first_step()
     cells = np.array([step.cell for step in first])
     epe = np.stack([step.epe for step in first])
     write_arrays(given, {"images": images.images, "first_cell": cells, "first_epe": epe})
-    load = _Load(annotator, posterior, given)
-    shards = shards_of(len(images), folder / "shards")
+    mirror.push(given)
+    load = _Load(annotator, posterior, given, mirror)
+    shards = shards_of(len(images), folder / "shards", mirror=mirror)
     annotate_all(load, shards, executor, _cheap(annotator(posterior)).device)
     made = gathered(shards, ["cells"])["cells"]
     save_file({"cells": np.ascontiguousarray(made.reshape(-1, made.shape[-1]))}, path)
@@ -75,9 +78,12 @@ class _Load:
     annotator: Callable[[Path], Annotator]
     posterior: Path
     given: Path
+    mirror: Mirror
 
     def __call__(self) -> Work:
-        given = load_file(self.given)
+        if not self.given.exists():
+            self.mirror.pull(self.given)
+        given = read_arrays(self.given)
         found = [
             Found(int(cell), epe)
             for cell, epe in zip(given["first_cell"], given["first_epe"], strict=True)

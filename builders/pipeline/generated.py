@@ -47,8 +47,17 @@ def generate(
 
 def _open(plan: BuildPlan, training: Callable[[], LabelledImages]) -> Generator:
     assert plan.bank is not None
-    folder = plan.workspace.folder
-    setting = Setting(plan.task, plan.data, plan.seed, plan.device, training, folder)
+    work = plan.workspace
+    setting = Setting(
+        plan.task,
+        plan.data,
+        plan.seed,
+        plan.device,
+        training,
+        work.folder,
+        work.mirror,
+        plan.exactness,
+    )
     return open_generator(plan.bank, setting)
 
 

@@ -25,7 +25,7 @@ from nogs_bench.builders.posterior import (
 from nogs_bench.builders.search import Annotator
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Executor
-from nogs_bench.files import load_checkpoint, save_checkpoint
+from nogs_bench.files import Mirror, load_checkpoint, save_checkpoint
 from nogs_bench.images import LabelledImages
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import AvpTraining, Task
@@ -44,7 +44,8 @@ class Context:
     - `files`: of the steps made before, by name.
     - `annotator`: makes the build's annotator with the posterior of another file; picklable.
     - `executor`: does long work in shards.
-    - `folder`: of unfinished work of this step, the same in every attempt.
+    - `folder`: of unfinished work of this step, the same in every attempt; `mirror`: where it is
+      kept too.
     """
 
     roles: Roles
@@ -54,6 +55,7 @@ class Context:
     annotator: Callable[[Path], Annotator]
     folder: Path
     executor: Executor
+    mirror: Mirror
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ class TrainedAvp:
         def make(path: Path, context: Context) -> None:
             images = context.roles.avp(0)[slice(task.avp.chosen_images)]
             file = context.files[posterior]
-            choose(context.annotator, file, images, path, context.folder, context.executor)
+            folder, executor, mirror = context.folder, context.executor, context.mirror
+            choose(context.annotator, file, images, path, folder, executor, mirror)
 
         return Step(name, "chosen", task, (posterior,), make, annotates=True)
 

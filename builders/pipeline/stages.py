@@ -41,10 +41,10 @@ class Stages:
 
     def load(self) -> Work:
         """What annotates: the annotator, the images to annotate, the shared first step."""
-        self._bring()
+        annotator = self.annotator()
         first, bank = load_file(self.files["first-step"]), map_arrays(self.files["bank"])
         found = [Found(int(c), e) for c, e in zip(first["cell"], first["epe"], strict=True)]
-        return Work(self.annotator(), bank["annotated_images"], bank["annotated_numbers"], found)
+        return Work(annotator, bank["annotated_images"], bank["annotated_numbers"], found)
 
     def _bring(self) -> None:
         """Copy what this machine lacks from the store."""
@@ -83,6 +83,7 @@ class Stages:
 
     def annotator(self, posterior: Path | None = None) -> Annotator:
         """What annotates, with the build's posterior or that of another file."""
+        self._bring()
         plan, task = self.plan, self.plan.task
         kind = COMPLETIONS[task.annotation.completion]
         fitted = self.files.get(kind.stage)
@@ -147,7 +148,9 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         def make(path: Path) -> None:
             files, annotator = stages.files, stages.annotator
             folder = unfinished(path)
-            context = Context(roles, plan.seed, plan.device, files, annotator, folder, executor)
+            context = Context(
+                roles, plan.seed, plan.device, files, annotator, folder, executor, plan.mirror
+            )
             step.make(path, context)
 
         return make

@@ -20,7 +20,7 @@ from nogs_bench.builders.generators.generator import (
 )
 from nogs_bench.builders.generators.pixels import in_blocks, integers, normals, to_images
 from nogs_bench.errors import NogsError
-from nogs_bench.files import digest_file, digest_json, load_checkpoint
+from nogs_bench.files import Provenance, digest_file, load_checkpoint, resumed
 from nogs_bench.images import LabelledImages
 from nogs_bench.tasks import Task
 
@@ -77,10 +77,12 @@ def open_gan(argument: str, setting: Setting) -> Generator:
         path = required_file(file, f"gan:{argument}", "train one with --bank gan")
         return Gan(path, setting.task, setting.device)
     settings, images = GanTraining(**options), setting.training()
-    what = [asdict(settings), images.digest(), setting.seed, setting.device]
-    path = setting.folder / f"gan-{digest_json(what)[:16]}.safetensors"
-    if not path.exists():
+    config = asdict(settings) | {"device": setting.device, **setting.exactness}
+    key = Provenance("gan", config, setting.seed, {"images": images.digest()}).key
+    path = setting.folder / f"gan-{key[:16]}.safetensors"
+    if resumed(path) is None and not setting.mirror.pull(path):
         setting.folder.mkdir(parents=True, exist_ok=True)
         classes = tuple(len(label.classes) for label in setting.task.labels)
         train_gan(images, classes, path, setting.seed, settings, setting.device)
+        setting.mirror.push(path)
     return Gan(path, setting.task, setting.device)

@@ -14,6 +14,7 @@ from nogs_bench.builders.generators.gan.network import GanDiscriminator, GanSize
 from nogs_bench.builders.generators.gan.training import GanTraining, train_gan
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.errors import NogsError
+from nogs_bench.files import Mirror
 from nogs_bench.images.labelled import LabelledImages
 from nogs_bench.tasks.task import Label
 from tiny import corner_task
@@ -127,7 +128,7 @@ def test_the_generator_trains_once_and_any_range_agrees(tmp_path):
         calls.append(1)
         return halves(32)
 
-    setting = Setting(halves_task(), None, 0, "cpu", training, tmp_path)
+    setting = Setting(halves_task(), None, 0, "cpu", training, tmp_path, Mirror(tmp_path))
     generator = open_generator("gan,steps=2", setting)
     made = sorted(tmp_path.glob("gan-*.safetensors"))
     before = made[0].stat().st_mtime_ns
@@ -140,6 +141,26 @@ def test_the_generator_trains_once_and_any_range_agrees(tmp_path):
     np.testing.assert_array_equal(loaded.sample(0, 0, 5).labels, whole.labels[:5])
     with pytest.raises(NogsError, match="trained for other labels than corner's"):
         open_generator(f"gan:{made[0]}", replace(setting, task=corner_task()))
+
+
+def test_the_trained_one_is_named_by_all_that_it_depends_on(tmp_path, monkeypatch):
+    here = Setting(
+        halves_task(), None, 0, "cpu", lambda: halves(32), tmp_path, Mirror(tmp_path)
+    )  # fmt: skip
+    exact = replace(here, exactness={"deterministic": True})
+    for setting in (here, replace(here, seed=1), replace(here, training=lambda: halves(64)), exact):
+        open_generator("gan,steps=2", setting)
+    open_generator("gan,steps=3", here)
+    monkeypatch.setattr("nogs_bench.files.artefact.package_version", lambda: "999")
+    open_generator("gan,steps=2", here)
+    made = list(tmp_path.glob("gan-*.safetensors"))
+    assert len(made) == 6
+    # What was damaged is made again.
+    whole = {path: path.read_bytes() for path in made}
+    for path in made:
+        path.write_bytes(whole[path][:-1] + bytes([whole[path][-1] ^ 1]))
+    open_generator("gan,steps=2", here)
+    assert sum(path.read_bytes() == whole[path] for path in made) == 1
 
 
 def test_a_build_trains_the_gan_and_takes_its_bank_from_it(tmp_path):

@@ -13,6 +13,7 @@ from nogs_bench.builders.generators import GENERATORS, Setting, open_generator
 from nogs_bench.builders.generators.pipelines import PipelineGenerator
 from nogs_bench.builders.generators.pixels import fit, in_blocks, to_images
 from nogs_bench.errors import NogsError
+from nogs_bench.files import Mirror
 from nogs_bench.images.labelled import LabelledImages
 from nogs_bench.network.weights import load_weights
 from nogs_bench.tasks.task import get_task
@@ -28,6 +29,7 @@ def setting(tmp_path, task=None):
         device="cpu",
         training=lambda: corner_images(0, 64),
         folder=tmp_path / "work",
+        mirror=Mirror(tmp_path),
     )
 
 

@@ -16,6 +16,7 @@ from PIL import Image, ImageOps
 from nogs_bench.builders.generators.generator import Setting, open_generator
 from nogs_bench.builders.prepare.raw import FileChunk, ParquetChunk
 from nogs_bench.errors import NogsError
+from nogs_bench.files import Mirror
 from nogs_bench.images import ImageFolder, read_picture
 from tiny import corner_task
 
@@ -371,7 +372,7 @@ def by_folder(path: Path, channels: int) -> np.ndarray:
 
 def by_bank(path: Path, channels: int) -> np.ndarray:
     task = corner_task(channels=channels, grid=_grid())
-    setting = Setting(task, None, 0, "cpu", lambda: None, path.parent)
+    setting = Setting(task, None, 0, "cpu", lambda: None, path.parent, Mirror(path.parent))
     return open_generator(f"folder:{path.parent}", setting).sample(0, 0, 1).images[0]
 
 
@@ -383,7 +384,7 @@ def by_dataset(path: Path, channels: int) -> np.ndarray:
     file = path.parent.parent / "rows" / "train.parquet"
     Dataset.from_dict(cells, features=Features({"image": ImageFeature()})).to_parquet(file)
     task = corner_task(channels=channels, grid=_grid())
-    setting = Setting(task, None, 0, "cpu", lambda: None, path.parent)
+    setting = Setting(task, None, 0, "cpu", lambda: None, path.parent, Mirror(path.parent))
     return open_generator(f"dataset:{file.parent}", setting).sample(0, 0, 1).images[0]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.builders.prepare.celeba_labels import read_attributes
-from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
+from nogs_bench.builders.prepare.preparation import Preparation, Request, prepares
 from nogs_bench.builders.prepare.raw import FileChunk, ParquetChunk, image_number, in_chunks
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.families.celeba_hq import FAMILY, SOURCE, SPLITS
@@ -26,7 +26,7 @@ LABEL_FILES = (
 )
 
 
-@PREPARERS.register(FAMILY)
+@prepares(FAMILY, "labels", "splits", "in_order", "partial")
 def celeba_hq(source: Path, request: Request) -> Preparation:
     """Images 0 .. 26,999 train, the next 500 validate, the last 2,500 test (section 6).
 
@@ -38,6 +38,8 @@ def celeba_hq(source: Path, request: Request) -> Preparation:
     count = splits.train + splits.validation + splits.test
     labels = read_attributes(_label_file(source, request.labels), count)
     parquet = sorted(source.rglob("*.parquet"))
+    if request.in_order and not parquet:
+        raise NogsError(f"--in-order is for rows of parquet, and {source} has none; leave it out")
     found = _parquet_chunks(parquet, request.in_order) if parquet else _files(source)
     numbers = _numbers(found, count, source, request.partial)
     place = {number: row for row, number in enumerate(numbers.tolist())}
@@ -99,7 +101,8 @@ def _parquet_chunks(paths: list[Path], in_order: bool) -> list[ParquetChunk]:
             names = file.read(columns=["image.path"])["image"].to_pylist()
         except (pa.ArrowException, KeyError, OSError) as error:
             raise NogsError(f"{path} is not parquet with encoded images ({error})") from error
-        numbers = [image_number(cell["path"] or "") for cell in names]
+        said = [(cell or {}).get("path") for cell in names]
+        numbers = [image_number(path) if isinstance(path, str) else None for path in said]
         if in_order:
             numbers = list(range(len(seen), len(seen) + len(names)))
         first = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.builders.prepare.celeba_labels import read_attributes
-from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request, in_turn
+from nogs_bench.builders.prepare.preparation import Preparation, Request, in_turn, prepares
 from nogs_bench.builders.prepare.raw import in_chunks
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.families.celeba_10k import FAMILY, SIDE, SPLITS
@@ -15,7 +15,7 @@ from nogs_bench.tasks.families.celeba_10k import FAMILY, SIDE, SPLITS
 FOLDER, LABEL_FILE = "img_align_celeba", "list_attr_celeba.txt"
 
 
-@PREPARERS.register(FAMILY)
+@prepares(FAMILY, "labels", "splits")
 def celeba_10k(source: Path, request: Request) -> Preparation:
     """Images 1 .. 8,000 train, the next 500 validate, 1,000 test and 500 choose the AVP's epoch.
 

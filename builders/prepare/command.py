@@ -12,7 +12,7 @@ from nogs_bench.builders.prepare.decode import decode_images
 from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
-from nogs_bench.files import digest_file, package_version, replacing, write_json
+from nogs_bench.files import digest_file, locked, package_version, replacing, write_json
 from nogs_bench.images import RECORD, Splits, read_record, verify
 
 HERE = Where()
@@ -41,7 +41,7 @@ def prepare(
     - `name`: a name in `PREPARERS`, such as `"celeba-hq"`, `"cub"` or `"celeba-10k"`.
     - `source`: the folder with the files that you fetched.
     - `out`: the folder to write.
-    - `labels`: CelebA-HQ's file of attributes, if `source` does not hold it.
+    - `labels`: CelebA's or CelebA-HQ's file of attributes, if `source` does not hold it.
     - `exclude`: CUB's list of images to leave out.
     - `splits`: the sizes that splits must have, for a part of the dataset. None: the task's.
     - `in_order`: whether rows of parquet without numbers are in the dataset's order.
@@ -50,29 +50,36 @@ def prepare(
 
     Returns `out`.
 
-    Raises `NogsError` for missing or damaged images, for counts that are not the task's, and if
-    `out` holds something else.
+    Raises `NogsError` for missing or damaged images, for counts that are not the task's, for an
+    argument that the dataset has no use for, and if `out` holds something else or is in use.
     """
     where = where.using("prepare", ["workers"], given)
     source, out = Path(source), Path(out)
     if not source.is_dir():
         raise NogsError(f"--source {source} is not a folder; give the one that holds the images")
     request = Request(_path(labels), _path(exclude), splits, in_order, partial)
-    work = PREPARERS[name](source, request)
-    if partial and "partial" not in work.notes:
-        raise NogsError(f"--partial: {name} is prepared whole or not at all; leave it out")
+    work = PREPARERS[name].prepare(name, source, request)
     key = work.key()
-    if (out / RECORD).is_file():
-        if read_record(out, name).get("key") != key:
-            raise NogsError(
-                f"{out} was prepared from other images, or they changed since; choose another "
-                "--out, or delete it"
-            )
-        verify(out, name)
-        return out
-    images = decode_images(work.chunks, work.size, out / ".prepare", where.workers)
-    _finish(work, key, images, out)
+    if not _is_finished(out, name, key):
+        busy = f"another `prepare` is at work in {out}; wait for it, or give another --out"
+        with locked(out / ".lock", busy):
+            if not _is_finished(out, name, key):
+                images = decode_images(work.chunks, work.size, out / ".prepare", where.workers)
+                _finish(work, key, images, out)
     return out
+
+
+def _is_finished(out: Path, name: str, key: str) -> bool:
+    """Whether the folder is whole. Raises `NogsError` if it is damaged, or holds something else."""
+    if not (out / RECORD).is_file():
+        return False
+    if read_record(out, name).get("key") != key:
+        raise NogsError(
+            f"{out} was prepared from other images, or they changed since; choose another "
+            "--out, or delete it"
+        )
+    verify(out, name)
+    return True
 
 
 def _path(given: Path | str | None) -> Path | None:

@@ -15,7 +15,7 @@ from nogs_bench.builders.prepare.cub_layout import (
     read_images,
     read_parts,
 )
-from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
+from nogs_bench.builders.prepare.preparation import Preparation, Request, prepares
 from nogs_bench.builders.prepare.raw import Box, in_chunks
 from nogs_bench.errors import NogsError
 from nogs_bench.images import size_of
@@ -24,7 +24,7 @@ from nogs_bench.tasks.families.cub import ANNOTATED, DATASET, IMAGES, SOURCE, SP
 MARGIN = 0.75
 
 
-@PREPARERS.register(DATASET)
+@prepares(DATASET, "exclude", "splits")
 def cub(source: Path, request: Request) -> Preparation:
     """5,120 train, 874 validation and, without the 43 excluded, 5,751 test images (section 6).
 

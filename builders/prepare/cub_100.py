@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.builders.prepare.cub import crop_parts
-from nogs_bench.builders.prepare.cub_layout import read_boxes, read_images, read_parts
-from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request
+from nogs_bench.builders.prepare.cub_layout import read_boxes, read_images, read_parts, within
+from nogs_bench.builders.prepare.preparation import Preparation, Request, prepares
 from nogs_bench.builders.prepare.raw import Box, in_chunks
 from nogs_bench.errors import NogsError
 from nogs_bench.images import size_of
@@ -20,6 +20,8 @@ from nogs_bench.tasks.families.cub_100 import ANNOTATED, FAMILY, SOURCE, SPECIES
 from nogs_bench.tasks.families.cub_species import SPECIES as ALL_SPECIES
 
 CROPS, CROPPED_PARTS = "map-to-cub.csv", "parts.csv"
+CROP_COLUMNS = ("file", "cub_image_id", "cub_class", "is_training")
+PART_COLUMNS = ("file", "part", "row", "col", "visible")
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class _Birds:
     parts: np.ndarray
 
 
-@PREPARERS.register(FAMILY)
+@prepares(FAMILY, "splits")
 def cub_100(source: Path, request: Request) -> Preparation:
     """2,599 train, 400 validate, and the 2,903 official test images of the species test.
 
@@ -118,17 +120,18 @@ def _crops(source: Path) -> _Birds:
         return source / name
 
     names, rows = [], []
-    for line, row in _rows(source / CROPS):
+    for where, (file, image, species, training) in _rows(source / CROPS, CROP_COLUMNS):
         try:
-            species = ALL_SPECIES[int(row["cub_class"]) - 1]
-            numbers = int(row["cub_image_id"]) - 1, SPECIES.index(species), int(row["is_training"])
-        except (KeyError, ValueError, IndexError) as error:
-            raise NogsError(f"{source / CROPS}, line {line}: {error!r} is not cub-100's") from error
-        names.append(row["file"])
-        rows.append(numbers)
+            name = ALL_SPECIES[within(1, len(ALL_SPECIES))(species) - 1]
+            number, flag = within(1, IMAGES)(image) - 1, within(0, 1)(training)
+            rows.append((number, SPECIES.index(name), flag))
+        except ValueError as error:
+            what = f"image {image}, class {species}, is_training {training}"
+            raise NogsError(f"{where}: {what} is not cub-100's") from error
+        names.append(file)
     table = np.array(rows, np.int64).reshape(-1, 3)
     order = np.argsort(table[:, 0], kind="stable")
-    if len(np.unique(table[:, 0])) != len(table):
+    if len(np.unique(table[:, 0])) != len(table) or len(set(names)) != len(names):
         raise NogsError(f"{source / CROPS} names an image of CUB twice; get it again")
     numbers, species, training = table[order].T
     names = [names[number] for number in order]
@@ -138,13 +141,15 @@ def _crops(source: Path) -> _Birds:
 
 def _cropped_parts(path: Path, rows: dict[str, int]) -> np.ndarray:
     parts = np.full((len(rows), len(PARTS), 3), np.nan, np.float32)
-    for line, row in _rows(path):
+    for where, (file, part, row, col, shown) in _rows(path, PART_COLUMNS):
         try:
-            visible = int(row["visible"])
-            place = (float(row["row"]), float(row["col"])) if visible else (0.0, 0.0)
-            at = rows[row["file"]], PARTS.index(row["part"])
+            visible = within(0, 1)(shown)
+            place = (float(row), float(col)) if visible else (0.0, 0.0)
+            at = rows[file], PARTS.index(part)
+            if not np.isfinite(place).all():
+                raise ValueError(place)
         except (KeyError, ValueError) as error:
-            raise NogsError(f"{path}, line {line}: no such image, part or place") from error
+            raise NogsError(f"{where}: no such image, part or place") from error
         parts[at] = (place[0] * SOURCE.image_size, place[1] * SOURCE.image_size, visible)
     if np.isnan(parts).any():
         image, part = np.argwhere(np.isnan(parts).any(-1))[0]
@@ -152,8 +157,18 @@ def _cropped_parts(path: Path, rows: dict[str, int]) -> np.ndarray:
     return parts
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """Of each line, where it is and its values of `columns`."""
     if not path.is_file():
         raise NogsError(f"{path} is missing; give the whole folder")
-    with path.open(encoding="utf-8", newline="") as file:
-        yield from enumerate(csv.DictReader(file), 2)
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                where = f"{path}, line {reader.line_num}"
+                values = [row[column] for column in columns if row.get(column) is not None]
+                if len(values) != len(columns):
+                    raise NogsError(f"{where}: expected {', '.join(columns)}; get it again")
+                yield where, values
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise NogsError(f"{path} is damaged ({error}); get it again") from error

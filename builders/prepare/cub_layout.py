@@ -48,8 +48,8 @@ def read_images(folder: Path, count: int | None = IMAGES) -> CubImages:
         raise NogsError(f"{folder / 'classes.txt'} does not list CUB-200-2011's 200 species")
     return CubImages(
         paths,
-        np.array(list(_column(folder / "train_test_split.txt", count, _within(0, 1))), bool),
-        np.array(list(_column(folder / "image_class_labels.txt", count, _within(1, 200)))) - 1,
+        np.array(list(_column(folder / "train_test_split.txt", count, within(0, 1))), bool),
+        np.array(list(_column(folder / "image_class_labels.txt", count, within(1, 200)))) - 1,
     )
 
 
@@ -92,7 +92,7 @@ def read_parts(folder: Path, count: int = IMAGES) -> np.ndarray:
     parts = np.full((count, len(PARTS), 3), np.nan)
     for line, fields in _lines(path):
         image, part, *place = _floats(fields, 5, path, line)
-        if not (1 <= image <= count and 1 <= part <= len(PARTS)):
+        if image not in range(1, count + 1) or part not in range(1, len(PARTS) + 1):
             raise NogsError(f"{path}, line {line}: no such image or part")
         parts[int(image) - 1, int(part) - 1] = place
     if np.isnan(parts).any():
@@ -127,7 +127,9 @@ def _column(path: Path, count: int | None, convert: Callable[[str], T]) -> Itera
             raise NogsError(f"{path}, line {line}: {' '.join(fields)!r} is not allowed") from error
 
 
-def _within(low: int, high: int) -> Callable[[str], int]:
+def within(low: int, high: int) -> Callable[[str], int]:
+    """Reads an integer `low` .. `high`; it raises `ValueError` at anything else."""
+
     def convert(field: str) -> int:
         if not low <= int(field) <= high:
             raise ValueError(field)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.builders.prepare.raw import Chunk
+from nogs_bench.errors import NogsError
 from nogs_bench.images import Splits
 from nogs_bench.registry import Registry
 
@@ -20,7 +21,7 @@ from nogs_bench.registry import Registry
 class Request:
     """What a user may say about the images beside where they are; None and False: nothing.
 
-    - `labels`: CelebA-HQ's attribute file, where it is not in the source folder.
+    - `labels`: CelebA's or CelebA-HQ's attribute file, where it is not in the source folder.
     - `exclude`: CUB's list of images to leave out.
     - `splits`: the sizes to expect, if not the task's (for a part of the dataset).
     - `partial`: keep what is there of a dataset whose images go by number (`celeba-hq`).
@@ -72,4 +73,33 @@ def in_turn(splits: Splits) -> dict[str, tuple[int, int]]:
     )
 
 
-PREPARERS: Registry[Callable[[Path, Request], Preparation]] = Registry("dataset to prepare")
+Make = Callable[[Path, Request], Preparation]
+
+
+@dataclass(frozen=True)
+class Preparer:
+    """How a dataset is prepared from a folder, and which fields of `Request` that reads."""
+
+    make: Make
+    options: tuple[str, ...]
+
+    def prepare(self, name: str, source: Path, request: Request) -> Preparation:
+        """Raises `NogsError` if the request has something that would not be read."""
+        for field in fields(request):
+            if field.name not in self.options and getattr(request, field.name):
+                option = field.name.replace("_", "-")
+                raise NogsError(f"--{option}: {name} has no use for it; leave it out")
+        return self.make(source, request)
+
+
+PREPARERS: Registry[Preparer] = Registry("dataset to prepare")
+
+
+def prepares(name: str, *options: str) -> Callable[[Make], Make]:
+    """Decorator: the function prepares the dataset `name`, and reads these fields of `Request`."""
+
+    def register(make: Make) -> Make:
+        PREPARERS.add(name, Preparer(make, options))
+        return make
+
+    return register

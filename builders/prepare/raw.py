@@ -75,9 +75,14 @@ class ParquetChunk:
         return repr((self.path.name, *file_state(self.path)[:2], self.group, self.rows))
 
     def read(self, size: int) -> Iterator[np.ndarray]:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        column = pq.ParquetFile(self.path).read_row_group(self.group, columns=["image"])["image"]
+        try:
+            file = pq.ParquetFile(self.path)
+            column = file.read_row_group(self.group, columns=["image"])["image"]
+        except (pa.ArrowException, OSError) as error:
+            raise NogsError(f"{self.path} is damaged ({error}); get it again") from error
         for number, cell in enumerate(column):
             where = f"{self.path}, row group {self.group}, row {number}"
             value = cell.as_py() or {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nogs_bench.builders.prepare.preparation import PREPARERS, Preparation, Request, in_turn
+from nogs_bench.builders.prepare.preparation import Preparation, Request, in_turn, prepares
 from nogs_bench.builders.prepare.raw import in_chunks
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.families.utkface import AGES, FAMILY, SOURCE, SPLITS
@@ -17,7 +17,7 @@ from nogs_bench.tasks.families.utkface import AGES, FAMILY, SOURCE, SPLITS
 NAME = re.compile(r"(\d{1,3})_([01])_[0-4]_\d+ ?\.?jpg\.chip\.jpg")
 
 
-@PREPARERS.register(FAMILY)
+@prepares(FAMILY, "splits")
 def utkface(source: Path, request: Request) -> Preparation:
     """20,000 train, 1,000 validate, 2,205 test and 500 choose the AVP's epoch.
 

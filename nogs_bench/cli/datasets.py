@@ -39,7 +39,7 @@ def prepare(
     source: Annotated[Path, typer.Option(help="Folder of the images as you got them.")],
     out: Annotated[Path, typer.Option(help="Folder to write; then give it as --data.")],
     labels: Annotated[
-        Path | None, typer.Option(help="CelebA-HQ's attribute file, if not in SOURCE.")
+        Path | None, typer.Option(help="CelebA's or CelebA-HQ's attribute file, if not in SOURCE.")
     ] = None,
     exclude: Annotated[Path | None, typer.Option(help="CUB's list of images to leave out.")] = None,
     in_order: Annotated[

@@ -174,10 +174,52 @@ def test_released_sequences_look_where_attributes_are(tmp_path: Path) -> None:
         assert share(attribute, *place) > share(attribute, *other), attribute
 
 
-def test_partial_is_celeba_hqs_alone(tmp_path: Path) -> None:
-    folder = write_celeba(tmp_path / "celeba", 5)
-    with pytest.raises(NogsError, match="whole or not at all"):
-        prepare("celeba-10k", folder, tmp_path / "out", splits=FIVE, partial=True)
+@pytest.mark.parametrize(
+    ("name", "option", "value"),
+    [
+        ("celeba-10k", "partial", True),
+        ("celeba-10k", "in_order", True),
+        ("celeba-10k", "exclude", "list.txt"),
+        ("celeba-hq", "exclude", "list.txt"),
+        ("utkface", "labels", "labels.txt"),
+        ("cub", "labels", "labels.txt"),
+        ("cub-100", "exclude", "list.txt"),
+    ],
+)
+def test_an_option_that_would_not_be_read_is_refused(
+    tmp_path: Path, name: str, option: str, value: object
+) -> None:
+    said = f"--{option.replace('_', '-')}: {name} has no use for it; leave it out"
+    with pytest.raises(NogsError, match=f"^{said}$"):
+        prepare(name, tmp_path, tmp_path / "out", **{option: value})
+    assert list(tmp_path.iterdir()) == []
+
+
+HEAD = "file,cub_image_id,cub_class,is_training"
+PLACES = "file,part,row,col,visible"
+DAMAGED = {
+    "map-to-cub.csv, line 2: expected file, cub_image_id": (f"{HEAD}\na.jpg,1\n", PLACES),
+    "map-to-cub.csv, line 2: image 1, class 0, is_": (f"{HEAD}\na.jpg,1,0,1\n", PLACES),
+    "map-to-cub.csv, line 2: image 1, class -1, is_": (f"{HEAD}\na.jpg,1,-1,1\n", PLACES),
+    "map-to-cub.csv, line 2: image 0, class 1, is_": (f"{HEAD}\na.jpg,0,1,1\n", PLACES),
+    "class 1, is_training 2 is not": (f"{HEAD}\na.jpg,1,1,2\n", PLACES),
+    "map-to-cub.csv names an image": (f"{HEAD}\na.jpg,1,1,1\na.jpg,2,1,1\n", PLACES),
+    "map-to-cub.csv is damaged": (f"{HEAD}\n\udcff.jpg,1,1,1\n", PLACES),
+    "parts.csv, line 2: expected file, part": (f"{HEAD}\na.jpg,1,1,1\n", f"{PLACES}\na.jpg,back\n"),
+    "parts.csv, line 2: no such": (f"{HEAD}\na.jpg,1,1,1\n", f"{PLACES}\na.jpg,back,inf,0,1\n"),
+    "parts.csv, line 3: no such": (
+        f"{HEAD}\na.jpg,1,1,1\n",
+        f"{PLACES}\na.jpg,back,1,0,1\na.jpg,back,1,0,2\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", DAMAGED)
+def test_damaged_tables_of_crops_are_named_with_their_line(tmp_path: Path, fault: str) -> None:
+    for name, text in zip(("map-to-cub.csv", "parts.csv"), DAMAGED[fault], strict=True):
+        (tmp_path / name).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(NogsError, match=fault):
+        prepare("cub-100", tmp_path, tmp_path / "out")
 
 
 @pytest.mark.slow

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -123,6 +124,66 @@ def test_parquet_without_numbers_needs_in_order(tmp_path: Path) -> None:
         prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS)
     out = prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS, in_order=True, workers=1)
     check_faces(out)
+
+
+def test_parquet_of_other_cells_is_refused(tmp_path: Path) -> None:
+    write_labels(tmp_path)
+    table = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    cells = pa.array([None, *({"bytes": b"x", "path": f"{i}.png"} for i in range(4))], table)
+    pq.write_table(pa.table({"image": cells}), tmp_path / "train.parquet")
+    with pytest.raises(NogsError, match=r"row 0 does not say which image"):
+        prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS)
+    with pytest.raises(NogsError, match="row group 0, row 0 cannot be read as an image"):
+        prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS, in_order=True, workers=1)
+    numbers = pa.table({"image": [{"bytes": b"x", "path": number} for number in range(5)]})
+    pq.write_table(numbers, tmp_path / "train.parquet")
+    with pytest.raises(NogsError, match=r"row 0 does not say which image"):
+        prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS)
+
+
+def test_parquet_whose_pages_are_damaged_is_named(tmp_path: Path) -> None:
+    write_labels(tmp_path)
+    write_parquet(tmp_path, list(range(COUNT)), paths=True)
+    path = tmp_path / "train-0.parquet"
+    where = pq.ParquetFile(path).metadata.row_group(0).column(0).data_page_offset
+    content = bytearray(path.read_bytes())
+    content[where : where + 40] = b"\xff" * 40
+    path.write_bytes(content)
+    with pytest.raises(NogsError, match=r"train-0.parquet is damaged"):
+        prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS, workers=1)
+
+
+def test_in_order_is_for_parquet(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(NogsError, match="--in-order is for rows of parquet"):
+        prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, in_order=True)
+
+
+def test_one_call_at_a_time_writes_a_folder(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second call is refused while the first decodes, which then ends as if alone."""
+    begun, go_on, out = threading.Event(), threading.Event(), tmp_path / "out"
+    read = raw_images.FileChunk.read
+
+    def slowly(self: raw_images.FileChunk, size: int) -> Iterator[np.ndarray]:
+        begun.set()
+        assert go_on.wait(60)
+        yield from read(self, size)
+
+    monkeypatch.setattr(raw_images.FileChunk, "read", slowly)
+    first = threading.Thread(
+        target=prepare, args=("celeba-hq", faces, out), kwargs={"splits": SPLITS, "workers": 1}
+    )
+    first.start()
+    try:
+        assert begun.wait(60)
+        with pytest.raises(NogsError, match=r"another `prepare` is at work in .*out; wait for it"):
+            prepare("celeba-hq", faces, out, splits=SPLITS, workers=1)
+    finally:
+        go_on.set()
+        first.join()
+    check_faces(out)
+    assert [path.name for path in out.iterdir() if path.name.startswith(".")] == []
 
 
 def test_stopped_run_goes_on_where_it_was(

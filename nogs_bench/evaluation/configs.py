@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -48,10 +49,10 @@ def run_config(
     settings = asdict(task.training)
     del settings["supervised"]
     dataset = None
-    if method.name in annotations:
-        rows = annotations[method.name]
-        dataset = DatasetInfo(name=rows.name, digest=rows.digest, supervised=len(rows))
-    try:
+    with _recordable(f"settings of {task.name}"):
+        if method.name in annotations:
+            rows = annotations[method.name]
+            dataset = DatasetInfo(name=rows.name, digest=rows.digest, supervised=len(rows))
         return RunConfig(
             task=task.name,
             task_version=task.version,
@@ -67,8 +68,15 @@ def run_config(
             images=images,
             teaching=method.teaching,
         )
+
+
+@contextmanager
+def _recordable(what: str) -> Iterator[None]:
+    """Raise `NogsError`, about `what`, if the block makes what no result can hold."""
+    try:
+        yield
     except ValidationError as error:
-        raise NogsError(f"settings of {task.name}: {first_fault(error)}") from error
+        raise NogsError(f"{what}: {first_fault(error)}") from error
 
 
 def method_info(
@@ -77,7 +85,8 @@ def method_info(
     """What results say of a method beside its name; None where there is nothing.
 
     `source`: sha256 of the file that defines the method, if it is not a registered one; `lessons`:
-    of what it learns of the dataset beside the sequences.
+    of what it learns of the dataset beside the sequences. Raises `NogsError` if a setting is out of
+    its range.
     """
     settings = dict(method.settings)
     if method.each_step:
@@ -86,7 +95,8 @@ def method_info(
         settings["passes"] = method.passes
     if not (settings or source or lessons):
         return None
-    return MethodInfo(settings=settings, source_digest=source, lessons=dict(lessons))
+    with _recordable(f"method {method.name}"):
+        return MethodInfo(settings=settings, source_digest=source, lessons=dict(lessons))
 
 
 def pretraining_stage(
@@ -102,7 +112,8 @@ def pretraining_stage(
     settings["glimpses"] = method.pretraining_glimpses or plan.pretraining.glimpses
     of_map = GLIMPSES[settings["glimpses"]].of_map
     digest = map_digest(first_step_map(task, maps)) if of_map else None
-    return PretrainingInfo(map_digest=digest, **settings)
+    with _recordable(f"pre-training of {task.name}"):
+        return PretrainingInfo(map_digest=digest, **settings)
 
 
 def model_info(spec: str, task: Task) -> ModelInfo:
@@ -111,11 +122,9 @@ def model_info(spec: str, task: Task) -> ModelInfo:
     Its digest is of the task's embedder too, if this is the user's own.
     """
     source = load_model(spec)
-    return ModelInfo(
-        name=source.name,
-        source_digest=code_digest(source, task),
-        **complexity(source.build(task, seed=0), task),
-    )
+    found = complexity(source.build(task, seed=0), task)
+    with _recordable(f"model {source.name}"):
+        return ModelInfo(name=source.name, source_digest=code_digest(source, task), **found)
 
 
 def difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:

@@ -92,7 +92,7 @@ class Method:
                 f"method {self.name} needs {min(needs & OF_SEQUENCES)}, which the images with near-"
                 "optimal sequences have: give it sequences='near-optimal'"
             )
-        if self.passes != int(self.passes) or self.passes < 1 or not self.rate > 0:
+        if not float(self.passes).is_integer() or self.passes < 1 or not self.rate > 0:
             raise NogsError(f"method {self.name}: passes must be at least 1, rate more than 0")
         try:
             inspect.signature(self.objective).bind(None, **self.settings)
@@ -135,7 +135,9 @@ class Method:
             if name in settings:
                 settings[name] = value
             elif name in OPTIONS:
-                fields[name] = int(value) if name == "passes" and value == int(value) else value
+                fields[name] = (
+                    int(value) if name == "passes" and float(value).is_integer() else value
+                )
             else:
                 known = ", ".join((*settings, *OPTIONS))
                 raise NogsError(f"method {self.name} has no setting {name!r}; it has {known}")

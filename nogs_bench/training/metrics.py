@@ -13,12 +13,14 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
+from nogs_bench.errors import NogsError
 from nogs_bench.network import Fovea, frozen_parameters, joint, plain_attention, roll_out
 from nogs_bench.randomness import torch_generator
 from nogs_bench.results import ClassAccuracy, StepMetrics, TestMetrics
 from nogs_bench.tasks import Task
 
 CHUNK = 500
+LARGEST = 1e9  # nats; a result holds no more
 
 # (image numbers int64 (n,), uniform numbers float ([R,] T, n)) -> class logits ([R,] n, classes)
 Classifier = Callable[[Tensor, Tensor], Tensor]
@@ -105,6 +107,11 @@ def predict(
     return torch.cat(parts, dim=uniform.dim() - 2).log_softmax(-1)
 
 
+def held(log_probability: Tensor) -> bool:
+    """Whether log-probabilities are numbers, none too small for a result."""
+    return bool((log_probability > -LARGEST).all())
+
+
 def measure(
     model: Any, classify: Classifier, labels: Tensor, T: int, rollouts: int
 ) -> list[TestMetrics]:
@@ -113,13 +120,16 @@ def measure(
     `classify`: a `policy_classifier` of every step.
 
     `labels`: int64 (R, n), one row for each model of a stack, or the only one's. The rollouts'
-    randomness is the same for every run: only models differ.
+    randomness is the same for every run: only models differ. Raises `NogsError` if what a model
+    predicts is not finite.
     """
     runs, count = labels.shape
     single = []
     for m in range(rollouts):
         generators = [torch_generator(labels.device, "test", m) for _ in range(runs)]
         log_p = predict(model, classify, count, T, generators)
+        if not held(log_p):
+            raise NogsError("predictions on the test split are not finite; lower the learning rate")
         single.append(log_p.view(runs, count, T, -1))
     return [_metrics([own[run] for own in single], labels[run]) for run in range(runs)]
 

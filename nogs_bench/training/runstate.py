@@ -18,7 +18,7 @@ from nogs_bench.files import resumed, save_checkpoint
 from nogs_bench.network import part_of, whole_of
 from nogs_bench.randomness import derive, seeded
 from nogs_bench.results import Point
-from nogs_bench.training.metrics import quality
+from nogs_bench.training.metrics import held, quality
 
 CHECKPOINT_SECONDS = 5.0
 # What a checkpoint keeps of a point; the last one is measured again.
@@ -93,7 +93,7 @@ class RunState:
             strict=True,
         )
         for member, log_p, own in each:
-            if not torch.isfinite(log_p).all():
+            if not held(log_p):
                 raise NogsError(
                     f"{member.key or 'the run'} diverged before iteration {iteration}: its "
                     "predictions are not finite; lower the learning rate"

@@ -134,6 +134,7 @@ def test_an_interrupted_evaluation_resumes_to_the_same_result(tmp_path, monkeypa
 
 def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
     settings = {"task": CORNER, "sequences": sequences, "out": tmp_path / "out"}
+    (tmp_path / "net.py").write_text(f"from nogs_bench import HardAttentionNet as {'N' * 101}\n")
     for bad, message in [
         ({"methods": "ram,ps-nog"}, "unknown method 'ps-nog': did you mean 'ps-nogs'"),
         ({"methods": []}, "no method given"),
@@ -150,6 +151,15 @@ def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
         ({"overrides": {"protocol.pretraining.iterations": 5}}, "scratch .* has no pretraining"),
         ({"training": {"rollouts": 0}}, "training: rollouts must be at least 1, not 0"),
         ({"data": tmp_path / "none"}, "is not a folder"),
+        ({"methods": "ram-entropy:bonus=2e9"}, "method ram-entropy.*: settings.bonus: .*less than"),
+        (
+            {
+                "protocol": "pretrained",
+                "overrides": {"protocol.pretraining.learning_rate": 1e10},
+            },
+            "pre-training of corner: learning_rate: .*less than",
+        ),
+        ({"model": f"{tmp_path}/net.py:{'N' * 101}"}, "model N*: name: .*at most 100"),
     ]:
         with pytest.raises(NogsError, match=message):
             evaluate(**(settings | bad))

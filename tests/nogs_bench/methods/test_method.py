@@ -108,6 +108,9 @@ def test_settings_are_changed_by_name(file):
         find_method("ram:warmth=1")
     with pytest.raises(NogsError, match="not SETTING=NUMBER"):
         find_method("ram:rate=fast")
+    for passes in ("inf", "nan", "0.5"):
+        with pytest.raises(NogsError, match="passes must be at least 1"):
+            find_method(f"ram:passes={passes}")
     file.write_text(file.read_text().replace("ram-probability", "ram"))
     with pytest.raises(NogsError, match="as a registered method; rename it"):
         find_method(f"{file}:METHOD")

@@ -6,11 +6,13 @@ import pytest
 import torch
 
 import nogs_bench
+from nogs_bench.errors import NogsError
 from nogs_bench.network.fovea import Fovea
 from nogs_bench.network.model import HardAttentionNet
 from nogs_bench.randomness import torch_generator
 from nogs_bench.results.entries import load_results
 from nogs_bench.training.metrics import measure, policy_classifier, quality
+from nogs_bench.training.runstate import Member, RunState
 from tiny import corner_task
 
 
@@ -37,6 +39,20 @@ def test_a_rollout_that_is_wrong_by_more_than_a_float_holds_is_measured():
     (metrics,) = measure(torch.nn.Identity(), classify, torch.tensor([[0, 0]]), T=1, rollouts=2)
     assert metrics.cross_entropy == pytest.approx(150)
     assert metrics.averaged_cross_entropy == pytest.approx(150)
+
+
+@pytest.mark.parametrize("worst", [-math.inf, -2e9, math.nan])
+def test_predictions_that_no_result_holds_are_refused(worst):
+    """`max(0.0, nan)` is 0: a cross-entropy that would win."""
+
+    def classify(rows, uniform):
+        return torch.tensor([[[worst, 0.0]]])
+
+    with pytest.raises(NogsError, match="test split are not finite"):
+        measure(torch.nn.Identity(), classify, torch.tensor([[0]]), T=1, rollouts=1)
+    run = RunState([Member("r", torch.Generator())], 0, {}, None)
+    with pytest.raises(NogsError, match="r diverged before iteration 10"):
+        run.record(10, torch.tensor([[worst, 0.0]]), torch.tensor([0]))
 
 
 def test_accuracy_after_each_glimpse_is_of_the_same_rollouts():

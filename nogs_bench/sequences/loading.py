@@ -95,10 +95,10 @@ def load(
         data = None if images is True else Path(str(images))
         identity = read_identity(folder)
         if task is None:
-            known = recorded_task(read_provenance(folder).get("task"), folder)
+            about = recorded_task(read_provenance(folder).get("task"), folder)
         else:
-            known = get_task(task)
-        rows = join_images(rows, known, data, format, identity)
+            about = get_task(task)
+        rows = join_images(rows, about, data, format, identity)
     elif format == "numpy":
         from nogs_bench.sequences.joining import in_numpy
 

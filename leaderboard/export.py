@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from nogs_bench.errors import NogsError
 from nogs_bench.files import package_version, replacing, require_empty, write_text
 from nogs_bench.leaderboard.validation import validate
-from nogs_bench.results import Point, RunConfig, RunResult
+from nogs_bench.results import Point, RunConfig, RunResult, entry_key
 
 CARD = """\
 ---
@@ -43,11 +43,11 @@ from datasets import load_dataset
 curves = load_dataset("{name}", "curves")["train"].to_pandas()
 ```
 
-An entry is the runs of one task, protocol, method and model. It is compared with others of its
-task and protocol alone.
+An entry is the runs of one task, protocol, method, model and learning rate. It is compared with
+others of its task and protocol alone.
 """
 # What says in both tables which run a row is of.
-OF = ("task", "protocol", "method", "model.name", "seed")
+OF = ("task", "protocol", "method", "model.name", "hyperparameters.learning_rate", "seed")
 APART = ("curve", "format_version")
 
 
@@ -69,7 +69,7 @@ def export(results: str | Path, out: str | Path, replace: bool = False) -> Path:
     report = validate(results, seeds=1)
     if not report.valid:
         raise NogsError(f"{results}: {report.faults[0]}; see `nogs-bench leaderboard validate`")
-    runs = sorted(report.runs.values(), key=lambda run: run.name)
+    runs = sorted(report.runs.values(), key=lambda run: (*entry_key(run), run.seed))
     fields = dict(_fields(RunResult))
     rows = [{"run": run.name, **_values(run, fields)} for run in runs]
     points = [

@@ -28,13 +28,13 @@ from nogs_bench.results import (
     RunResult,
     ScoreRow,
     first_fault,
-    load_entry,
+    load_apart,
     result_files,
-    save_result,
+    save_entries,
     score_runs,
 )
 
-RESULTS, MESSAGE, HUB_FILE = "results", "MESSAGE.md", ".eval_results/nogs-bench.yaml"
+RESULTS, MESSAGE, HUB_SCORES = "results", "MESSAGE.md", ".eval_results/nogs-bench.yaml"
 
 
 def submit(
@@ -50,8 +50,8 @@ def submit(
 ) -> Path:
     """Write a submission of the results in the folder `results` into `out`; returns `out`.
 
-    - `results/*.json`: the files for a pull request, with `build_cost` where sequences supervised
-      and none is declared yet.
+    - `results/FAMILY/*.json.gz`: the files for a pull request, one an entry, with `build_cost`
+      where sequences supervised and none is declared yet.
     - `MESSAGE.md`: the pull request's text, scores included.
     - `.eval_results/nogs-bench.yaml`: the scores as the Hub reads them from a model's repository,
       if `dataset_id` names the benchmark's dataset there (whose `eval.yaml` publishing writes);
@@ -73,20 +73,9 @@ def submit(
     require_empty(out, replace)
     if (out / RESULTS).resolve() in (folder.resolve(), *folder.resolve().parents):
         raise NogsError(f"--out {out}: the submission would replace {folder}; give another folder")
-    if not folder.is_dir():
-        raise NogsError(f"no results folder {folder}; give the folder of the result files")
-    runs = [
-        _declared(run, build_cost)
-        for path in result_files(folder, deep=True)
-        for run in load_entry(path)
-    ]
-    if len({run.name for run in runs}) < len(runs):
-        raise NogsError(
-            f"{folder} holds a run twice; see `nogs-bench leaderboard validate {folder}`"
-        )
+    runs = [_declared(run, build_cost) for run in load_apart(folder)]
     with TemporaryDirectory(prefix="nogs-bench-") as temporary:
-        for run in runs:
-            save_result(run, Path(temporary))
+        save_entries(runs, Path(temporary))
         faults = validate(temporary, seeds).faults
     if faults:
         raise NogsError(
@@ -102,13 +91,12 @@ def submit(
     if clone is not None:
         check_clone(runs, Path(clone), seeds)
         add_to_clone(runs, Path(clone))
-    for earlier in (out / RESULTS).glob("*.json"):
+    for earlier in result_files(out / RESULTS, deep=True):
         earlier.unlink()
-    for run in runs:
-        save_result(run, out / RESULTS)
+    save_entries(runs, out / RESULTS)
     write_text(out / MESSAGE, message(rows, runs, author, url))
     if dataset_id is not None:
-        write_text(out / HUB_FILE, hub_results(rows, dataset_id, url))
+        write_text(out / HUB_SCORES, hub_results(rows, dataset_id, url))
     return out
 
 

@@ -11,7 +11,7 @@ from nogs_bench.leaderboard.submission.folder import plain, score_lines
 from nogs_bench.leaderboard.validation import load_board
 from nogs_bench.results import ScoreRow
 
-Key = tuple[str, str, str, str, str]
+Key = tuple[str, str, str, str, float]
 Rank = tuple[int, int] | None
 
 
@@ -48,7 +48,7 @@ def moves(before: str | Path, after: str | Path) -> Moves:
 
 
 def _key(row: ScoreRow) -> Key:
-    return row.task, row.protocol, row.method, row.model, rate_text(row.learning_rate)
+    return row.task, row.protocol, row.method, row.model, row.learning_rate
 
 
 def _own(row: ScoreRow) -> tuple[object, ...]:
@@ -81,5 +81,6 @@ def _moved(rows: Sequence[tuple[ScoreRow, Rank]]) -> Iterator[str]:
     yield "| --- | --- | --- | --- | --- | --- | --- |"
     for row, was in rows:
         ranks = [rank_text(each) or "not ranked" for each in (was, row.rank)]
-        yield f"| {' | '.join(plain(cell) for cell in [*_key(row), *ranks])} |"
+        named = [*_key(row)[:-1], rate_text(row.learning_rate)]
+        yield f"| {' | '.join(plain(cell) for cell in [*named, *ranks])} |"
     yield ""

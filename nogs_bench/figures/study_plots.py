@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
 from nogs_bench.figures.plots import Line, colour_of, line_names
-from nogs_bench.results import ScoreRow, SpanEstimate, load_results, score
+from nogs_bench.figures.texts import rate_text
+from nogs_bench.results import ScoreRow, SpanEstimate, entry_key, load_results, score
 from nogs_bench.tasks import TASKS, GlimpseGrid, Task, get_task, recorded_task
 
 # More tasks than these have narrow bars.
@@ -92,8 +94,8 @@ def _draw_bars(
 def plot_locations(results: str | Path, out: str | Path, task: str | Task | None = None) -> Path:
     """Draw how often each pixel was seen at each step of the test (figure 4); returns `out`.
 
-    One row of T maps for each task, protocol, method and model, over all test images, rollouts and
-    seeds; each map has its own scale.
+    One row of T maps for each task, protocol, method, model and learning rate, over all test
+    images, rollouts and seeds; each map has its own scale.
 
     **Arguments**
 
@@ -106,10 +108,10 @@ def plot_locations(results: str | Path, out: str | Path, task: str | Task | None
     if task is not None:
         get_task(task)
     looks = _looks(Path(results))
-    steps = max(counts.shape[0] for _, counts in looks.values())
+    steps = max(counts.shape[0] for _, (_, counts) in looks)
     with drawing(Path(out), (1.25 * steps + 1.6, 1.4 * len(looks) + 0.3)) as figure:
         grid = figure.add_gridspec(len(looks), steps + 1, wspace=0.08, hspace=0.25)
-        for row, (name, (cells, counts)) in enumerate(looks.items()):
+        for row, (name, (cells, counts)) in enumerate(looks):
             note = figure.add_subplot(grid[row, 0])
             note.axis("off")
             note.text(0.95, 0.5, name.replace(", ", "\n"), ha="right", va="center", fontsize=8)
@@ -131,8 +133,8 @@ def observed(grid: GlimpseGrid, counts: np.ndarray) -> np.ndarray:
     return seen / np.maximum(counts.sum(1), 1)[:, None, None]
 
 
-def _looks(folder: Path) -> Mapping[str, Looks]:
-    found: dict[str, Looks] = {}
+def _looks(folder: Path) -> list[tuple[str, Looks]]:
+    found: dict[tuple[str, str, str, str, float], Looks] = {}
     for run in load_results(folder):
         if run.locations is None:
             raise NogsError(
@@ -144,9 +146,14 @@ def _looks(folder: Path) -> Mapping[str, Looks]:
             if step.cells[-1] >= grid.cells:
                 raise NogsError(f"{run.name} looked at cell {step.cells[-1]}, which its task lacks")
             counts[t, list(step.cells)] = step.counts
-        name = ", ".join([run.task, run.protocol, run.method, run.model.name])
-        found[name] = (grid, counts + found[name][1] if name in found else counts)
-    return found
+        key = entry_key(run)
+        found[key] = (grid, counts + found[key][1] if key in found else counts)
+    alike = Counter(key[:4] for key in found)
+    several = {key: f"at {rate_text(key[4])}" for key in found if alike[key[:4]] > 1}
+    return [
+        (", ".join(filter(None, (*key[:4], several.get(key)))), looks)
+        for key, looks in found.items()
+    ]
 
 
 def _draw(axes: Any, seen: np.ndarray, title: str) -> None:

@@ -10,11 +10,11 @@ from nogs_bench.results.configuration import UNRECORDED
 from nogs_bench.results.result import RunResult
 from nogs_bench.tasks import TASKS
 
-# What all entries of a task, protocol and model share, so that iterations are worth the same.
-SHARED = (
-    "task_version",
+# What all entries of a board (a task and protocol) share, which are ranked together.
+OF_A_BOARD = ("task_version", "images")
+# What those of one model share beside that, so that iterations are worth the same.
+OF_A_MODEL = (
     "model",
-    "images",
     "hyperparameters.iterations",
     "hyperparameters.evaluation_period",
     "hyperparameters.batch_size",
@@ -24,11 +24,9 @@ SHARED = (
 OF_AN_ENTRY = ("hyperparameters", "dataset", "teaching", "method_info")
 
 
-def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]]) -> None:
-    """Raise `NogsError` if `runs` cannot be compared, or those of one of the `entries` merged.
-
-    Both are of one task, protocol and model; names the runs, the field, and both values.
-    """
+def check_board(runs: Sequence[RunResult]) -> None:
+    """Raise `NogsError` if `runs`, of one task and protocol, are of different images or versions of
+    the task, or of a version that this package does not know."""
     for run in runs:
         task = TASKS[run.task]
         if run.task_version > task.version:
@@ -36,7 +34,15 @@ def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]
                 f"{run.name} is of version {run.task_version} of the task, this package has "
                 f"{task.version}; score it with the package it was made with"
             )
-    _same(runs, SHARED)
+    _same(runs, OF_A_BOARD)
+
+
+def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]]) -> None:
+    """Raise `NogsError` if `runs` cannot be compared, or those of one of the `entries` merged.
+
+    Both are of one task, protocol and model; names the runs, the field, and both values.
+    """
+    _same(runs, OF_A_MODEL)
     for own in entries:
         _same(own, OF_AN_ENTRY)
         seeds = [run.seed for run in own]

@@ -82,23 +82,35 @@ def pack(results: str | Path, out: str | Path, replace: bool = False) -> list[Pa
     Returns the paths. Raises `NogsError` if there is no result, one is bad or is there twice, or an
     entry's file is in `out` already, unless `replace` lets it be replaced.
     """
-    folder = Path(results)
-    if not folder.is_dir():
-        raise NogsError(f"no results folder {folder}; give the folder of the result files")
-    runs = [run for path in result_files(folder, deep=True) for run in load_entry(path)]
-    if not runs:
-        raise NogsError(f"{folder} holds no result; give a folder of result files")
-    keys = [(*entry_key(run), run.seed) for run in runs]
-    if len(set(keys)) < len(keys):
-        twice = next(run for run, key in zip(runs, keys, strict=True) if keys.count(key) > 1)
-        raise NogsError(f"{folder} holds {twice.name} twice; keep one of them")
+    runs = load_apart(Path(results))
     for path in _by_file(runs, Path(out)):
         require_new(path, replace)
     return save_entries(runs, Path(out))
 
 
+def load_apart(folder: Path) -> list[RunResult]:
+    """The results in a folder, and below it, each once.
+
+    Raises `NogsError` if there is none, or one is bad or is there twice.
+    """
+    if not folder.is_dir():
+        raise NogsError(f"no results folder {folder}; give the folder of the result files")
+    runs = [run for path in result_files(folder, deep=True) for run in load_entry(path)]
+    if not runs:
+        raise NogsError(f"{folder} holds no result; give a folder of result files")
+    found: set[object] = set()
+    for run in runs:
+        key = (*entry_key(run), run.seed)
+        if key in found:
+            raise NogsError(f"{folder} holds {run.name} twice; keep one of them")
+        found.add(key)
+    return runs
+
+
 def pack_entry(runs: Sequence[RunResult]) -> bytes:
-    """The bytes of an entry's file."""
+    """The bytes of an entry's file. Raises `NogsError` if it has more seeds than a file holds."""
+    if len(runs) > MAX_RUNS:
+        raise NogsError(f"{runs[0].name}: {len(runs)} seeds; an entry's file holds {MAX_RUNS}")
     contents = []
     for run in sorted(runs, key=lambda run: run.seed):
         content = run.model_dump(mode="json", exclude_defaults=True)

@@ -16,10 +16,10 @@ from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.checks import entry_key
 from nogs_bench.leaderboard.comparison import compare
 from nogs_bench.leaderboard.paper import paper_figures
-from nogs_bench.leaderboard.submission import HUB_FILE, MESSAGE, build_cost, submit
+from nogs_bench.leaderboard.submission import HUB_SCORES, MESSAGE, build_cost, submit
 from nogs_bench.leaderboard.validation import load_board, validate
 from nogs_bench.leaderboard.verification import verify
-from nogs_bench.results.entries import load_results
+from nogs_bench.results.entries import load_results, save_entries
 from nogs_bench.results.result import BuildCost
 from nogs_bench.results.scoring import score_runs
 from nogs_bench.results.storage import save_result
@@ -176,7 +176,7 @@ def test_a_submission_is_checked_declared_and_complete(tmp_path: Path) -> None:
     assert "<b>" not in text.replace("\\<b\\>", "")
     assert "| cluttered-digits | scratch | ps-nogs | reference | 5 | 3e-3 |" in text
     assert "9.2 min on two cores" in text
-    entries = yaml.safe_load((out / HUB_FILE).read_text())
+    entries = yaml.safe_load((out / HUB_SCORES).read_text())
     assert [entry["dataset"] for entry in entries] == [
         {"id": "nogs/digits", "task_id": "scratch"}
     ] * 2
@@ -202,6 +202,25 @@ def test_an_earlier_submission_is_replaced_where_that_is_wanted(tmp_path: Path) 
         submit(out / "results", out, "me", "https://e.org", replace=True)
 
 
+def test_two_rates_of_a_method_are_submitted(tmp_path: Path) -> None:
+    runs = list(board_runs(("ram",)))
+    for run in runs[:5]:
+        faster = run.hyperparameters.model_copy(update={"learning_rate": 6e-3})
+        curve = board_run("ram", run.seed, model="other").curve
+        runs.append(run.model_copy(update={"hyperparameters": faster, "curve": curve}))
+    save_entries(runs, tmp_path / "mine")
+    assert validate(tmp_path / "mine").valid
+    out = submit(tmp_path / "mine", tmp_path / "out", "me", "https://e.org")
+    assert validate(out / "results").entries == 2
+    assert sorted(load_results(out / "results"), key=repr) == sorted(runs, key=repr)
+    text = (out / MESSAGE).read_text()
+    assert "| ram | reference | 5 | 3e-3 |" in text
+    assert "| ram | reference | 5 | 6e-3 |" in text
+    save_result(runs[0], tmp_path / "mine")
+    with pytest.raises(NogsError, match=r"holds .*\.seed0 twice; keep one of them"):
+        submit(tmp_path / "mine", tmp_path / "again", "me", "https://e.org")
+
+
 def test_half_a_cost_is_refused() -> None:
     assert build_cost(None, None) is None
     with pytest.raises(NogsError, match="both"):
@@ -225,7 +244,7 @@ def test_each_task_s_entries_name_their_own_dataset(tmp_path: Path) -> None:
     with pytest.raises(NogsError, match=r"--dataset-id nogs/all is one dataset, .* 2 tasks"):
         submit(*place, "nogs/all")
     out = submit(*place, "nogs/{task}")
-    entries = yaml.safe_load((out / HUB_FILE).read_text())
+    entries = yaml.safe_load((out / HUB_SCORES).read_text())
     named = [(entry["dataset"]["id"], entry["notes"].split(",")[0]) for entry in entries]
     assert (
         named

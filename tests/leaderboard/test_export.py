@@ -13,6 +13,7 @@ from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.export import export
 from nogs_bench.leaderboard.submission import describe, moves
+from nogs_bench.results.entries import save_entries
 from nogs_bench.results.storage import save_result
 
 
@@ -40,6 +41,25 @@ def test_load_dataset_reads_what_the_files_say(tmp_path: Path) -> None:
         own = [row for row in curves if row["run"] == name]
         assert [{key: row[key] for key in said["curve"][0]} for row in own] == said["curve"]
         assert {row["model.name"] for row in own} == {"reference"}
+
+
+def test_two_rates_are_told_apart(tmp_path: Path) -> None:
+    """In the curves, and by those who say what moved, even if they agree in two digits."""
+    runs = [board_run("ram", 0)]
+    for rate, other in ((6.001e-3, "a"), (6.002e-3, "b")):
+        settings = runs[0].hyperparameters.model_copy(update={"learning_rate": rate})
+        curve = board_run("ram", 0, model=other).curve
+        runs.append(runs[0].model_copy(update={"hyperparameters": settings, "curve": curve}))
+    save_entries(runs, tmp_path / "results")
+    out = export(tmp_path / "results", tmp_path / "board")
+    curves = pq.read_table(out / "curves.parquet").to_pylist()
+    for run in runs:
+        rate = run.hyperparameters.learning_rate
+        own = [row for row in curves if row["hyperparameters.learning_rate"] == rate]
+        assert [row["accuracy"] for row in own] == [point.accuracy for point in run.curve]
+    save_entries(runs[:1], tmp_path / "before")
+    added = moves(tmp_path / "before", tmp_path / "results").added
+    assert [row.learning_rate for row in added] == [6.001e-3, 6.002e-3]
 
 
 def test_columns_do_not_depend_on_what_is_there(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from nogs_bench.results.alike import check_alike
+from nogs_bench.results.alike import check_alike, check_board
 from nogs_bench.results.curves import area_under_curve, constant_accuracy
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.ranking import rank_ranges
@@ -25,7 +25,7 @@ def score(results: str | Path, task: str | Task | None = None) -> Scores:
     """Scores of all results in the folder `results`.
 
     `task` registers a task of the user's own (`FILE.py:NAME`) first. Raises `NogsError` if a file
-    is bad, a task unknown or of another version, or two results of a group were made differently.
+    is bad, a task unknown or of a newer version, or two results of a group were made differently.
     """
     if task is not None:
         get_task(task)
@@ -37,6 +37,9 @@ def score_runs(runs: Sequence[RunResult]) -> Scores:
     for run in runs:
         recorded_task(run.task, run.name)
 
+    def board(run: RunResult) -> tuple[str, str]:
+        return run.task, run.protocol
+
     def setting(run: RunResult) -> tuple[str, str, str]:
         return run.task, run.protocol, run.model.name
 
@@ -45,6 +48,8 @@ def score_runs(runs: Sequence[RunResult]) -> Scores:
 
     rows: list[ScoreRow] = []
     ordered = sorted(runs, key=lambda run: (*setting(run), *entry(run), run.seed))
+    for _, members in groupby(ordered, key=board):
+        check_board(list(members))
     for _, members in groupby(ordered, key=setting):
         same_setting = list(members)
         entries = [list(own) for _, own in groupby(same_setting, key=entry)]

@@ -8,9 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from board import board_run
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.plots import cell_edges, plot_curves, plot_epe
-from nogs_bench.figures.study_plots import plot_bars
+from nogs_bench.figures.study_plots import plot_bars, plot_locations
+from nogs_bench.results.entries import save_entries
 from nogs_bench.results.storage import save_result
 from nogs_bench.sequences import SHIPPED
 from nogs_bench.tasks.task import get_task
@@ -87,7 +89,6 @@ def test_curves_have_a_line_for_each_method(tmp_path: Path) -> None:
 
 def test_runs_at_two_rates_are_two_lines_and_two_bars(tmp_path: Path) -> None:
     from nogs_bench.figures.plots import line_names
-    from nogs_bench.results.entries import save_entries
 
     runs = [run_result(method, seed) for method in ("ram", "ps-nogs") for seed in range(2)]
     for run in runs[:2]:
@@ -100,3 +101,14 @@ def test_runs_at_two_rates_are_two_lines_and_two_bars(tmp_path: Path) -> None:
         words = plot(tmp_path / "results", tmp_path / "x.svg").read_text()
         for name in line_names(lines).values():
             assert f"<!-- {name}" in words, plot
+
+
+def test_runs_at_two_rates_looked_apart(tmp_path: Path) -> None:
+    runs = [board_run("ps-nogs", 0), board_run("ram", 0)]
+    faster = runs[0].hyperparameters.model_copy(update={"learning_rate": 1e-2})
+    runs.append(runs[0].model_copy(update={"hyperparameters": faster}))
+    save_entries(runs, tmp_path / "results")
+    words = plot_locations(tmp_path / "results", tmp_path / "x.svg").read_text()
+    drawn = [word for word in re.findall(r"<!-- (.*?) -->", words) if word.startswith("at ")]
+    assert drawn == ["at 1e-2", "at 3e-3"]
+    assert words.count("<!-- t = 1 -->") == 3

@@ -87,6 +87,27 @@ def test_another_rate_is_another_file(tmp_path: Path) -> None:
     ]
 
 
+def test_rates_that_are_almost_equal_are_two_files(tmp_path: Path) -> None:
+    """They agree in six digits."""
+    runs = []
+    for rate in (0.0012345671, 0.0012345672):
+        other = run_result().hyperparameters.model_copy(update={"learning_rate": rate})
+        runs.append(run_result().model_copy(update={"hyperparameters": other}))
+        save_result(runs[-1], tmp_path / str(rate))
+    paths = pack(tmp_path, tmp_path / "packed")
+    assert [path.name for path in paths] == [
+        "cluttered-digits.scratch.ram.reference.0.0012345671.json.gz",
+        "cluttered-digits.scratch.ram.reference.0.0012345672.json.gz",
+    ]
+    assert load_results(tmp_path / "packed") == runs
+
+
+def test_more_seeds_than_a_file_holds_are_not_packed(tmp_path: Path) -> None:
+    with pytest.raises(NogsError, match="101 seeds; an entry's file holds 100"):
+        save_entries([run_result(seed=seed) for seed in range(101)], tmp_path)
+    assert not list(tmp_path.rglob("*.gz"))
+
+
 def test_a_run_that_is_there_twice_is_not_packed(tmp_path: Path) -> None:
     save_result(run_result(), tmp_path / "a")
     save_result(run_result(), tmp_path / "b")

@@ -177,6 +177,17 @@ def test_pre_training_counts_on_both_sides():
     assert score_runs(list(board_runs())).rows[1].with_pretraining == {}
 
 
+@pytest.mark.parametrize(("field", "value"), [("images", "0" * 64), ("task_version", 1)])
+def test_entries_of_one_board_are_of_the_same_images_and_version(field, value):
+    """Whatever their models are: they would be ranked together."""
+    ram = run_result("ram").model_copy(update={"images": "1" * 64})
+    model = ram.model.model_copy(update={"name": "other"})
+    other = ram.model_copy(update={"model": model})
+    assert [row.rank for row in score_runs([ram, other]).rows] == [(1, 2), (1, 2)]
+    with pytest.raises(NogsError, match=rf"reference.seed0 has {field} .*, .*other.seed0 {value};"):
+        score_runs([ram, other.model_copy(update={field: value})])
+
+
 def test_results_that_cannot_be_compared_are_refused():
     ram = run_result("ram")
     with pytest.raises(NogsError, match="version 99"):

@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_one_line(
 ) -> None:
     monkeypatch.delitem(TASKS._entries, "corner", raising=False)  # as in another process
     (file, *_) = sorted(results.glob("*.safetensors"))
-    with pytest.raises(NogsError, match="corner; name it"):
+    with pytest.raises(NogsError, match="corner, which is not registered: name it"):
         load_network(file)
     other = replace(CORNER, T=3)
     with pytest.raises(NogsError, match="T = 2, and corner has 3"):

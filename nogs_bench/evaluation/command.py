@@ -36,7 +36,7 @@ from nogs_bench.progress import progress_bars
 from nogs_bench.results import RunConfig, Scores, load_result, score_runs
 from nogs_bench.tasks import Task, merged_settings, split_short
 
-HERE = Where()
+HERE, TASK = Where(), "cluttered-digits"
 BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
 USED = ("device", "executor", "workers", "ray_address", "store", "deterministic")  # of `Where`
 
@@ -44,7 +44,7 @@ USED = ("device", "executor", "workers", "ray_address", "store", "deterministic"
 @nothing_kept()
 def evaluate(
     model: str = "reference",
-    task: str | Task = "cluttered-digits",
+    task: str | Task = TASK,
     *,
     tasks: str | Sequence[str] | None = None,
     sequences: str | Path | None = None,
@@ -78,8 +78,8 @@ def evaluate(
       `FILE.py:NAME` is a `Method`, it is trained beside `methods`, with the reference network.
     - `task`: a registered name, `FILE.py:NAME`, a `Task`, or images as `task_of` takes them. For
       images, the numbers are those of the build of `sequences`, or `given` (`image_size=64`).
-    - `tasks`: several tasks instead: names or patterns such as `celeba-hq-*`, comma-separated or a
-      list.
+    - `tasks`: several tasks instead: names or patterns such as `celeba-hq-*`, or images,
+      comma-separated or a list. What is `given` for images counts for all of them.
     - `sequences`: folder or Hub name of a dataset of sequences. None: those that come with the
       package, or else `nogs/TASK`. `{task}` in it stands for the task's name. A folder may also
       hold one dataset folder for each task. Sequences are read only if a method needs them.
@@ -120,8 +120,10 @@ def evaluate(
             "`nogs_bench.network.MODELS`"
         )
     choices = {name: given.pop(name) for name in BY_HAND if name in given}
-    if tasks is None:
-        task = as_built(task, sequences, choices)
+    if tasks is not None and task != TASK:
+        raise NogsError("give task or tasks, not both")
+    named = [task] if tasks is None else task_names(tasks)
+    names = [as_built(name, sequences, choices) for name in named]
     short, kept = split_short("evaluate", given)
     where = where.using("evaluate", USED, kept)
     changes = {f"training.{name}": value for name, value in (training or {}).items()}
@@ -152,7 +154,6 @@ def evaluate(
         check_store(where.store)
     if log is not None:
         check_log(log)
-    names = [task] if tasks is None else task_names(tasks)
     images: dict[str, Any] = {}
     studies = [study_of(name, wanted, images) for name in names]
     check_apart(studies)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, read_provenance
 from nogs_bench.tasks import get_task, is_source, source_specs, with_choices
 
@@ -14,17 +15,26 @@ def as_built(task: Any, sequences: str | Path | None, choices: dict[str, Any]) -
 
     Where it is images, and `sequences` a folder that was built of them with other numbers set by
     hand, these are what is not given here, and the label is that of the sequences.
+
+    Raises `NogsError` if `choices` are given for what is no images, or stand for several labels.
     """
     if not is_source(task):
         return with_choices(task, choices)
     given = {name: value for name, value in choices.items() if value is not None}
     folder = None if sequences is None else Path(sequences)
     if folder is None or not (folder / PROVENANCE).is_file():
-        return source_specs(task, **given)[0]
+        return _one(task, given)
     record = read_provenance(folder)
     settings = dict(record.get("chosen", {})) | given
-    first = source_specs(task, **settings)[0]
+    first = _one(task, settings)
     if get_task(first).name == record.get("task") or "label" in settings:
         return first
     every = source_specs(task, **settings, label="*")
     return next((spec for spec in every if get_task(spec).name == record.get("task")), first)
+
+
+def _one(images: Any, settings: dict[str, Any]) -> str:
+    specs = source_specs(images, **settings)
+    if len(specs) > 1:
+        raise NogsError(f"{images} has {len(specs)} labels; name one, label='*' is for a build")
+    return specs[0]

@@ -13,7 +13,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.files import replacing
 from nogs_bench.results import RunResult, load_results
-from nogs_bench.tasks import get_task
+from nogs_bench.tasks import Task, get_task
 
 SEEDS = (1_000, 1_001, 1_002)  # none that is scored
 LINE = re.compile(r"^TARGET = .*$", re.M)
@@ -37,7 +37,7 @@ class Target:
 
 
 def measure_target(
-    task: str,
+    task: str | Task,
     protocol: str | None = None,
     *,
     out: str | Path | None = None,
@@ -58,12 +58,13 @@ def measure_target(
     - `iterations`: of each run (default: the protocol's).
     - `given`: as `evaluate` takes them (`data`, `device`, `workers`, ...).
 
-    Raises `NogsError` as `evaluate`.
+    Raises `NogsError` as `evaluate`, and if the file has several such lines.
     """
     known = get_task(task)
     plan = known.protocol(protocol)
     folder = Path(out) if out else Path("results-target") / known.name
-    evaluate(
+    _line(task)
+    scores = evaluate(
         task=task,
         methods="ram",
         seeds=SEEDS,
@@ -73,16 +74,15 @@ def measure_target(
         weights=False,
         **given,
     )
-    runs = [
-        run
+    (row,) = (row for row in scores.rows if row.method == "ram")
+    asked = row.task, row.protocol, row.method, row.model
+    found = tuple(
+        halfway(run, row.judged_by)
         for run in load_results(folder)
-        if (run.task, run.protocol, run.method) == (known.name, plan.name, "ram")
-        and run.seed in SEEDS
-    ]
-    found = tuple(halfway(run, known.judged_by) for run in runs)
-    value = math.floor(100 * statistics.median(found)) / 100
-    written = write_target(task, value)
-    return Target(known.name, plan.name, known.judged_by, value, found, written)
+        if (run.task, run.protocol, run.method, run.model.name) == asked and run.seed in SEEDS
+    )
+    value = whole_per_cent(statistics.median(found))
+    return Target(row.task, plan.name, row.judged_by, value, found, write_target(task, value))
 
 
 def halfway(run: RunResult, judged_by: str) -> float:
@@ -91,17 +91,28 @@ def halfway(run: RunResult, judged_by: str) -> float:
     return max(getattr(p, judged_by) or 0.0 for p in run.curve if p.iteration <= most)
 
 
-def write_target(task: str, value: float) -> str | None:
+def whole_per_cent(share: float) -> float:
+    """`share`, 0 .. 1, rounded down to a whole per cent: .29 stays, though 100 * .29 < 29."""
+    return math.floor(round(100 * share, 6)) / 100
+
+
+def write_target(task: str | Task, value: float) -> str | None:
     """Write a target into the file of a task `FILE.py:NAME`; its name, or None if it has no line
     for that."""
-    file = Path(task.rpartition(":")[0])
-    if not file.is_file():
+    found = _line(task)
+    if found is None:
         return None
-    text = file.read_text(encoding="utf-8")
-    if len(LINE.findall(text)) > 1:
-        raise NogsError(f"{file} has more than one line TARGET = ...; keep one")
-    if not LINE.search(text):
-        return None
+    file, text = found
     with replacing(file) as temporary:
         temporary.write_text(LINE.sub(f"TARGET = {value}", text), encoding="utf-8")
     return str(file)
+
+
+def _line(task: str | Task) -> tuple[Path, str] | None:
+    """The task's file and its text, if one line there is for the target. `NogsError` if several."""
+    file = Path(task.rpartition(":")[0]) if isinstance(task, str) else Path()
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    lines = len(LINE.findall(text))
+    if lines > 1:
+        raise NogsError(f"{file} has more than one line TARGET = ...; keep one")
+    return (file, text) if lines else None

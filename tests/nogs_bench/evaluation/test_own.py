@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drawings import write_drawings
 from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.command import evaluate
 from nogs_bench.evaluation.own import as_built
 from nogs_bench.tasks import get_task
 
@@ -23,5 +25,30 @@ def test_numbers_set_by_hand_come_with_the_sequences(tmp_path: Path) -> None:
     assert (task.image_size, task.T) == (24, 3)
     assert get_task(as_built(f"{photos}?image_size=24&glimpses=3", None, {})) == task
     assert as_built("fashion-mnist", built, {}) == "fashion-mnist"
+    assert get_task(as_built(f"{photos}?label=*", built, {})).image_size == 24  # it has one label
     with pytest.raises(NogsError, match="image_size chooses numbers for a folder"):
         as_built("fashion-mnist", None, {"image_size": 24})
+
+
+def test_several_tasks_are_what_each_alone_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [str(write_drawings(tmp_path / name, each=20)) for name in ("one", "two")]
+    planned: list[object] = []
+
+    def noted(task: str, *_: object) -> None:
+        planned.append(task)
+        if len(planned) == 2:
+            raise KeyboardInterrupt  # before anything is trained
+
+    monkeypatch.setattr("nogs_bench.evaluation.command.study_of", noted)
+    settings: dict[str, Any] = {"image_size": 24, "glimpses": 3, "out": tmp_path / "out"}
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(tasks=folders, **settings)
+    assert planned == [as_built(f, None, {"image_size": 24, "glimpses": 3}) for f in folders]
+    assert [get_task(spec).image_size for spec in planned] == [24, 24]
+    for tasks in ("fashion-mnist", [*folders, "cluttered-*"]):
+        with pytest.raises(NogsError, match="image_size chooses numbers for a folder"):
+            evaluate(tasks=tasks, **settings)
+    with pytest.raises(NogsError, match="give task or tasks, not both"):
+        evaluate(task="fashion-mnist", tasks=folders)

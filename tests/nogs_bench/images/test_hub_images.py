@@ -18,6 +18,7 @@ from datasets import Image as ImageFeature
 from PIL import Image
 
 from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.own import as_built
 from nogs_bench.images import HubImages, Label
 from nogs_bench.images.hub.rows import ParquetRows
 from nogs_bench.tasks import get_task, source_specs, task_file, task_of
@@ -128,6 +129,9 @@ def test_a_dataset_is_a_family_of_tasks(tmp_path: Path) -> None:
     assert get_task(specs[1]).source == task.source
     assert get_task(specs[0]) == task_of(f"hf:{birds}", label="*") != task
     assert task_of(f"hf:{birds}", labels=2) == get_task(specs[0])
+    for place, choices in ((f"hf:{birds}", {"label": "*"}), (f"hf:{birds}?label=*", {})):
+        with pytest.raises(NogsError, match="has 2 labels; name one"):
+            as_built(place, None, choices)
     file = birds / "train-00000-of-00001.parquet"  # says no more than a split
     assert task_of(f"hf:{file}").name == "birds-species"
     alone = task_of(f"hf:{birds}", label="flies")

@@ -9,7 +9,7 @@ from itertools import groupby
 from markupsafe import Markup
 
 from nogs_bench.figures import of_families, spans_text
-from nogs_bench.leaderboard.charts import WIDTH, ticks
+from nogs_bench.leaderboard.charts import WIDTH, data_attributes, ticks
 from nogs_bench.results import ScoreRow, SpanEstimate
 
 # A task alone is told by its own board.
@@ -103,9 +103,8 @@ def _bar(row: ScoreRow, found: SpanEstimate | None, top: int, last: int, marks: 
             low, high = (min(x, last) for x in (found.interval.low, found.interval.high))
             line = Markup('<line class="over" x1="{:.1f}" x2="{:.1f}" y1="{y}" y2="{y}"/>')
             shape += line.format(_across(low, last), _across(high, last), y=middle - 0.5)
-    said = Markup("").join(Markup(' data-{}="{}"').format(k, v) for k, v in filtered.items())
     return Markup('<g class="bar s{}"{}><title>{}, {}: {}</title>{}</g>').format(
-        style, said, row.task, row.method, text, shape
+        style, data_attributes(filtered), row.task, row.method, text, shape
     )
 
 

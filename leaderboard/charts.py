@@ -5,8 +5,6 @@ Colours are the page's own CSS classes (`s0` .. `s7`), so that light and dark ar
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
+from nogs_bench.figures import png_address
 from nogs_bench.results import LONGEST, Profile
 
 WIDTH, HEIGHT = 640, 330
@@ -106,19 +105,21 @@ def _line(axes: _Axes, each: Series, seeds: bool) -> Markup:
     else:
         edge = axes.points([*x, *x[::-1]], [*values.max(0), *values.min(0)[::-1]])
         inner = Markup('<polygon class="band" points="{}"/>').format(edge)
-    marks = Markup("").join(
-        Markup(' data-{}="{}"').format(name, value) for name, value in each.marks.items()
-    )
     return Markup(
         '<g class="series s{}{}"{}><title>{}</title>{}<polyline class="mean" points="{}"/></g>'
     ).format(
         each.style,
         " dashed" if each.dashed else "",
-        marks,
+        data_attributes(each.marks),
         each.name,
         inner,
         axes.points(x, values.mean(0)),
     )
+
+
+def data_attributes(marks: Mapping[str, str]) -> Markup:
+    """What the page's filters look at, as attributes of an element."""
+    return Markup("").join(Markup(' data-{}="{}"').format(*each) for each in marks.items())
 
 
 def _thinned(count: int) -> np.ndarray:
@@ -139,11 +140,10 @@ def profile_chart(profiles: Mapping[str, tuple[Profile, int, Mapping[str, str]]]
         for tau in at[1:]:
             x += [tau, tau]
             y += [y[-1], profile.share(tau)]
-        said = Markup("").join(Markup(' data-{}="{}"').format(k, v) for k, v in marks.items())
         parts.append(
             Markup(
                 '<g class="series s{}"{}><title>{}</title><polyline class="mean" points="{}"/></g>'
-            ).format(style, said, name, axes.points(x, y))
+            ).format(style, data_attributes(marks), name, axes.points(x, y))
         )
     return _svg("Performance profiles; the numbers are in the table.", parts)
 
@@ -207,13 +207,4 @@ def heat_png(values: np.ndarray) -> str:
     part = (at - below)[..., None]
     pixels = VIRIDIS[below] * (1 - part) + VIRIDIS[below + 1] * part
     pixels[np.isnan(values)] = 128
-    return png(pixels.round().astype(np.uint8))
-
-
-def png(pixels: np.ndarray) -> str:
-    """A `data:` address of uint8 pixels (rows, cols) or (rows, cols, 3)."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return png_address(pixels.round().astype(np.uint8))

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.errors import NogsError
+from nogs_bench.figures import png_address
 from nogs_bench.files import read_provenance
 from nogs_bench.images import data_folder
-from nogs_bench.leaderboard.charts import heat_png, png
+from nogs_bench.leaderboard.charts import heat_png
 from nogs_bench.results import RunResult
 from nogs_bench.tasks import GlimpseGrid, Task, load_split, recorded_task
 
@@ -120,7 +121,7 @@ def _sequence(
     return GlimpseSequence(
         task=task.name,
         label=task.classes[label],
-        image=png(pixels),
+        image=png_address(pixels),
         size=grid.image_size,
         glimpse=grid.glimpse_size,
         boxes=tuple((int(col), int(top)) for top, col in glimpses),

@@ -201,7 +201,7 @@ def _siblings(path: Path, entry: list[RunResult], claim: RunResult) -> list[RunR
         return entry
     stem = claim.name.removesuffix(f"seed{claim.seed}")
     runs = [load_result(beside) for beside in sorted(path.parent.glob(f"{stem}seed*.json"))]
-    return [run for run in runs if run.hyperparameters == claim.hyperparameters]
+    return [run for run in runs if run.model_copy(update={"seed": claim.seed}).same_run(claim)]
 
 
 def outcome_checks(

@@ -1,4 +1,5 @@
-"""The leaderboard: `validate`, `submit`, `verify`, `compare`, `moves`, `export` and `build`."""
+"""The leaderboard: `validate`, `submit`, `verify`, `pack`, `compare`, `moves`, `export` and
+`build`."""
 
 from __future__ import annotations
 

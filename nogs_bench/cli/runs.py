@@ -1,4 +1,4 @@
-"""Training runs and their scores: `evaluate` and `score`."""
+"""Training runs, their scores and targets: `evaluate`, `score` and `target`."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 In come scores, results, datasets; out come tables for the terminal and figures in files.
 """
 
-from nogs_bench.figures.canvas import drawing
+from nogs_bench.figures.canvas import drawing, png_address
 from nogs_bench.figures.families import of_families
 from nogs_bench.figures.plots import (
     CHOSEN,
@@ -59,6 +59,7 @@ __all__ = [
     "plot_curves",
     "plot_epe",
     "plot_locations",
+    "png_address",
     "points",
     "print_tables",
     "quality_table",

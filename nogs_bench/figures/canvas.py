@@ -1,11 +1,15 @@
-"""Figures as files: one style, two formats."""
+"""Figures as files, in one style and two formats, and pixels within a page."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import replacing
@@ -39,3 +43,12 @@ def drawing(out: Path, size: tuple[float, float]) -> Iterator[Any]:
         metadata = {"Date": None} if out.suffix == ".svg" else {"Software": "nogs-bench"}
         with replacing(out) as temporary:
             figure.savefig(temporary, bbox_inches="tight", pad_inches=0.08, metadata=metadata)
+
+
+def png_address(pixels: np.ndarray) -> str:
+    """A `data:` address of uint8 pixels (rows, cols) or (rows, cols, 3)."""
+    from PIL import Image
+
+    out = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"

@@ -50,8 +50,8 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
     """The means over tasks, with intervals over seeds, and then each task's own figures.
 
     Tasks are named without their family, which the title names.
-    Test accuracies are means; times to be as good as RAM ever gets are medians over seeds, their
-    mean over tasks is that of the medians, and "times sooner" over tasks is a geometric mean.
+    Test accuracies are means; times to be as good as RAM ever gets are middles of the seeds, their
+    mean over tasks is that of the middles, and "times sooner" over tasks is a geometric mean.
     """
     first = rows[0]
     entries = list(dict.fromkeys((row.method, row.learning_rate) for row in rows))

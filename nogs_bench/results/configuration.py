@@ -93,7 +93,7 @@ class RunConfig(Strict):
 
     - `images`: sha256 of the images and labels of the task's splits; None in files of formats 1
       and 2, which did not record it.
-    - `teaching`: what taught the run beside the label after its last glimpse (`TEACHING`): empty
+    - `teaching`: what taught the run beside the label after its last glimpse (`Teaching`): empty
       for nothing else; None where it was not recorded.
     - `method_info`: of a method with settings, or of one's own; else None.
     """

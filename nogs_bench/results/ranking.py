@@ -16,7 +16,7 @@ from nogs_bench.results.statistics import Span
 Entry = TypeVar("Entry", bound=Hashable)
 Workload = TypeVar("Workload", bound=Hashable)
 
-LEVEL = 0.05
+SIGNIFICANCE = 0.05
 ENUMERATED, DRAWN = 200_000, 20_000
 LONGEST = 10.0
 
@@ -80,7 +80,7 @@ def rank_ranges(times: Sequence[Sequence[Span]]) -> list[tuple[int, int]]:
     p_values = false_discovery_adjusted([rank_sum_p(times[a], times[b]) for a, b in pairs])
     best, worst = [1] * len(times), [len(times)] * len(times)
     for (a, b), p in zip(pairs, p_values, strict=True):
-        if p > LEVEL:
+        if p > SIGNIFICANCE:
             continue
         ranks = _ranks([*times[a], *times[b]])
         first = len(times[a])

@@ -67,7 +67,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class SpanEstimate:
-    """The typical value, a median, of one span a seed, with its interval.
+    """The middle of one span a seed, with its interval.
 
     - `middle`: where the seeds' own middle lies (`middle`).
     - `interval`: where the median of all possible seeds lies, in at least 95 % of cases

@@ -6,13 +6,13 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nogs_bench.errors import NogsError
+from nogs_bench.figures import png_address
 from nogs_bench.files import write_text
 from nogs_bench.trained.cases import LookCase
 
@@ -97,12 +97,3 @@ def _plain(case: LookCase) -> dict[str, Any]:
         "answer": case.answer,
         "verdict": verdict,
     }
-
-
-def png_address(pixels: np.ndarray) -> str:
-    """A `data:` address of uint8 pixels (rows, cols, 3)."""
-    from PIL import Image
-
-    out = BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"

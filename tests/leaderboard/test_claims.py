@@ -289,6 +289,17 @@ def test_a_true_claim_holds(trained: tuple[Task, Path], tmp_path: Path) -> None:
     assert verify(file, task=task).rerun is None
 
 
+def test_runs_of_other_images_say_nothing_of_a_claim(tmp_path: Path) -> None:
+    runs = [run.model_copy(update={"images": "1" * 64}) for run in board_runs(("ram",), seeds=3)]
+    write_board(tmp_path, [*runs[:2], runs[2].model_copy(update={"images": "2" * 64})])
+    file = tmp_path / f"{runs[0].name}.json"
+    mixed = verify(file).checks
+    (tmp_path / f"{runs[2].name}.json").unlink()
+    assert verify(file).checks == mixed
+    save_result(runs[2], tmp_path)
+    assert verify(file).checks != mixed
+
+
 def test_a_claim_is_trained_again_beside_other_runs(
     trained: tuple[Task, Path], tmp_path: Path
 ) -> None:

@@ -100,7 +100,7 @@ class Scores:
 
     def _repr_html_(self) -> str:
         return html_rows(
-            "Scores: medians over seeds of iterations, mean test accuracy with its 95 % interval",
+            "Scores: iterations, middle of the seeds; mean test accuracy with its 95 % interval",
             ("task", "method", "seeds", "as good as RAM ever gets", "to the target", "test, %"),
             [
                 (

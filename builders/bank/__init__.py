@@ -4,6 +4,7 @@ In come a task's images, or a generator; out come the bank that completions are 
 other roles: annotated, AVP training, AVP validation. No image plays two.
 """
 
+from nogs_bench.builders.bank.counts import WHOLE, Counts, Fold, count_roles
 from nogs_bench.builders.bank.images import (
     ROWS,
     GeneratedBank,
@@ -11,21 +12,18 @@ from nogs_bench.builders.bank.images import (
     make_bank,
     open_bank,
 )
-from nogs_bench.builders.bank.roles import (
-    WHOLE,
-    Fold,
-    Roles,
-    assign_roles,
-)
+from nogs_bench.builders.bank.roles import Roles, assign_roles
 
 __all__ = [
     "ROWS",
     "WHOLE",
+    "Counts",
     "Fold",
     "GeneratedBank",
     "Roles",
     "assign_roles",
     "bring_bank",
+    "count_roles",
     "make_bank",
     "open_bank",
 ]

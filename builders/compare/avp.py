@@ -114,7 +114,7 @@ def compare_avp(
             for name, each, avp in zip(names, tasks, untrained, strict=True)
         ]
     roles = assign_roles(task, task.annotation.images, seed, data_folder(data))
-    check_images(task, roles)
+    check_images(task, len(roles.avp(0)))
     folder = Path(out) if out else Path("nogs") / "compare-avp" / task.name.replace(":", "-")
     with determined(deterministic):
         made = [_trained(each, roles, seconds, folder, seed, threads, device) for each in tasks]

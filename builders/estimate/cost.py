@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any
 
-from nogs_bench.builders.bank import ROWS
+from nogs_bench.builders.bank import ROWS, Fold, count_roles
 from nogs_bench.builders.completion import (
     EXACT_PIXELS,
     EXTRA_COMPONENTS,
@@ -20,8 +20,10 @@ from nogs_bench.builders.completion import (
     pieces_of,
 )
 from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
-from nogs_bench.builders.pipeline import BuildPlan, cheaply, check_names
+from nogs_bench.builders.generators import named_generator
+from nogs_bench.builders.pipeline import BuildPlan, cheaply, check_images, check_plan
 from nogs_bench.builders.search import shard_size
+from nogs_bench.errors import NogsError
 from nogs_bench.tasks import Task, merged_settings
 
 HOUR = 3600.0
@@ -74,11 +76,15 @@ class BuildEstimate:
 def estimate(
     plan: BuildPlan, rates: Rates, folds: int = 1, workers: int = 1, workers_a_node: int = 8
 ) -> BuildEstimate:
-    """Reckon what `plan` costs, without reading an image.
+    """Reckon what `plan` costs, without reading an image. Raises `NogsError` where `build` would.
 
     Sequences of many labels cost between the work of one label, where all agree, and as many times
     that as there are labels, where no two do.
     """
+    for name, number in (("workers", workers), ("workers_a_node", workers_a_node)):
+        if number < 1:
+            raise NogsError(f"{name} must be at least 1, got {number}")
+    check_plan(plan)
     stages = [*_stages(plan, rates, folds)]
     known = [stage.hours for stage in stages if stage.hours is not None]
     hours = (sum(low for low, _ in known), sum(high for _, high in known))
@@ -101,13 +107,16 @@ def estimate(
 
 def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate]:
     task = plan.task
+    # Other folds have as many images, or one less.
+    counts = count_roles(task, task.splits.train, plan.count, Fold(0, folds), bool(plan.bank))
+    if not plan.bank:
+        task = replace(task, annotation=replace(task.annotation, bank_images=counts.bank))
     settings, grid, labels = task.annotation, task.grid, len(plan.targets)
     pixels = task.channels * task.image_size**2
     bank, image = settings.bank_images, pixels + 8 * len(task.labels)
     if plan.bank:
-        name = plan.bank.partition(":")[0].partition(",")[0]
         shards = ceil(bank / ROWS)
-        seconds = _over(bank, rates.generators.get(name))
+        seconds = _over(bank, rates.generators.get(named_generator(plan.bank)[0]))
         yield _row("generated bank", shards, bank * image, seconds, folds=1)
     stored = plan.count + (0 if plan.bank else bank * folds)
     yield StageEstimate("bank", folds, stored * image, (0.0, 0.0), 0.0)
@@ -131,13 +140,17 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
     key = image_name(task.avp.network, task)
     posteriors = rates.posteriors.get(key) if plan.posterior == "avp" else None
     if plan.posterior == "avp":
-        rounds, chosen = task.avp.rounds, task.avp.chosen_images
-        trained = task.avp.images or task.splits.train - (0 if plan.bank else bank)
-        seconds = _over((rounds + 1) * task.avp.epochs * trained, rates.training.get(key))
+        check_images(task, counts.avp)
+        rounds, chosen = task.avp.rounds, min(task.avp.chosen_images, counts.avp)
+        seen = task.avp.epochs * counts.avp
+        if task.avp.teacher:
+            seconds = _over(seen, rates.training.get(image_name(task.avp.teacher, task)))
+            yield _row("teacher", task.avp.epochs, 0, seconds, folds)
+        seconds = _over((rounds + 1) * seen, rates.training.get(key))
         yield _row("avp", (rounds + 1) * task.avp.epochs, 0, seconds, folds)
         if rounds:
             cheap = cheaply(settings)
-            each = _searched(plan, rates, posteriors, cheap.search, cheap.samples)
+            each = _searched(task, rates, posteriors, cheap.search, cheap.samples)
             first = _over(grid.cells * min(cheap.first_samples, bank), posteriors)
             seconds = None if each is None or first is None else rounds * (first + chosen * each)
             kept = rounds * chosen * task.T * 8
@@ -147,7 +160,7 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
     yield _row("first step", 1, labels * grid.cells * 8, _over(first, posteriors), folds)
 
     kept = labels * task.T * (2 * grid.cells + 8 * 4) + 8
-    each = _searched(plan, rates, posteriors, settings.search, settings.samples)
+    each = _searched(task, rates, posteriors, settings.search, settings.samples)
     shards = folds * ceil(plan.count / folds / shard_size(labels))
     whole = None if each is None else (plan.count * each / HOUR, plan.count * each * labels / HOUR)
     lost = None if each is None else shard_size(labels) * each * labels / HOUR
@@ -157,21 +170,20 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
 
 
 def _searched(
-    plan: BuildPlan, rates: Rates, posteriors: float | None, search: str, samples: int
+    task: Task, rates: Rates, posteriors: float | None, search: str, samples: int
 ) -> float | None:
     """Seconds that the sequence of an image takes, of one label."""
-    task = plan.task
     share = rates.searches.get(search)
     if share is None or task.annotation.completion != "retrieval":
         return None
     asked = (task.T - 1) * task.grid.cells * samples * share
-    evaluated, retrieved = _over(asked, posteriors), _retrieval(plan, rates)
+    evaluated, retrieved = _over(asked, posteriors), _retrieval(task, rates)
     return None if evaluated is None or retrieved is None else evaluated + retrieved
 
 
-def _retrieval(plan: BuildPlan, rates: Rates) -> float | None:
+def _retrieval(task: Task, rates: Rates) -> float | None:
     """Seconds that the completions of an image's steps take, of one label."""
-    settings, steps = plan.task.annotation, plan.task.T - 1
+    settings, steps = task.annotation, task.T - 1
     reversals, moves = 2 if settings.mirrored else 1, len(settings.shifts) ** 2
     if not settings.components:
         return _over(steps * settings.bank_images * reversals * moves, rates.exact)
@@ -223,7 +235,6 @@ def estimate_build(
         bank=bank,
         settings=merged_settings("build", overrides, **short),
     )
-    check_names(plan)
     return estimate(
         plan, read_rates(Path(rates) if rates else None), folds, workers, workers_a_node
     )

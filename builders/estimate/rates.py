@@ -41,8 +41,8 @@ class Rates:
 
 
 def image_name(name: str, task: Task) -> str:
-    """What a network is called in `Rates`: with the size of its images."""
-    return f"{name} {task.channels}x{task.image_size}"
+    """What a network is called in `Rates`: without its weights, with the size of its images."""
+    return f"{name.partition('@')[0]} {task.channels}x{task.image_size}"
 
 
 def read_rates(path: Path | None = None) -> Rates:

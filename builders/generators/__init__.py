@@ -17,7 +17,8 @@ from nogs_bench.builders.generators.generator import (
     GENERATORS,
     Generator,
     Setting,
+    named_generator,
     open_generator,
 )
 
-__all__ = ["GENERATORS", "Generator", "Setting", "open_generator"]
+__all__ = ["GENERATORS", "Generator", "Setting", "named_generator", "open_generator"]

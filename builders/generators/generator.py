@@ -68,6 +68,13 @@ def open_generator(spec: str, setting: Setting) -> Generator:
     Options follow a comma: `stylegan:FILE,truncation=0.7`, `gan,steps=500`. Raises `NogsError` at
     an unknown name or whatever the generator finds wrong with its argument.
     """
+    name, argument = named_generator(spec)
+    return GENERATORS[name](argument, setting)
+
+
+def named_generator(spec: str) -> tuple[str, str]:
+    """The entry of `GENERATORS` that `spec` names, and its argument. Raises `NogsError` at an
+    unknown name."""
     name, _, argument = spec.partition(":")
     if "," in name:
         # Options without an argument.
@@ -75,7 +82,8 @@ def open_generator(spec: str, setting: Setting) -> Generator:
         argument = f",{options}"
     if Path(name).suffix == ".py":
         name, argument = "callable", spec
-    return GENERATORS[name](argument, setting)
+    GENERATORS[name]
+    return name, argument
 
 
 def split_options(

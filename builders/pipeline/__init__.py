@@ -6,7 +6,7 @@ digest of all that it depends on, so that a build that was stopped goes on.
 
 from nogs_bench.builders.pipeline.chosen import cheaply
 from nogs_bench.builders.pipeline.command import build
-from nogs_bench.builders.pipeline.plan import BuildPlan, check_names, check_settings
+from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan, check_settings
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, TrainedAvp, check_images
 from nogs_bench.builders.pipeline.stages import Stages, prepare
 from nogs_bench.builders.pipeline.workspace import Workspace
@@ -20,7 +20,7 @@ __all__ = [
     "build",
     "cheaply",
     "check_images",
-    "check_names",
+    "check_plan",
     "check_settings",
     "prepare",
 ]

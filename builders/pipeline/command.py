@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 from nogs_bench.builders.bank import Fold
-from nogs_bench.builders.completion import COMPLETIONS
 from nogs_bench.builders.dataset import (
     LabelsOnly,
     Rows,
@@ -27,10 +26,9 @@ from nogs_bench.builders.dataset import (
 )
 from nogs_bench.builders.pipeline.folds import Outcome
 from nogs_bench.builders.pipeline.parts import read_part
-from nogs_bench.builders.pipeline.plan import BuildPlan, check_names
+from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan
 from nogs_bench.builders.pipeline.spread import alone, annotate_folds, annotate_part
 from nogs_bench.builders.pipeline.worth import announce, verdict
-from nogs_bench.builders.search import CRITERIA, PRECISIONS
 from nogs_bench.device import choose_device, determined
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
@@ -119,7 +117,7 @@ def build(
         raise NogsError(f"--folds {folds}: give 1, or more for cross-fitting")
     if seed < 0:
         raise NogsError(f"--seed {seed}: give 0 or more")
-    _check(plan)
+    check_plan(plan)
     for one in plan.tasks:
         require_vacant(one.name, plan.folder(one), replace)
         require_own_images(one, plan.folder(one), plan.data, replace)
@@ -152,17 +150,6 @@ def _write(plan: BuildPlan, outcome: Outcome, with_images: bool) -> None:
         )
         plan.mirror.push(*dataset_files(plan.folder(one)))
         say(verdict(one, outcome.quality(number)))
-
-
-def _check(plan: BuildPlan) -> None:
-    """Say unknown names and what cannot go together before any work."""
-    annotation = plan.task.annotation
-    check_names(plan)
-    criterion, _ = CRITERIA[annotation.criterion], PRECISIONS[plan.precision]
-    kind = COMPLETIONS[annotation.completion]
-    kind.config(plan.task, plan.device)
-    if not kind.labelled:
-        criterion(torch.zeros(1, 1, len(plan.task.classes)), torch.tensor([-1]))
 
 
 def _rows(task: Task, data: Path | None, with_images: bool) -> dict[str, Rows]:

@@ -9,12 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nogs_bench.builders.bank import WHOLE, Fold
 from nogs_bench.builders.completion import COMPLETIONS
+from nogs_bench.builders.generators import named_generator
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS
 from nogs_bench.builders.pipeline.workspace import Workspace
 from nogs_bench.builders.posterior import check_network
-from nogs_bench.builders.search import CRITERIA, SEARCHES
+from nogs_bench.builders.search import CRITERIA, PRECISIONS, SEARCHES
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror
 from nogs_bench.tasks import TASKS, Task, get_task, with_settings
@@ -101,10 +104,19 @@ class BuildPlan:
         return self.out / task.name if len(self.tasks) > 1 else self.out
 
 
-def check_names(plan: BuildPlan) -> None:
-    """Raise `NogsError` at a name that a plan gives and nothing has."""
-    check_settings(plan.task)
-    POSTERIORS[plan.posterior]
+def check_plan(plan: BuildPlan) -> None:
+    """Raise `NogsError` at a name that a plan gives and nothing has, and what cannot go together,
+    before any work."""
+    task = plan.task
+    check_settings(task)
+    _, _ = POSTERIORS[plan.posterior], PRECISIONS[plan.precision]
+    if plan.bank:
+        named_generator(plan.bank)
+    kind = COMPLETIONS[task.annotation.completion]
+    kind.config(task, plan.device)
+    if not kind.labelled:
+        criterion = CRITERIA[task.annotation.criterion]
+        criterion(torch.zeros(1, 1, len(task.classes)), torch.tensor([-1]))
 
 
 def check_settings(task: Task) -> None:

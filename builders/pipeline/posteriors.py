@@ -161,7 +161,7 @@ class TrainedAvp:
         parents: Mapping[str, Path] | None = None,
     ) -> None:
         """Train one and write it to `path`; `parents`: files of the "teacher" and of "chosen"."""
-        check_images(task, roles)
+        check_images(task, len(roles.avp(0)))
         files, teacher, chosen = parents or {}, None, None
         if "teacher" in files:
             taught = replace(task, avp=replace(task.avp, network=task.avp.teacher))
@@ -189,9 +189,9 @@ class TrainedAvp:
         return avp.to(device).freeze()
 
 
-def check_images(task: Task, roles: Roles) -> None:
-    """Raise `NogsError` if there are not enough images to train the task's AVP."""
-    found, needed = len(roles.avp(0)), task.avp.batch_size
+def check_images(task: Task, found: int) -> None:
+    """Raise `NogsError` if `found` images are not enough to train the task's AVP."""
+    needed = task.avp.batch_size
     if found < needed:
         raise NogsError(
             f"{found} images are left to train the AVP of {task.name}, fewer than a batch of "

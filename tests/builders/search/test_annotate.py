@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from nogs_bench.builders.bank.roles import Fold, assign_roles
+from nogs_bench.builders.bank import Fold, assign_roles
 from nogs_bench.builders.completion.retrieval import Retrieval
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.builders.pipeline.plan import tasks_of

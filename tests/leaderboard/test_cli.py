@@ -67,7 +67,7 @@ def test_submit_and_build_write_their_folders(run: Run, results: Path, tmp_path:
     who = ("--author", "me", "--url", "https://example.org")
     status, out, _ = run("submit", results, "--out", tmp_path / "sent", *who)
     assert status == 0
-    assert len(list((tmp_path / "sent" / "results").iterdir())) == 10
+    assert len(list((tmp_path / "sent" / "results").rglob("*.json.gz"))) == 2
     status, _, err = run("submit", results, "--out", tmp_path / "sent", *who)
     assert status == 1
     assert "not an empty folder" in err

@@ -50,8 +50,9 @@ ANSWER: ContextVar[TextIO | None] = ContextVar("ANSWER", default=None)
 
 
 @contextmanager
-def keeping(kept: str) -> Iterator[None]:
-    """Say what was kept if SIGINT or SIGTERM stops the block; the same command goes on from it."""
+def keeping(kept: str, then: str = "the same command goes on from there") -> Iterator[None]:
+    """Say what was kept if SIGINT or SIGTERM stops the block, and what the same command does
+    then."""
 
     def stop(*_: object) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one is enough
@@ -62,7 +63,7 @@ def keeping(kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        stopped = Interrupted(f"{kept}; the same command goes on from there")
+        stopped = Interrupted(f"{kept}; {then}")
         if isinstance(error, Terminated):
             stopped.status = TERMINATED
         raise stopped from error

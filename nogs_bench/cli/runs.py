@@ -114,7 +114,9 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train a model by each method and seed, and score the runs."""
-    with keeping(f"finished runs are kept in {out}"):
+    kept = f"finished runs are kept in {out}"
+    anew = {"then": "with --again the same command trains them anew, and goes on with the others"}
+    with keeping(kept, **(anew if again else {})):
         from nogs_bench.evaluation import evaluate as run
 
         scores = run(

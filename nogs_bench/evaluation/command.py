@@ -35,6 +35,7 @@ from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
 from nogs_bench.results import RunConfig, Scores, load_result, score_runs
 from nogs_bench.tasks import Task, merged_settings, split_short
+from nogs_bench.trained import weights_path
 
 HERE, TASK = Where(), "cluttered-digits"
 BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
@@ -221,11 +222,15 @@ def _remaining(studies: Sequence[Study], out: Path) -> list[Study]:
 
 
 def _bring(place: Place, runs: Sequence[RunPlan]) -> None:
-    """Copy results from the store, and the weights that runs without one start from."""
+    """Copy results and networks from the store, and what runs without a result start from."""
     out, mirror = Path(place.out), place.mirror
     for run in runs:
         result = out / f"{run.config.name}.json"
-        if not result.exists() and not mirror.pull(result) and run.pretrained is not None:
+        if result.exists():
+            continue
+        if place.weights:  # before the result, which says that all is there
+            mirror.pull(weights_path(result))
+        if not mirror.pull(result) and run.pretrained is not None:
             weights = place.pretrained / f"{run.pretrained}.safetensors"
             if not weights.exists():
                 mirror.pull(weights)

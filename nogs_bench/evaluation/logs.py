@@ -166,7 +166,9 @@ def trackio(place: LogPlace) -> RunLog:
 def wandb(place: LogPlace) -> RunLog:
     """Weights & Biases; WANDB_MODE=offline keeps it on this machine."""
     name = place.config.config_digest[:16]
-    return TrackerLog(place, require("wandb", "wandb"), id=name, resume="allow", dir=place.folder)
+    # Runs that are trained together are open at once, and `init` alone gives the first one's again.
+    options = {"id": name, "resume": "allow", "reinit": "create_new", "dir": place.folder}
+    return TrackerLog(place, require("wandb", "wandb"), **options)
 
 
 class Logs:

@@ -219,6 +219,21 @@ def test_failures_of_a_long_command_are_one_line(
     assert words in one_line_error(outcome, status)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_an_interrupted_evaluation_says_what_the_same_command_does(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(nogs_bench.evaluation, "evaluate", stop)
+    flag = ["--again"] if again else []
+    said = one_line_error(run("evaluate", "--out", tmp_path, *flag), 130)
+    assert "finished runs are kept" in said
+    assert ("goes on from there" in said) != again
+    assert ("with --again the same command trains them anew" in said) == again
+
+
 def test_a_defect_is_not_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for failure in (ZeroDivisionError(), OSError(errno.EBADF, "bad file number")):
 

@@ -106,6 +106,43 @@ def test_trackers_are_given_settings_points_and_pictures(
     assert {name for name, _ in seen} >= {"accuracy", "cross_entropy", "gradient_norm", "look"}
 
 
+def test_runs_of_wandb_that_are_open_at_once_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its `init` gives the process's open run again, unless it is told to make a new one."""
+    module = ModuleType("wandb")
+    active: list[Run] = []
+
+    class Run:
+        def __init__(self, given: dict):
+            self.name, self.id, self.points = given["name"], given["id"], []
+
+        def log(self, values: dict, step: int) -> None:
+            if "accuracy" in values:
+                self.points.append((step, values["accuracy"]))
+
+        def finish(self) -> None:
+            active.remove(self)
+
+    made = []
+
+    def init(reinit: str = "return_previous", **given: object) -> Run:
+        if active and reinit == "return_previous":
+            return active[-1]
+        made.append(Run(given))
+        active.append(made[-1])
+        return made[-1]
+
+    module.init, module.Image = init, Path
+    monkeypatch.setitem(sys.modules, "wandb", module)
+    evaluate(methods="ram", out=tmp_path, log="wandb", **SETTINGS)
+    assert not active
+    assert len({run.id for run in made}) == 2
+    for run in made:
+        curve = json.loads((tmp_path / f"{run.name}.json").read_text())["curve"]
+        assert run.points == [(point["iteration"], point["accuracy"]) for point in curve]
+
+
 def test_what_cannot_log_is_said_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -172,8 +172,12 @@ def test_results_and_weights_come_from_the_store(store, tmp_path, monkeypatch):
     again = evaluate(seeds=2, out=tmp_path / "second", **settings)
     assert made == []
     assert again.as_json() == first.as_json()
-    for path in tmp_path.glob("first/*.json"):
+    kept = [path for path in (tmp_path / "first").iterdir() if path.is_file()]
+    assert sorted(path.suffix for path in kept) == [".json"] * 2 + [".safetensors"] * 2
+    for path in kept:
         assert (tmp_path / "second" / path.name).read_bytes() == path.read_bytes()
+    evaluate(seeds=2, out=tmp_path / "figures", weights=False, **settings)
+    assert not list((tmp_path / "figures").glob("*.safetensors"))
     fs, root = fsspec.core.url_to_fs(store)
     (result,) = (name for name in fs.find(root) if name.endswith("seed1.json"))
     fs.rm(result)

@@ -84,14 +84,14 @@ class Schedule:
     - `most`: workers at once. - `watch`: see `Executor.run`.
     """
 
-    hire: Callable[[], Any]
+    hire: Callable[[], Worker]
     wait: Wait
     items: Sequence[Any]
     most: int
     watch: Watch | None = None
-    at_work: dict[Any, tuple[int, float]] = field(default_factory=dict)  # worker: (place, since)
-    starting: set[Any] = field(default_factory=set)
-    idle: list[Any] = field(default_factory=list)
+    at_work: dict[Worker, tuple[int, float]] = field(default_factory=dict)  # worker: (place, since)
+    starting: set[Worker] = field(default_factory=set)
+    idle: list[Worker] = field(default_factory=list)
 
     def run(self) -> Iterator[tuple[int, Any]]:
         """See `Executor.run`."""
@@ -144,7 +144,7 @@ class Schedule:
         ]
         return min(late)[1] if late else None
 
-    def _take(self, worker: Any, event: Event) -> Iterator[tuple[int, Any]]:
+    def _take(self, worker: Worker, event: Event) -> Iterator[tuple[int, Any]]:
         if isinstance(event, Told):
             self._told(self.at_work[worker][0], event)
             return
@@ -172,7 +172,7 @@ class Schedule:
         if self.watch is not None and place in self.unfinished:
             self.watch(place, event.done, event.note)
 
-    def _lost(self, worker: Any, place: int | None, why: str) -> None:
+    def _lost(self, worker: Worker, place: int | None, why: str) -> None:
         worker.dismiss()
         if self.deaths.hopeless(place):
             raise NogsError(

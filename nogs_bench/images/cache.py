@@ -55,14 +55,12 @@ class Decoded:
 
     - `pixels`: uint8 (m, channels, size, size), memory-mapped; `rows`: int64 (n,), each item's row.
     - `digests`: n sha256 of an image's pixels; `shapes`: what `shape_of` says of them.
-    - `fresh`: how many were decoded just now.
     """
 
     pixels: np.ndarray
     rows: np.ndarray
     digests: list[str]
     shapes: list[str | None]
-    fresh: int
     folder: Path
 
     def part(self, numbers: Sequence[int]) -> np.ndarray:
@@ -131,15 +129,13 @@ def _decoded(
     known = _known(folder, settings)
     wanted = [(item.name, list(item.state)) for item in items]
     held = all(name in known and known[name]["state"] == state for name, state in wanted)
-    fresh = 0
     if not held or not (folder / "images.npy").is_file():
-        known, fresh = _make(folder, settings, items, shape, known, threads)
+        known = _make(folder, settings, items, shape, known, threads)
     return Decoded(
         pixels=read_array(folder / "images.npy", "c"),
         rows=np.array([known[item.name]["row"] for item in items], np.int64),
         digests=[known[item.name]["digest"] for item in items],
         shapes=[known[item.name]["shape"] for item in items],
-        fresh=fresh,
         folder=folder,
     )
 
@@ -164,8 +160,8 @@ def _make(
     shape: tuple[int, int, int],
     known: Mapping[str, dict[str, Any]],
     threads: int | None,
-) -> tuple[dict[str, dict[str, Any]], int]:
-    """Decode what is not known into a new file beside the old one; all rows, and how many.
+) -> dict[str, dict[str, Any]]:
+    """Decode what is not known into a new file beside the old one; all rows.
 
     The new file takes the old one's place when it is whole. If the work is stopped it does so too,
     with what there is. Who has the old one mapped keeps it.
@@ -196,7 +192,7 @@ def _make(
     write_json(folder / "rows.json", {"settings": dict(settings), "rows": rows})
     if failed is not None:
         raise failed
-    return rows, len(todo)
+    return rows
 
 
 def _each(

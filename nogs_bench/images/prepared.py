@@ -51,17 +51,13 @@ class PreparedFolder:
     def load(self, split: str, data: Path | None = None) -> LabelledImages:
         """The images of `split`; `NogsError` if the folder is missing or not this dataset's."""
         folder, rows = self._rows(split, data)
-        return LabelledImages(self._array(folder, "images")[rows], self._labels(folder)[rows])
+        labels = np.asarray(self._array(folder, "labels"))
+        return LabelledImages(self._array(folder, "images")[rows], labels[rows])
 
     def count(self, split: str, data: Path | None = None) -> int:
         """How many images the folder's record gives `split`."""
         _, rows = self._rows(split, data)
         return int(rows.stop - rows.start)
-
-    def load_labels(self, split: str, data: Path | None = None) -> np.ndarray:
-        """int64 (n, labels) of `split`, without touching the images."""
-        folder, rows = self._rows(split, data)
-        return self._labels(folder)[rows]
 
     def load_parts(self, split: str, data: Path | None = None) -> np.ndarray:
         """float32 (n, parts, 3) of `split`: row and column in pixels, and 1 where visible."""
@@ -81,9 +77,6 @@ class PreparedFolder:
                 f"{sorted(self.splits)}; prepare the images again"
             )
         return folder, slice(*record["splits"][split])
-
-    def _labels(self, folder: Path) -> np.ndarray:
-        return np.asarray(self._array(folder, "labels"))
 
     def _array(self, folder: Path, name: str) -> np.ndarray:
         shapes = {

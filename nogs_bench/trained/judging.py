@@ -12,7 +12,7 @@ import numpy as np
 from nogs_bench.figures import drawing
 from nogs_bench.tasks import load_split
 from nogs_bench.trained.loading import TrainedNetwork
-from nogs_bench.trained.looking import Looks, look_at
+from nogs_bench.trained.looking import Looks, glimpses_used, look_at
 from nogs_bench.training import step_costs
 
 BINS = 10
@@ -94,7 +94,8 @@ def test_network(
     costs = [config.model.multiply_adds] * task.T
     if confident is not None:
         costs = step_costs(network.model, task)
-    averaged = Looks(looks[0].cells, looks[0].glimpses, mean, None, _used(mean, confident))
+    used = glimpses_used(mean, confident)
+    averaged = Looks(looks[0].cells, looks[0].glimpses, mean, None, used)
     return Judgement(
         task=task.name,
         split=split,
@@ -115,12 +116,6 @@ def test_network(
 
 # pytest collects functions of this name from test files.
 test_network.__test__ = False  # type: ignore[attr-defined]
-
-
-def _used(beliefs: np.ndarray, confident: float | None) -> np.ndarray:
-    T = beliefs.shape[1]
-    sure = beliefs.max(-1) >= (2 if confident is None else confident)
-    return np.where(sure.any(1), sure.argmax(1) + 1, T)
 
 
 def _pooled(looks: Sequence[Looks], labels: np.ndarray, costs: Sequence[int]) -> Policy:

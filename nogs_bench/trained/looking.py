@@ -12,8 +12,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.network import Fovea, sample
 from nogs_bench.randomness import torch_generator
 from nogs_bench.trained.loading import TrainedNetwork
-
-CHUNK = 500
+from nogs_bench.training import CHUNK
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,15 @@ def look_at(
             draws = torch.rand((task.T, len(rows)), generator=generator)
             parts.append(_roll(model, fovea, rows, draws, greedy, maps))
     cells, beliefs, policy = (torch.cat(each).numpy() for each in zip(*parts, strict=True))
-    used = np.full(len(images), task.T)
-    if confident is not None:
-        sure = beliefs.max(-1) >= confident
-        used = np.where(sure.any(1), sure.argmax(1) + 1, task.T)
     glimpses = task.grid.index_to_pixel(cells)
+    used = glimpses_used(beliefs, confident)
     return Looks(cells, glimpses, beliefs, policy if maps else None, used)
+
+
+def glimpses_used(beliefs: np.ndarray, confident: float | None) -> np.ndarray:
+    """`Looks.used` of beliefs (n, T, classes); T of all where `confident` is None."""
+    sure = beliefs.max(-1) >= (np.inf if confident is None else confident)
+    return np.where(sure.any(1), sure.argmax(1) + 1, beliefs.shape[1])
 
 
 def _roll(

@@ -7,7 +7,7 @@ a result. `SEQUENCES` holds where the glimpses that supervise come from.
 from nogs_bench.training.heuristic import first_step_map, map_digest
 from nogs_bench.training.known import worth_keeping
 from nogs_bench.training.learner import Learner, Run, Trainee, network_of
-from nogs_bench.training.metrics import complexity, measure, policy_classifier, step_costs
+from nogs_bench.training.metrics import CHUNK, complexity, measure, policy_classifier, step_costs
 from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.pretraining import (
     GLIMPSES,
@@ -20,6 +20,7 @@ from nogs_bench.training.supervision import Material, make_sequences, supervisin
 from nogs_bench.training.trainer import Report, Watch, train_together
 
 __all__ = [
+    "CHUNK",
     "GLIMPSES",
     "Learner",
     "Lessons",

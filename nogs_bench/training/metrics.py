@@ -19,7 +19,7 @@ from nogs_bench.randomness import torch_generator
 from nogs_bench.results import ClassAccuracy, StepMetrics, TestMetrics
 from nogs_bench.tasks import Task
 
-CHUNK = 500
+CHUNK = 500  # images at once; draws are made for one chunk after another, and so depend on it
 LARGEST = 1e9  # nats; a result holds no more
 
 # (image numbers int64 (n,), uniform numbers float ([R,] T, n)) -> class logits ([R,] n, classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from nogs_bench.figures.canvas import drawing
 from nogs_bench.figures.texts import rate_text
 from nogs_bench.files import PROVENANCE, read_provenance
 from nogs_bench.methods import METHODS
-from nogs_bench.results import RunResult, load_results
+from nogs_bench.results import RunResult, entries_of, load_results
 from nogs_bench.sequences import dataset_folder, load, load_pictured
-from nogs_bench.tasks import GlimpseGrid, Task, get_task, recorded_task
+from nogs_bench.tasks import TASKS, GlimpseGrid, Task, get_task
 
 UNSEEN = (0.86, 0.87, 0.89)
 CHOSEN = "#e4002b"
@@ -85,19 +85,15 @@ def plot_curves(results: str | Path, out: str | Path, task: str | Task | None = 
     - `out`: a `.png` or `.svg` file.
     - `task`: registers a task of the user's own (`FILE.py:NAME`) first.
 
-    Raises `NogsError` if there are no results, or one is damaged or of an unknown task.
+    Raises `NogsError` if there are no results, or they do not belong together, as `score` does.
     """
     if task is not None:
         get_task(task)
-    panels: dict[tuple[str, str, str], dict[Line, list[RunResult]]] = {}
-    for run in load_results(Path(results)):
-        panel = panels.setdefault((run.task, run.protocol, run.model.name), {})
-        panel.setdefault((run.method, run.hyperparameters.learning_rate), []).append(run)
+    panels = entries_of(load_results(Path(results)))
     with drawing(Path(out), (4.6 * len(panels), 3.2)) as figure:
-        for axes, (key, methods) in zip(
-            figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-        ):
-            _draw_curves(axes, key, methods)
+        every = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, entries in zip(every, panels, strict=True):
+            _draw_curves(axes, entries)
     return Path(out)
 
 
@@ -126,12 +122,11 @@ def colour_of(method: str) -> str:
     return COLOURS[(known.index(method) if method in known else len(known)) % len(COLOURS)]
 
 
-def _draw_curves(
-    axes: Any, key: tuple[str, str, str], lines: Mapping[Line, list[RunResult]]
-) -> None:
-    task, protocol, model = key
-    about = recorded_task(task, "a result")
-    judged_by = about.judged_by
+def _draw_curves(axes: Any, entries: Sequence[list[RunResult]]) -> None:
+    first = entries[0][0]
+    task = TASKS[first.task]
+    judged_by = task.judged_by
+    lines = {(runs[0].method, runs[0].hyperparameters.learning_rate): runs for runs in entries}
     drawn: list[str] = []
     for line, name in line_names(lines).items():
         method, runs = line[0], lines[line]
@@ -147,9 +142,9 @@ def _draw_curves(
         axes.fill_between(
             at, 100 * values.min(0), 100 * values.max(0), color=colour, alpha=0.18, linewidth=0
         )
-    target = 100 * about.protocol(protocol).target_accuracy
+    target = 100 * task.protocol(first.protocol).target_accuracy
     axes.axhline(target, color="0.5", linewidth=0.9, linestyle=":", label="target")
-    axes.set_title(f"{task}, {protocol}, {model}", fontsize=9, loc="left")
+    axes.set_title(f"{task.name}, {first.protocol}, {first.model.name}", fontsize=9, loc="left")
     axes.set(
         xlabel="iterations",
         ylabel=f"validation {judged_by.replace('_', ' ')}, %",

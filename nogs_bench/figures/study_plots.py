@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
 from nogs_bench.figures.plots import Line, colour_of, line_names
-from nogs_bench.figures.texts import rate_text
-from nogs_bench.results import ScoreRow, SpanEstimate, entry_key, load_results, score
-from nogs_bench.tasks import TASKS, GlimpseGrid, Task, get_task, recorded_task
+from nogs_bench.results import RunResult, ScoreRow, SpanEstimate, entries_of, load_results, score
+from nogs_bench.tasks import TASKS, GlimpseGrid, Task, get_task
 
 # More tasks than these have narrow bars.
 MANY = 10
@@ -103,7 +101,8 @@ def plot_locations(results: str | Path, out: str | Path, task: str | Task | None
     - `out`: a `.png` or `.svg` file.
     - `task`: registers a task of the user's own (`FILE.py:NAME`) first.
 
-    Raises `NogsError` if there are no results, or one is damaged or says nothing of locations.
+    Raises `NogsError` if there are no results, they do not belong together, as `score` does, or one
+    says nothing of locations.
     """
     if task is not None:
         get_task(task)
@@ -134,26 +133,33 @@ def observed(grid: GlimpseGrid, counts: np.ndarray) -> np.ndarray:
 
 
 def _looks(folder: Path) -> list[tuple[str, Looks]]:
-    found: dict[tuple[str, str, str, str, float], Looks] = {}
-    for run in load_results(folder):
+    """What each entry is called, and where its runs looked."""
+    found = []
+    for entries in entries_of(load_results(folder)):
+        lines = [(own[0].method, own[0].hyperparameters.learning_rate) for own in entries]
+        names = line_names(lines)
+        for line, runs in zip(lines, entries, strict=True):
+            first = runs[0]
+            name = ", ".join([first.task, first.protocol, names[line], first.model.name])
+            found.append((name, _counted(runs)))
+    return found
+
+
+def _counted(runs: Sequence[RunResult]) -> Looks:
+    task = TASKS[runs[0].task]
+    counts = np.zeros((task.T, task.grid.cells), np.int64)
+    for run in runs:
         if run.locations is None:
             raise NogsError(
                 f"{run.name} does not say where it looked; delete its result and evaluate again"
             )
-        grid = recorded_task(run.task, run.name).grid
-        counts = np.zeros((len(run.locations), grid.cells), np.int64)
+        if len(run.locations) != task.T:
+            raise NogsError(f"{run.name} took {len(run.locations)} glimpses, not {task.T}")
         for t, step in enumerate(run.locations):
-            if step.cells[-1] >= grid.cells:
+            if step.cells[-1] >= task.grid.cells:
                 raise NogsError(f"{run.name} looked at cell {step.cells[-1]}, which its task lacks")
-            counts[t, list(step.cells)] = step.counts
-        key = entry_key(run)
-        found[key] = (grid, counts + found[key][1] if key in found else counts)
-    alike = Counter(key[:4] for key in found)
-    several = {key: f"at {rate_text(key[4])}" for key in found if alike[key[:4]] > 1}
-    return [
-        (", ".join(filter(None, (*key[:4], several.get(key)))), looks)
-        for key, looks in found.items()
-    ]
+            counts[t, list(step.cells)] += step.counts
+    return task.grid, counts
 
 
 def _draw(axes: Any, seen: np.ndarray, title: str) -> None:

@@ -45,6 +45,7 @@ from nogs_bench.results.scoring import (
     BASELINE,
     ScoreRow,
     Scores,
+    entries_of,
     score,
     score_runs,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "area_under_curve",
     "combined",
     "differing",
+    "entries_of",
     "entry_key",
     "entry_name",
     "environment",

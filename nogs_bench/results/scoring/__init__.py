@@ -5,6 +5,6 @@ In come runs; out come `Scores`: rows of times, speed-ups over RAM, intervals an
 
 from nogs_bench.results.scoring.baseline import BASELINE
 from nogs_bench.results.scoring.rows import ScoreRow, Scores
-from nogs_bench.results.scoring.scores import score, score_runs
+from nogs_bench.results.scoring.scores import entries_of, score, score_runs
 
-__all__ = ["BASELINE", "ScoreRow", "Scores", "score", "score_runs"]
+__all__ = ["BASELINE", "ScoreRow", "Scores", "entries_of", "score", "score_runs"]

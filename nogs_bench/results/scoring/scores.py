@@ -34,6 +34,18 @@ def score(results: str | Path, task: str | Task | None = None) -> Scores:
 
 def score_runs(runs: Sequence[RunResult]) -> Scores:
     """Scores of loaded results. Raises `NogsError` as `score`."""
+    rows: list[ScoreRow] = []
+    for entries in entries_of(runs):
+        baselines = [own for own in entries if own[0].method == BASELINE]
+        rows += [_row(own, baselines) for own in entries]
+    return Scores(tuple(_ranked(rows)))
+
+
+def entries_of(runs: Sequence[RunResult]) -> list[list[list[RunResult]]]:
+    """For each task, protocol and model its entries, RAM's first; of an entry its runs, by seed.
+
+    Raises `NogsError` as `score`.
+    """
     for run in runs:
         recorded_task(run.task, run.name)
 
@@ -46,7 +58,7 @@ def score_runs(runs: Sequence[RunResult]) -> Scores:
     def entry(run: RunResult) -> tuple[bool, str, float]:
         return run.method != BASELINE, run.method, run.hyperparameters.learning_rate
 
-    rows: list[ScoreRow] = []
+    found = []
     ordered = sorted(runs, key=lambda run: (*setting(run), *entry(run), run.seed))
     for _, members in groupby(ordered, key=board):
         check_board(list(members))
@@ -54,9 +66,8 @@ def score_runs(runs: Sequence[RunResult]) -> Scores:
         same_setting = list(members)
         entries = [list(own) for _, own in groupby(same_setting, key=entry)]
         check_alike(same_setting, entries)
-        baselines = [own for own in entries if own[0].method == BASELINE]
-        rows += [_row(own, baselines) for own in entries]
-    return Scores(tuple(_ranked(rows)))
+        found.append(entries)
+    return found
 
 
 def _row(runs: list[RunResult], baselines: list[list[RunResult]]) -> ScoreRow:

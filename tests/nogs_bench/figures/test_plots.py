@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -103,12 +104,21 @@ def test_runs_at_two_rates_are_two_lines_and_two_bars(tmp_path: Path) -> None:
             assert f"<!-- {name}" in words, plot
 
 
+@pytest.mark.parametrize("plot", [plot_curves, plot_bars, plot_locations])
+def test_runs_that_were_made_differently_are_not_drawn_as_one(tmp_path: Path, plot: Any) -> None:
+    runs = [board_run("ram", seed).model_copy(update={"images": "1" * 64}) for seed in range(2)]
+    for run in (runs[0], runs[1].model_copy(update={"images": "2" * 64})):
+        save_result(run, tmp_path / "results")
+    with pytest.raises(NogsError, match=r"seed1 has images 222.*, .*seed0 111"):
+        plot(tmp_path / "results", tmp_path / "x.png")
+
+
 def test_runs_at_two_rates_looked_apart(tmp_path: Path) -> None:
     runs = [board_run("ps-nogs", 0), board_run("ram", 0)]
     faster = runs[0].hyperparameters.model_copy(update={"learning_rate": 1e-2})
     runs.append(runs[0].model_copy(update={"hyperparameters": faster}))
     save_entries(runs, tmp_path / "results")
     words = plot_locations(tmp_path / "results", tmp_path / "x.svg").read_text()
-    drawn = [word for word in re.findall(r"<!-- (.*?) -->", words) if word.startswith("at ")]
-    assert drawn == ["at 1e-2", "at 3e-3"]
+    drawn = [word for word in re.findall(r"<!-- (.*?) -->", words) if word.startswith("ps-nogs")]
+    assert drawn == ["ps-nogs at 3e-3", "ps-nogs at 1e-2"]
     assert words.count("<!-- t = 1 -->") == 3

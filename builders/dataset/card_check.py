@@ -12,7 +12,7 @@ from nogs_bench.builders.dataset.card_fields import (
     pretty_name,
     size_category,
 )
-from nogs_bench.builders.dataset.parquet import has_column, posterior_files
+from nogs_bench.builders.dataset.parquet import config_features, has_column, posterior_files
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks import Task
 
@@ -85,11 +85,5 @@ def _features(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _expected(task: Task, configs: Any, beliefs: bool) -> dict[str, Any]:
-    from nogs_bench.builders.dataset.parquet import features, map_features
-
-    types = {
-        "default": features(task, images=True, beliefs=beliefs),
-        "annotations": features(task, images=False, beliefs=beliefs),
-        "maps": map_features(task),
-    }
+    types = config_features(task, beliefs)
     return {config["config_name"]: types[config["config_name"]] for config in configs}

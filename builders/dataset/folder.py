@@ -17,13 +17,14 @@ from nogs_bench.builders.dataset.card import dataset_card
 from nogs_bench.builders.dataset.maps import ShardedMaps
 from nogs_bench.builders.dataset.parquet import (
     CHUNK,
+    FOLDERS,
     Annotations,
     Rows,
-    features,
-    map_features,
+    config_features,
     split_columns,
     write_parquet,
 )
+from nogs_bench.builders.dataset.posterior import FOLDER as POSTERIOR
 from nogs_bench.builders.dataset.posterior import Networks, write_posterior
 from nogs_bench.files import (
     PROVENANCE,
@@ -39,7 +40,7 @@ from nogs_bench.sequences import identity_record
 from nogs_bench.tasks import Task
 
 CARD = "README.md"
-PIECES = ("data", "annotations", "maps", "posterior", PROVENANCE)
+PIECES = (*FOLDERS.values(), POSTERIOR, PROVENANCE)
 
 
 def write_dataset(
@@ -69,9 +70,13 @@ def write_dataset(
       not ship says that it must not be published, in its card and as `publishable`.
     - `annotations`: sequences of images of `train`.
     - `provenance`: what made the sequences, as plain JSON values.
-    - `quality`: `{"built" or "random": {"accuracy", "cross_entropy" or "entropy": T numbers}}`,
-      the AVP's accuracy, true cross-entropy and claimed entropy (nats) after 1 .. T glimpses along
-      the built and along random sequences.
+    - `quality`: T numbers each, after (or at) 1 .. T glimpses, in nats but for accuracies:
+      `{"built" or "random": {"accuracy", "cross_entropy", "entropy"}}`, the AVP's accuracy, true
+      cross-entropy and claimed entropy along the built and along random sequences; in `"built"`
+      also `"searched"`, the EPE as the search found it, and `"stated"`, the same times its factor,
+      or `"score"` where that is no expectation; `"built - random": {"cross_entropy",
+      "standard_error"}`, the paired difference; and `"N of built": {"regret", "standard_error"}`,
+      of N images.
     - `calibration`: of the AVP, as `builders.posterior.calibration_record` makes it.
     - `origin`: where the sequences come from, a phrase without a full stop.
     - `posterior`: the networks that made the sequences, if they are to go with them.
@@ -129,9 +134,8 @@ def _write_configs(
 ) -> dict[str, dict[str, Any]]:
     """Write all parquet; returns, for each config, its `features` and YAML `metadata`."""
     beliefs = annotations.beliefs is not None
-    plain = features(task, images=False, beliefs=beliefs)
-    types = {"default": features(task, images=True, beliefs=beliefs)} if with_images else {}
-    types["annotations"] = plain
+    kinds = config_features(task, beliefs)
+    types = {name: kinds[name] for name in ("default", "annotations")[not with_images :]}
     files: dict[str, dict[str, str]] = {name: {} for name in types}
     for split, rows in splits.items():
         if not len(rows):  # `datasets` cannot read parquet without rows
@@ -141,14 +145,14 @@ def _write_configs(
             images = (
                 rows.images if config == "default" and isinstance(rows, LabelledImages) else None
             )
-            name = f"{'data' if config == 'default' else config}/{split}.parquet"
+            name = f"{FOLDERS[config]}/{split}.parquet"
             write_parquet(folder / name, columns, kind, images)
             files[config][split] = name
     if annotations.maps is not None:
-        types["maps"] = map_features(task)
-        files["maps"] = {"train": "maps/train.parquet"}
+        types["maps"] = kinds["maps"]
+        files["maps"] = {"train": f"{FOLDERS['maps']}/train.parquet"}
         columns = {"index": annotations.index, "epe_map": annotations.maps}
-        write_parquet(folder / "maps/train.parquet", columns, types["maps"])
+        write_parquet(folder / files["maps"]["train"], columns, types["maps"])
     return describe_configs(types, files, digest)
 
 

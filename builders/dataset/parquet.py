@@ -19,6 +19,8 @@ from nogs_bench.tasks import Task
 CHUNK = 4096
 NOT_ANNOTATED = -1
 CHANNELS = (1, 3)
+# The folder of each config's files, the default config first.
+FOLDERS = {"default": "data", "annotations": "annotations", "maps": "maps"}
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,24 @@ def features(task: Task, images: bool, beliefs: bool) -> Any:
     )
 
 
+def map_features(task: Task) -> Any:
+    """Column types of the config `maps`."""
+    from datasets import Array3D, Features, Value
+
+    return Features(
+        {"index": Value("int64"), "epe_map": Array3D((task.T, *task.grid.shape), "float16")}
+    )
+
+
+def config_features(task: Task, beliefs: bool) -> dict[str, Any]:
+    """Column types of every config; `beliefs`: whether there is a column `posterior`."""
+    return {
+        "default": features(task, images=True, beliefs=beliefs),
+        "annotations": features(task, images=False, beliefs=beliefs),
+        "maps": map_features(task),
+    }
+
+
 def has_column(record: Mapping[str, Any]) -> bool:
     """Whether a dataset's rows have a column `posterior`, from its provenance."""
     return bool((record.get("posterior") or {}).get("column"))
@@ -116,15 +136,6 @@ def has_column(record: Mapping[str, Any]) -> bool:
 def posterior_files(record: Mapping[str, Any]) -> dict[str, str]:
     """sha256 of each file of a dataset's posterior network, from its provenance."""
     return dict((record.get("posterior") or {}).get("files") or {})
-
-
-def map_features(task: Task) -> Any:
-    """Column types of the config `maps`."""
-    from datasets import Array3D, Features, Value
-
-    return Features(
-        {"index": Value("int64"), "epe_map": Array3D((task.T, *task.grid.shape), "float16")}
-    )
 
 
 def split_columns(

@@ -16,7 +16,12 @@ from nogs_bench.builders.dataset.card_check import check_card
 from nogs_bench.builders.dataset.card_fields import UNKNOWN
 from nogs_bench.builders.dataset.folder import CARD, describe_configs
 from nogs_bench.builders.dataset.location_figure import draw_locations
-from nogs_bench.builders.dataset.parquet import features, has_column, map_features, posterior_files
+from nogs_bench.builders.dataset.parquet import (
+    FOLDERS,
+    config_features,
+    has_column,
+    posterior_files,
+)
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import recorded_grid
 from nogs_bench.files import PROVENANCE, digest_file, digest_json, read_provenance
@@ -24,8 +29,6 @@ from nogs_bench.tasks import Task, get_task, recorded_task
 
 EVALUATION = "eval.yaml"
 FIGURE = "locations.png"
-# The folder of each config's files, the default config first.
-FOLDERS = {"default": "data", "annotations": "annotations", "maps": "maps"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def make_publication(
     folder = Path(folder)
     if repo.count("/") != 1 or not all(repo.split("/")):
         raise NogsError(f"--repo {repo}: a name on the Hub is OWNER/NAME")
-    record = read_provenance(folder)
+    record = read_provenance(folder, whole=True)
     task = _task(folder, record, task)
     names = _file_names(folder, record)
     if with_images:
@@ -97,12 +100,7 @@ def make_publication(
         "licence": record.get("licence", record["made_by"].get("licence", task.licence)),
         "publishable": True,
     }
-    beliefs = has_column(record)
-    types = {
-        "default": features(task, images=True, beliefs=beliefs),
-        "annotations": features(task, images=False, beliefs=beliefs),
-        "maps": map_features(task),
-    }
+    types = config_features(task, has_column(record))
     configs = describe_configs({config: types[config] for config in names}, names, record["digest"])
     glimpses, epe = _annotated(folder)
     card = dataset_card(task, record, configs, epe, repo, FIGURE).encode()
@@ -160,6 +158,8 @@ def _file_names(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, 
             path = folder / name
             _require_digest(path, record["files"][name])
             names.setdefault(config, {})[split] = name
+    if "train" not in names.get("annotations", {}):
+        raise NogsError(f"{folder} holds no whole dataset (no sequences); build it again")
     return names
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nogs_bench.builders.dataset.parquet import FOLDERS
+from nogs_bench.builders.dataset.posterior import FOLDER as POSTERIOR
 from nogs_bench.builders.dataset.publication import Publication, is_licensed, make_publication
 from nogs_bench.errors import NogsError
 from nogs_bench.files import hub_errors, require_hub
@@ -17,7 +19,7 @@ from nogs_bench.tasks.families.cub import CUB
 
 KIND = "dataset"
 # What an earlier push may have left there, and this one does not send.
-OWN_FOLDERS = ("data/", "annotations/", "maps/")
+OWN_FOLDERS = tuple(f"{name}/" for name in (*FOLDERS.values(), POSTERIOR))
 RIGHTS = (
     "{folder}: the licence of these sequences is unknown, and who gives none keeps all rights; "
     "publish them with --private, or with --i-have-the-rights if their authors let you"

@@ -103,8 +103,9 @@ def open_folder(argument: str, setting: Setting) -> Generator:
 def open_dataset(argument: str, setting: Setting) -> Generator:
     """`dataset:NAME_OR_FOLDER`, whatever `datasets.load_dataset` loads.
 
-    Options: `split=` (default `train`), `image=` and `label=`, the columns. Without `label` the
-    bank has no labels; with it, the task must have one label, and its classes the same numbers.
+    Options: `config=` (default: the dataset's own), `split=` (default `train`), `image=` and
+    `label=`, the columns. Without `label` the bank has no labels; with it, the task must have one
+    label, and its classes the same numbers.
     """
     known = {"split": str, "image": str, "label": str, "config": str}
     name, options = split_options(argument, known, "dataset")

@@ -28,9 +28,9 @@ MARGIN = 0.75
 def cub(source: Path, request: Request) -> Preparation:
     """5,120 train, 874 validation and, without the 43 excluded, 5,751 test images (section 6).
 
-    `tasks.cub.split_numbers` says which; the validation images also early-stop the AVP. Without
-    an exclusion list all 5,794 official test images stay, and the record's counts say so. Raises
-    `NogsError` if a list is given that does not leave the task's counts.
+    `tasks.families.cub.split_numbers` says which; the validation images also early-stop the AVP.
+    Without an exclusion list all 5,794 official test images stay, and the record's counts say so.
+    Raises `NogsError` if a list is given that does not leave the task's counts.
     """
     images = read_images(source, None if request.splits else IMAGES)
     count = len(images.paths)

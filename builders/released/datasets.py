@@ -154,7 +154,7 @@ def _celeba(
 def _cub(
     sequences: ReleasedSequences, folder: Path, exclude: Path | str | None, made_by: dict[str, Any]
 ) -> _Folder:
-    """All of CUB in the order of `tasks.cub.split_numbers`; attributes are left unknown."""
+    """All of CUB in the order of `tasks.families.cub.split_numbers`; attributes stay unknown."""
     images = read_images(folder)
     excluded = [] if exclude is None else read_exclusions(Path(exclude), images)
     numbers = split_numbers(images.is_training, excluded)

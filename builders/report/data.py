@@ -55,7 +55,7 @@ def read_report_data(
     images do not fit.
     """
     folder = dataset_folder(dataset, "annotations")
-    record = read_provenance(folder)
+    record = read_provenance(folder, whole=True)
     rows = load(dataset, "annotations", split="train")
     annotated = np.flatnonzero(np.asarray(rows["annotated"]))
     if not len(annotated):

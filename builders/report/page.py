@@ -23,6 +23,7 @@ from nogs_bench.builders.report.figures import (
     draw_seen,
 )
 from nogs_bench.builders.report.procedure import Procedure, is_open, lay_open
+from nogs_bench.errors import NogsError
 from nogs_bench.figures import draw_epe
 from nogs_bench.files import write_text
 from nogs_bench.sequences import dataset_folder
@@ -79,18 +80,15 @@ def report(
     - `images`, `task`: as `nogs_bench.load` has them, for a dataset that has no images. None: the
       task's own, if they need no folder.
     - `build`: the folder that the dataset was built in: shows the choice of a second glimpse from
-      completions on (figure 7). Default: `dataset`, if the build's files are there.
+      completions on (figure 7). Default: `dataset`, if the build's files are there; if that
+      glimpse cannot be shown, the page says why.
 
     **Returns** the page's path. Raises `NogsError` if there is no such dataset, it is not
-    whole or has no sequence, or the build's files are gone.
+    whole or has no sequence, or the files of `build` or the task are gone.
     """
     folder = dataset_folder(dataset, "annotations")
     data = read_report_data(dataset, images, task)
-    procedure = None
-    if build is not None or is_open(data.record, folder):
-        first = data.grid.pixel_to_index(data.glimpses[0, :1])
-        place = Path(build or folder)
-        procedure = lay_open(data.record, place, int(data.index[0]), first, task)
+    procedure = _procedure(data, folder, build, task)
     page = page_of(dataset, out)
     with tempfile.TemporaryDirectory() as name:
         body = "\n".join(_sections(folder, data, procedure, Path(name)))
@@ -105,8 +103,23 @@ def report(
     return page
 
 
+def _procedure(
+    data: ReportData, folder: Path, build: str | Path | None, task: str | Task | None
+) -> Procedure | NogsError | None:
+    """The choice of the first image's second glimpse, if it can be shown; or why it cannot."""
+    first = data.grid.pixel_to_index(data.glimpses[0, :1])
+    try:
+        if build is None and not is_open(data.record, folder):
+            return None
+        return lay_open(data.record, Path(build or folder), int(data.index[0]), first, task)
+    except NogsError as error:
+        if build is not None:
+            raise
+        return error
+
+
 def _sections(
-    folder: Path, data: ReportData, procedure: Procedure | None, work: Path
+    folder: Path, data: ReportData, procedure: Procedure | NogsError | None, work: Path
 ) -> Iterable[str]:
     record, steps = data.record, data.glimpses.shape[1]
 
@@ -132,7 +145,10 @@ def _sections(
     if data.images is not None:
         caption = f"The areas that the sequences of {min(STRIP, len(data.images))} images observe."
         yield picture("seen", caption, lambda out: draw_seen(data, STRIP, out))
-    if procedure is not None and data.maps is not None and steps > 1:
+    if isinstance(procedure, NogsError):
+        why = escape(str(procedure))
+        yield f'<p class="soft">How a glimpse was chosen cannot be shown: {why}.</p>'
+    elif procedure is not None and data.maps is not None and steps > 1:
         epe = data.maps[0, 1]
         caption = (
             f"How image {data.index[0]}'s second glimpse was chosen: what was seen, completions "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors.numpy import load_file
@@ -13,9 +13,11 @@ from safetensors.numpy import load_file
 from nogs_bench.builders.pipeline import POSTERIORS, BuildPlan, Stages
 from nogs_bench.builders.search import Annotator, Ask, Found, Problem, StepEpe, Steps
 from nogs_bench.errors import NogsError
-from nogs_bench.tasks import Annotation, GlimpseGrid, Task, get_task, recorded_task
+from nogs_bench.tasks import Annotation, AvpTraining, GlimpseGrid, Task, get_task, recorded_task
 
 SHOWN = 4
+STAGE = {"stage": str, "key": str, "seed": int, "config": dict}  # what a stage records
+Part = TypeVar("Part", Annotation, AvpTraining)
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,12 @@ def lay_open(
     rows = np.flatnonzero(kept["annotated_numbers"] == index)
     if not len(rows):
         raise NogsError(f"{build} did not annotate image {index} of the training split")
-    image, annotator = kept["annotated_images"][rows[0]], stages.annotator()
-    return _look(annotator, image, index, prefix)
+    try:
+        annotator = stages.annotator()
+    except RuntimeError as error:  # of other networks than the weights are
+        about = stages.plan.task.name
+        raise NogsError(f"{build}: its posterior is none of {about} as that is now") from error
+    return _look(annotator, kept["annotated_images"][rows[0]], index, prefix)
 
 
 def is_open(record: Mapping[str, Any], build: Path) -> bool:
@@ -65,10 +71,17 @@ def is_open(record: Mapping[str, Any], build: Path) -> bool:
 
 
 def _files(record: Mapping[str, Any], build: Path) -> dict[str, Path]:
-    """The files of the stages by name; empty if there is no one step to show."""
+    """The files of the stages by name; empty if there is no one step to show.
+
+    Raises `NogsError` if what is recorded of a stage is damaged.
+    """
     made = record["made_by"].get("stages", {})
     if "first-step" not in made or "generated-bank" in made:
         return {}
+    for each in (made.get("posterior"), *made.values()):
+        known = each if isinstance(each, dict) else {}
+        if not all(isinstance(known.get(name), kind) for name, kind in STAGE.items()):
+            raise NogsError(f"{build}: the record of its stages is damaged; build it again")
     return {
         name: build / ".build" / f"{each['stage']}-{each['key'][:16]}.safetensors"
         for name, each in made.items()
@@ -89,21 +102,30 @@ def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> 
             raise NogsError(f"{path} is missing: name the folder that the dataset was built in")
     made = record["made_by"]["stages"]
     config = made["first-step"]["config"]
-    known = {field.name for field in fields(Annotation)} & set(config)
-    values: dict[str, Any] = {
-        name: tuple(config[name]) if isinstance(config[name], list) else config[name]
-        for name in known
-    }
     about = recorded_task(record["task"], build) if task is None else get_task(task)
-    spec = replace(about, annotation=Annotation(**values))
+    spec = replace(about, annotation=_recorded(about.annotation, config))
+    # Of a network, which a posterior need not be.
+    avp = _recorded(about.avp, made["posterior"]["config"].get("avp", {}))
+    # The file of weights that training began with is not needed again.
+    spec = replace(spec, avp=replace(avp, network=avp.network.partition("@")[0]))
     plan = BuildPlan(
         spec=spec,
         out=build,
         seed=made["first-step"]["seed"],
         posterior=_posterior(made["posterior"]["stage"], spec),
-        precision=config["precision"],
+        precision=config.get("precision", "float32"),
     )
     return Stages(plan, files, dict(made))
+
+
+def _recorded(part: Part, config: Mapping[str, Any]) -> Part:
+    """A task's `annotation` or `avp`, with what a stage's configuration records of it."""
+    known = {field.name for field in fields(part)} & config.keys()
+    values: dict[str, Any] = {
+        name: tuple(config[name]) if isinstance(config[name], list) else config[name]
+        for name in known
+    }
+    return replace(part, **values)
 
 
 def _posterior(stage: str, task: Task) -> str:
@@ -124,10 +146,7 @@ def _look(annotator: Annotator, image: np.ndarray, index: int, prefix: np.ndarra
     rng = np.random.default_rng([annotator.seed, 1, index, len(prefix) + 1])
     belief = annotator.belief(image, prefix, task.target)
     drawn = query.draw(task.annotation.samples, rng, belief)
-    seen = task.grid.masks[prefix].any(0)
-    observed = image if task.annotation.observed == "pasted" else None
-    if observed is not None:
-        drawn.images[..., seen] = observed[:, seen]
+    observed = annotator.shown(image, drawn, prefix)
     step = StepEpe(drawn, prefix, (task.target,), task.grid.cells, observed)
     nats: np.ndarray = np.empty((0, 0))
 

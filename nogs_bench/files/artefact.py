@@ -17,6 +17,15 @@ from typing import Any
 from nogs_bench.errors import NogsError
 
 PROVENANCE = "provenance.json"
+# What a dataset's provenance has of each name, if it has it, and what is always there.
+RECORDED: dict[str, Any] = {
+    **dict.fromkeys(("task", "digest", "nogs_bench", "origin", "licence"), str),
+    **dict.fromkeys(("task_version", "annotated"), int),
+    **dict.fromkeys(("images", "files", "made_by", "grid", "chosen"), dict),
+    **dict.fromkeys(("quality", "calibration", "posterior"), dict | None),
+}
+ALWAYS = RECORDED.keys() - {"licence", "chosen", "posterior", "grid"}
+SPLITS = {"train", "validation", "test"}
 # What a full disk is called by the system and safetensors, and by numpy, which gives no errno.
 _FULL = (os.strerror(errno.ENOSPC), " requested and ")
 
@@ -64,8 +73,12 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """What `provenance.json` of a dataset folder says; `NogsError` if it is absent or damaged."""
+def read_provenance(folder: Path, whole: bool = False) -> dict[str, Any]:
+    """What `provenance.json` of a dataset folder says.
+
+    Raises `NogsError` if it is absent or damaged; if it has to be `whole`, also if it lacks what
+    every build writes.
+    """
     path = folder / PROVENANCE
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -73,7 +86,24 @@ def read_provenance(folder: Path) -> dict[str, Any]:
         raise NogsError(f"{path} cannot be read ({error}); build the dataset again") from error
     if not isinstance(record, dict):
         raise NogsError(f"{path} holds no record of a dataset; build it again")
+    faults = [name for name in RECORDED.keys() & record.keys() if not _is_sound(name, record)]
+    if whole:
+        faults += ALWAYS - record.keys()
+        faults += [] if faults or record["images"].keys() >= SPLITS else ["images"]
+    if faults:
+        raise NogsError(f"{path} is damaged in {min(faults)}; build or download the dataset again")
     return record
+
+
+def _is_sound(name: str, record: Mapping[str, Any]) -> bool:
+    """Whether an entry is of its type, and a table of files or images has texts or numbers."""
+    value = record[name]
+    if not isinstance(value, RECORDED[name]):
+        return False
+    table = (value or {}).get("files", {}) if name == "posterior" else value
+    if name in ("files", "posterior"):
+        return isinstance(table, dict) and all(isinstance(each, str) for each in table.values())
+    return name != "images" or all(isinstance(each, int) for each in table.values())
 
 
 def digest_file(path: Path) -> str:

@@ -37,7 +37,7 @@ class StyleGan:
 
     **Arguments**
 
-    - `path`: safetensors or torch checkpoint in a layout of `stylegan_layout.LAYOUTS`.
+    - `path`: safetensors or torch checkpoint in a layout of `stylegan.layout.LAYOUTS`.
     - `task`: gives the images' channels and size.
     - `truncation`: psi (Karras et al. 2018, appendix B): how far w may go from its mean; 1 leaves
       it alone, as the authors of the paper did. `truncated`: in which layers, of `TRUNCATED`.

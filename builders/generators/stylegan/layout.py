@@ -55,7 +55,7 @@ class Layout:
       dimension is the block's channels; block 0 has `first`.
     - `latent`: a name whose tensor's last dimension is that of w.
     - `entries`: the table, for given channels of the blocks and dimensions of w.
-    - `bias_first`: see `stylegan_network.Block`.
+    - `bias_first`: see `stylegan.network.Block`.
     - `one_noise`: whether both layers of a block get the same noise.
     - `scale_plus_one`: whether AdaIN's scale is stored less one.
     """

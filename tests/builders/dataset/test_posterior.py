@@ -81,6 +81,9 @@ def test_a_dataset_without_one_loads_and_says_so(tmp_path: Path) -> None:
     assert "posterior" not in load_dataset(str(folder), "annotations")["train"].column_names
     with pytest.raises(NogsError, match="holds no posterior network"):
         load_posterior(folder)
+    (folder / "provenance.json").write_text(json.dumps(record | {"posterior": {"files": [1]}}))
+    with pytest.raises(NogsError, match="is damaged in posterior; build or download"):
+        load_posterior(folder)
 
 
 def test_other_weights_are_refused(tmp_path: Path) -> None:

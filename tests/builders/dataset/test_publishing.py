@@ -90,6 +90,18 @@ def test_a_push_without_changes_makes_no_commit_and_one_with_changes_does(
     assert len(repo.tags) == 2
 
 
+def test_networks_that_a_dataset_no_longer_has_go_from_the_hub(hub: Hub, tmp_path: Path) -> None:
+    env, weights = client(hub.url, tmp_path / "home"), Avp(TASK).state_dict()
+    repo = hub.repos
+    for count in (2, 1, 0):
+        folder = write(tmp_path / "d", posterior=Networks([weights] * count) if count else None)
+        pushed = python(PUSH, env, tmp_path, folder)
+        assert pushed.stdout == "True\n", pushed.stderr
+        sent = [name for name in repo["me/corner"].commits[-1][2] if name.startswith("posterior/")]
+        numbered = [f"posterior/weights-{number}.safetensors" for number in range(count)]
+        assert sorted(sent) == (["posterior/settings.json", *numbered] if count else [])
+
+
 # Forks a push for each line it reads; says its process id, then how it ended.
 WARM = """
 import os, sys
@@ -301,6 +313,14 @@ def test_what_cannot_be_published_is_said_before_anything_is_sent(tmp_path: Path
     (folder / "README.md").unlink()
     with pytest.raises(NogsError, match="holds no whole dataset"):
         publish(folder, "me/corner", task=TASK)
+    record = read_provenance(other)
+    for damage in ({"files": {}}, {"files": [1]}, {"made_by": None}, {"posterior": {"files": [1]}}):
+        write_json(other / "provenance.json", record | {"task": "corner"} | damage)
+        with pytest.raises(NogsError, match=r"no whole dataset \(no sequences\)|is damaged in"):
+            publish(other, "me/corner", task=TASK)
+    write_json(other / "provenance.json", {"task": "corner", "files": record["files"]})
+    with pytest.raises(NogsError, match=r"provenance\.json is damaged in annotated; build"):
+        publish(other, "me/corner", task=TASK)
 
 
 def test_a_hub_that_does_not_answer_is_out_of_reach(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from builds import SETTINGS
 from nogs_bench.builders.dataset.location_figure import seen_share
 from nogs_bench.builders.dataset.parquet import LabelsOnly
 from nogs_bench.builders.pipeline.command import build
+from nogs_bench.builders.report import procedure
 from nogs_bench.builders.report.page import report
 from nogs_bench.builders.report.procedure import lay_open
+from nogs_bench.builders.search.epe import StepEpe
 from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import read_provenance, write_json
 from nogs_bench.sequences.loading import SHIPPED, load
@@ -170,6 +173,58 @@ def test_a_step_of_algorithm_1_is_shown_as_the_build_took_it(
     assert "second glimpse" not in Page(report(folder, task=few)).text
     with pytest.raises(NogsError, match="is missing: name the folder that the dataset was built"):
         report(folder, task=few, build=folder)
+
+
+def test_a_step_is_shown_with_the_settings_of_the_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, folder = corner_task(), tmp_path / "d"
+    changed = {
+        "avp.network": "local:8k4s2-16",
+        "avp.epochs": 1,
+        "annotation.observed": "pasted",
+        "annotation.together": False,
+        "annotation.criterion": "cross-entropy",
+        "annotation.samples": 4,
+        "annotation.first_samples": 4,
+    }
+    build(task, folder, images=3, workers=1, device="cpu", overrides=changed)
+    given = []
+
+    def step(*arguments: Any) -> StepEpe:
+        given.append(arguments[-1])
+        return StepEpe(*arguments)
+
+    monkeypatch.setattr(procedure, "StepEpe", step)
+    row, maps = load(folder, split="train[:1]")[0], load(folder, "maps", split="train[:1]")[0]
+    first = task.grid.pixel_to_index(np.array(row["glimpses"])[:1])
+    shown = lay_open(read_provenance(folder), folder, 0, first, task=task)
+    expected = np.array(maps["epe_map"])[1].ravel()
+    np.testing.assert_allclose(shown.nats.mean(0), expected, atol=2e-3)  # kept as float16
+    assert given == [None]  # apart, as the build computed it
+    # Nobody registered the task: the page does without, and says so.
+    page = Page(report(folder))
+    assert "cannot be shown" in page.text
+    assert "task corner, which is not registered" in page.text
+    with pytest.raises(NogsError, match="corner, which is not registered"):
+        report(folder, build=folder)
+    # Another task of that name.
+    other = replace(task, labels=(replace(task.labels[0], classes=("black", "other")),))
+    with pytest.raises(NogsError, match="its posterior is none of corner as that is now"):
+        lay_open(read_provenance(folder), folder, 0, first, task=other)
+
+
+def test_a_record_of_stages_that_is_damaged_is_said_on_the_page(tmp_path: Path) -> None:
+    folder = write(tmp_path / "d")
+    record = read_provenance(folder)
+    for stages in ({"first-step": {}}, {"first-step": 5, "posterior": {}}):
+        write_json(folder / "provenance.json", record | {"made_by": {"stages": stages}})
+        assert "record of its stages is damaged" in Page(report(folder)).text
+        with pytest.raises(NogsError, match="record of its stages is damaged; build it again"):
+            report(folder, build=folder)
+    write_json(folder / "provenance.json", {"task": "corner"})
+    with pytest.raises(NogsError, match="is damaged in annotated"):
+        report(folder)
 
 
 @pytest.mark.parametrize("posterior", ["bank", "avp"])

@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
+from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import (
+    PROVENANCE,
     Provenance,
     digest_file,
     digest_json,
     package_version,
+    read_provenance,
     replacing,
     write_json,
 )
@@ -77,6 +80,51 @@ def test_nan_is_not_written_as_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"a": float("nan")})
     assert list(tmp_path.iterdir()) == []
+
+
+RECORD = {
+    "task": "corner",
+    "task_version": 1,
+    "digest": "0",
+    "nogs_bench": "0.1.0",
+    "origin": "a test",
+    "annotated": 0,
+    "images": {"train": 1, "validation": 0, "test": 0},
+    "files": {},
+    "made_by": {},
+    "quality": None,
+    "calibration": None,
+}
+OTHER = {
+    "task": 5,
+    "annotated": "3",
+    "images": {"train": "1", "validation": 0, "test": 0},
+    "files": {"data/train.parquet": None},
+    "made_by": [],
+    "quality": "good",
+    "posterior": {"files": [1]},
+    "grid": [],
+}
+
+
+def test_a_dataset_s_record_is_checked_where_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / PROVENANCE
+    write_json(path, RECORD)
+    assert read_provenance(tmp_path, whole=True) == RECORD
+    write_json(path, {"task": "corner"})
+    assert read_provenance(tmp_path) == {"task": "corner"}
+    for name in RECORD:
+        write_json(path, {key: value for key, value in RECORD.items() if key != name})
+        assert name not in read_provenance(tmp_path)
+        with pytest.raises(NogsError, match=f"damaged in {name}; build or download the dataset"):
+            read_provenance(tmp_path, whole=True)
+    for name, value in OTHER.items():
+        write_json(path, RECORD | {name: value})
+        with pytest.raises(NogsError, match=f"damaged in {name}; build or download the dataset"):
+            read_provenance(tmp_path)
+    write_json(path, RECORD | {"images": {"train": 1}})
+    with pytest.raises(NogsError, match="damaged in images"):
+        read_provenance(tmp_path, whole=True)
 
 
 def test_digests_are_sha256(tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ those of the result format, named by their path, such as `test.accuracy`.
 - `runs`: a row a run; `run` is its name, TASK.PROTOCOL.METHOD.MODEL.seedN. Cross-entropies are in
   nats, times in seconds. `locations` says where the test rollouts looked, step by step: how many
   `counts` at which `cells` of the task's grid.
-- `curves`: a row a validation of a run, with `run` and what the run is of.
+- `curves`: a row a validation of a run, with `run` and what the run is of. Runs at two learning
+  rates have one name: `hyperparameters.learning_rate` tells them apart.
 
 ```python
 from datasets import load_dataset

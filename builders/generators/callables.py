@@ -50,15 +50,18 @@ class CallableGenerator:
             raise
         except Exception as error:
             raise NogsError(f"{self.name} failed{place_of(error)}") from error
-        images, labels = drawn if isinstance(drawn, tuple) else (drawn, None)
-        images = np.asarray(images)
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        if isinstance(drawn, tuple) and len(drawn) != 2:
+            raise NogsError(f"{self.name} gave {len(drawn)} values; give images, or also labels")
+        given, said = drawn if isinstance(drawn, tuple) else (drawn, None)
+        images = self._array(given, "images")
+        fits = images.dtype == np.uint8 and images.ndim == 4 and images.shape[1] in (1, 3)
+        if not fits or 0 in images.shape[2:]:
             raise NogsError(
                 f"{self.name} gave {images.dtype} {images.shape}; images must be uint8 "
                 "(count, 1 or 3, height, width)"
             )
         width = len(task.labels)
-        labels = np.full((count, width), -1) if labels is None else np.asarray(labels)
+        labels = np.full((count, width), -1) if said is None else self._array(said, "labels")
         if labels.size != count * width or len(images) != count or labels.dtype.kind not in "iu":
             raise NogsError(
                 f"{self.name} was asked for {count} images and gave {len(images)}, with labels "
@@ -72,6 +75,12 @@ class CallableGenerator:
             raise NogsError(f"{self.name} gave a label that is not a class of {task.name}")
         fitted = [fit(image, task.channels, task.image_size) for image in images]
         return LabelledImages(np.stack(fitted), labels)
+
+    def _array(self, values: Any, what: str) -> np.ndarray:
+        try:
+            return np.asarray(values)
+        except Exception as error:  # numpy's, of lists of unequal lengths, or the object's own
+            raise NogsError(f"{self.name} gave {what} that are no array ({error})") from error
 
 
 @GENERATORS.register("callable")

@@ -94,16 +94,25 @@ def split_options(
     `known` maps an option's name to what reads its value. Raises `NogsError` naming the option.
     """
     value, *rest = argument.split(",")
-    options = {}
+    options: dict[str, Any] = {}
     for item in rest:
         name, _, text = item.partition("=")
         if name not in known:
             raise NogsError(f"{what} has no option {name!r}; it has {', '.join(known) or 'none'}")
+        if name in options:
+            raise NogsError(f"{what}: {name} is given twice")
         try:
             options[name] = known[name](text)
         except ValueError as error:
             raise NogsError(f"{what}: {name}={text} is not a valid value") from error
     return value, options
+
+
+def at_least_one(text: str) -> int:
+    """Reads an option that counts something; raises `ValueError` below 1."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
 
 
 def required_file(argument: str, spec: str, how: str) -> Path:

@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from nogs_bench.builders.generators.generator import GENERATORS, Generator, Setting, split_options
+from nogs_bench.builders.generators.generator import (
+    GENERATORS,
+    Generator,
+    Setting,
+    at_least_one,
+    split_options,
+)
 from nogs_bench.builders.generators.pixels import in_blocks, to_images, unlabelled
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_file, digest_json
@@ -68,7 +74,7 @@ def open_pipeline(argument: str, setting: Setting) -> Generator:
     Weights must be safetensors: a pipeline's pickled weights are not loaded. A pipeline from the
     Hub should be pinned by `revision`.
     """
-    known = {"steps": int, "prompt": str, "revision": str}
+    known = {"steps": at_least_one, "prompt": str, "revision": str}
     name, options = split_options(argument, known, "diffusers")
     try:
         from diffusers import DiffusionPipeline

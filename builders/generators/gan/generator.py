@@ -15,6 +15,7 @@ from nogs_bench.builders.generators.generator import (
     GENERATORS,
     Generator,
     Setting,
+    at_least_one,
     required_file,
     split_options,
 )
@@ -72,7 +73,9 @@ def open_gan(argument: str, setting: Setting) -> Generator:
 
     Option of the latter: `gan,steps=N`.
     """
-    file, options = split_options(argument, {"steps": int}, "gan")
+    file, options = split_options(argument, {"steps": at_least_one}, "gan")
+    if file and options:
+        raise NogsError(f"--bank gan:{argument}: what is in a file is trained; leave steps out")
     if file:
         path = required_file(file, f"gan:{argument}", "train one with --bank gan")
         return Gan(path, setting.task, setting.device)

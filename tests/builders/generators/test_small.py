@@ -81,6 +81,23 @@ def floats(seed, start, count):
     return np.zeros((count, 1, 12, 12))
 def wrong_labels(seed, start, count):
     return np.zeros((count, 1, 12, 12), np.uint8), np.full(count, 4)
+def triple(seed, start, count):
+    return np.zeros((count, 1, 12, 12), np.uint8), np.zeros(count, int), "more"
+def ragged(seed, start, count):
+    return [np.zeros((1, 12, 12 + i), np.uint8) for i in range(count)]
+def ragged_labels(seed, start, count):
+    return np.zeros((count, 1, 12, 12), np.uint8), [[0] * (1 + i) for i in range(count)]
+def empty(seed, start, count):
+    return np.zeros((count, 1, 0, 0), np.uint8)
+def flat(seed, start, count):
+    return np.zeros((count, 1, 12, 0), np.uint8)
+def nothing(seed, start, count):
+    return None
+class Unreadable:
+    def __array__(self, dtype=None, copy=None):
+        raise OSError("gone")
+def unreadable(seed, start, count):
+    return Unreadable()
 thing = 3
 """
 
@@ -105,6 +122,13 @@ def test_a_function_of_the_user(tmp_path, mine):
         ("batch_seeded", "image 4 of seed 0 differs when it is asked for alone"),
         ("floats", "gave float64"),
         ("wrong_labels", "not a class of corner"),
+        ("triple", "triple gave 3 values; give images, or also labels"),
+        ("ragged", "ragged gave images that are no array"),
+        ("ragged_labels", "ragged_labels gave labels that are no array"),
+        ("empty", r"empty gave uint8 \(5, 1, 0, 0\)"),
+        ("flat", r"flat gave uint8 \(5, 1, 12, 0\)"),
+        ("nothing", r"nothing gave object \(\)"),
+        ("unreadable", r"unreadable gave images that are no array \(gone\)"),
         ("thing", "is a int, not a function"),
         ("absent", "defines no 'absent'"),
     ],
@@ -282,6 +306,11 @@ def test_weights_that_are_missing_damaged_or_of_another_kind(tmp_path):
         ("stylegan:absent.pt", "no file absent.pt"),
         ("stylegan:x.pt,psi=1", "stylegan has no option 'psi'"),
         ("stylegan:x.pt,truncation=much", "truncation=much is not a valid value"),
+        ("diffusers:x,steps=0", "diffusers: steps=0 is not a valid value"),
+        ("gan,steps=0", "gan: steps=0 is not a valid value"),
+        ("gan,steps=-3", "gan: steps=-3 is not a valid value"),
+        ("gan,steps=2,steps=3", "gan: steps is given twice"),
+        ("gan:x.safetensors,steps=2", "what is in a file is trained; leave steps out"),
         ("finegan:absent.pth", "no file absent.pth"),
         ("folder:absent", "no such folder"),
     ],

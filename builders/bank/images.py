@@ -110,7 +110,7 @@ def make_bank(
     if settings_file.exists() and _read_json(settings_file) != settings:
         raise NogsError(f"{folder} holds another bank; give another folder or delete it")
     kept = mirror or Mirror(folder)
-    if not settings_file.exists() or _read_json(settings_file) != settings:
+    if not settings_file.exists():
         write_json(settings_file, settings)
         kept.push(settings_file)
     missing = [start for start in _starts(count) if not _sound(folder, start)]

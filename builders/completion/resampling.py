@@ -31,11 +31,6 @@ def systematic(weights: np.ndarray, count: int, rng: np.random.Generator) -> np.
     return rng.permutation(chosen)
 
 
-def sigma_for(distances: np.ndarray, wanted: float) -> float:
-    """`sigma_where` for the Gaussian of squared distances (n,), in the square of sigma's unit."""
-    return sigma_where(lambda variance: distances / (-2 * variance), distances, wanted)
-
-
 def sigma_where(
     log_weights: Callable[[float], np.ndarray],
     distances: np.ndarray,

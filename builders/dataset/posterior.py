@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from nogs_bench.builders.posterior import Avp
+from nogs_bench.builders.posterior import Avp, log_along
 from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_file, parse_json, read_provenance, write_json
@@ -180,13 +180,5 @@ def load_posterior(name: str | Path, device: str = "auto") -> DatasetPosterior:
 
 def beliefs_along(posterior: Any, images: np.ndarray, cells: np.ndarray, device: str) -> np.ndarray:
     """float16 (n, T, classes): probabilities after each glimpse of the sequences int64 (n, T)."""
-    parts = []
-    for start in range(0, len(images), ROWS):
-        seen = torch.from_numpy(images[start : start + ROWS]).to(device)
-        taken = torch.from_numpy(cells[start : start + ROWS]).to(device)
-        each = [
-            posterior.log_posterior(seen, taken[:, :t]).exp().cpu().numpy()
-            for t in range(1, cells.shape[1] + 1)
-        ]
-        parts.append(np.stack(each, axis=1).astype(np.float16))
-    return np.concatenate(parts)
+    each = [log.exp().cpu().numpy() for log in log_along(posterior, images, cells, device, ROWS)]
+    return np.stack(each, axis=1).astype(np.float16)

@@ -143,7 +143,7 @@ def open_dataset(argument: str, setting: Setting) -> Generator:
         "rows": len(rows),
         "fingerprint": fingerprint,
         "columns": [column, label],
-        "background": background_of(task.source),
+        "background": list(background_of(task.source)),
     }
     return StoredImages(read, len(rows), task, config)
 

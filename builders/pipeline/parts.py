@@ -23,9 +23,6 @@ class Part:
         return shards[self.number :: self.count]
 
 
-ALL = Part()
-
-
 def read_part(text: str) -> Part:
     """`"2/8"`, the third of eight. Raises `NogsError` at anything else."""
     found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)

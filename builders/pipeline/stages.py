@@ -31,8 +31,9 @@ class Stages:
     """The files of a build's finished stages; picklable.
 
     `files` and `records` (what made each file) are keyed by stage: "generated-bank" where a
-    generator made the bank, "bank", what the completion calls its file ("pca"), if it has one,
-    "posterior", "first-step", and "sequences", which is the folder of shards.
+    generator made the bank, "bank", what the completion calls its file ("pca"), if it has one, the
+    steps of the posterior in their order ("teacher", "round-0", "chosen-1", "round-1", ...,
+    "posterior"), "first-step", and "sequences", which is the folder of shards.
     """
 
     plan: BuildPlan

@@ -14,8 +14,8 @@ from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS, che
 from nogs_bench.builders.posterior.interface import (
     Posterior,
     Prepared,
-    along,
     along_each,
+    log_along,
     prepare,
 )
 from nogs_bench.builders.posterior.networks import AVP_NETWORKS, keyed
@@ -43,7 +43,6 @@ __all__ = [
     "Posterior",
     "Prepared",
     "Reliability",
-    "along",
     "along_each",
     "calibration",
     "calibration_record",
@@ -52,6 +51,7 @@ __all__ = [
     "fit_bank_sigma",
     "fixed_cells",
     "keyed",
+    "log_along",
     "plot_reliability",
     "pooled",
     "prepare",

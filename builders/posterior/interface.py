@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -93,16 +94,25 @@ class _Spelled:
         return self.images[rows], torch.cat([self.prefix[rows], cells[:, None]], dim=1)
 
 
-def along(
+def log_along(
     posterior: Posterior,
     images: np.ndarray,
-    labels: np.ndarray,
     cells: np.ndarray,
     device: torch.device | str = "cpu",
-) -> dict[str, list[float]]:
-    """How good a posterior is along given sequences of glimpses: means of `along_each`, lists."""
-    each = along_each(posterior, images, labels, cells, device)
-    return {name: values.mean(0).tolist() for name, values in each.items()}
+    rows: int = ALONG_ROWS,
+) -> Iterator[Tensor]:
+    """Log-probabilities float (n, classes), nats, after t = 1 .. T glimpses, on the device.
+
+    **Arguments**
+
+    - `images`: uint8 (n, channels, image_size, image_size).
+    - `cells`: int64 (n, T).
+    - `rows`: of how many images at once.
+    """
+    seen, taken = torch.from_numpy(images), torch.from_numpy(cells)
+    for t in range(1, cells.shape[1] + 1):
+        parts = zip(seen.split(rows), taken[:, :t].split(rows), strict=True)
+        yield torch.cat([posterior.log_posterior(x.to(device), c.to(device)) for x, c in parts])
 
 
 def along_each(
@@ -125,11 +135,7 @@ def along_each(
     """
     rows: dict[str, list[Tensor]] = {"cross_entropy": [], "entropy": [], "accuracy": []}
     truth = torch.from_numpy(labels)
-    seen, taken = torch.from_numpy(images), torch.from_numpy(cells)
-    for t in range(1, cells.shape[1] + 1):
-        chunks = zip(seen.split(ALONG_ROWS), taken[:, :t].split(ALONG_ROWS), strict=True)
-        parts = [posterior.log_posterior(x.to(device), c.to(device)).cpu() for x, c in chunks]
-        log = torch.cat(parts)
+    for log in map(Tensor.cpu, log_along(posterior, images, cells, device)):
         rows["cross_entropy"].append(-log.gather(1, truth[:, None])[:, 0])
         rows["entropy"].append(torch.special.entr(log.exp()).sum(1))
         rows["accuracy"].append((log.argmax(1) == truth).float())

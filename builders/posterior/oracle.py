@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nogs_bench.builders.posterior.interface import ALONG_ROWS
+from nogs_bench.builders.posterior.reliability import fixed_cells
 from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages
 from nogs_bench.tasks import GlimpseGrid
@@ -115,7 +116,7 @@ def fit_bank_sigma(
 
     - `classes`: how many classes each label has, in the order of the labels' columns.
     """
-    cells = np.random.default_rng(0).integers(grid.cells, size=(len(held), T))
+    cells = fixed_cells(grid, len(held), T)
     posteriors = [BankPosterior(bank, grid, classes[0], 0, sigma) for sigma in SIGMAS]
     one_hots = [BankPosterior(bank, grid, n, label).one_hot for label, n in enumerate(classes)]
     scores = np.zeros(len(SIGMAS))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nogs_bench.builders.posterior.interface import ALONG_ROWS, Posterior
+from nogs_bench.builders.posterior.interface import Posterior, log_along
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import drawing
 from nogs_bench.files import PROVENANCE, read_provenance
@@ -74,7 +74,8 @@ def pooled(curves: Sequence[Reliability], bins: int = BINS) -> Reliability:
 
 
 def fixed_cells(grid: GlimpseGrid, images: int, T: int) -> np.ndarray:
-    """int64 (images, T): the one draw of uniform locations that calibration is measured on."""
+    """int64 (images, T): the one draw of uniform locations that posteriors are chosen by and
+    measured on."""
     return np.random.default_rng(0).integers(grid.cells, size=(images, T))
 
 
@@ -95,13 +96,10 @@ def calibration(
     - `labels`: int64 (n,), the target's true classes.
     - `cells`: int64 (n, T), such as `fixed_cells` gives.
     """
-    seen, taken = torch.from_numpy(images), torch.from_numpy(cells)
-    curves = []
-    for t in range(1, cells.shape[1] + 1):
-        chunks = zip(seen.split(ALONG_ROWS), taken[:, :t].split(ALONG_ROWS), strict=True)
-        parts = [posterior.log_posterior(x.to(device), c.to(device)).cpu() for x, c in chunks]
-        curves.append(reliability(torch.cat(parts).exp().numpy(), labels, bins))
-    return curves
+    return [
+        reliability(log.cpu().exp().numpy(), labels, bins)
+        for log in log_along(posterior, images, cells, device)
+    ]
 
 
 def calibration_record(curves: Sequence[Reliability]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from nogs_bench.builders.bank import Roles
 from nogs_bench.builders.posterior.average import Averaged
 from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.builders.posterior.interface import ALONG_ROWS
+from nogs_bench.builders.posterior.reliability import fixed_cells
 from nogs_bench.device import sent, tf32_products
 from nogs_bench.errors import NogsError
 from nogs_bench.files import resumed, save_checkpoint
@@ -213,7 +214,7 @@ def validate_avp(avp: Avp, task: Task, roles: Roles) -> dict[str, list[float]]:
     """
     avp.eval()
     held, device = roles.avp_validation, avp.device
-    cells = np.random.default_rng(0).integers(task.grid.cells, size=(len(held), task.T))
+    cells = fixed_cells(task.grid, len(held), task.T)
     sums = np.zeros((2, task.T))
     for start in range(0, len(held), ALONG_ROWS):
         rows = slice(start, start + ALONG_ROWS)

@@ -12,7 +12,7 @@ from nogs_bench.builders.completion.pca import fit_pca
 from nogs_bench.builders.completion.resampling import (
     effective_sample_size,
     normalise,
-    sigma_for,
+    sigma_where,
     systematic,
 )
 from nogs_bench.builders.completion.retrieval import Retrieval
@@ -39,17 +39,22 @@ def test_effective_sample_size_of_known_weights():
     assert effective_sample_size(np.array([2.0, 1.0])) == pytest.approx(9 / 5)
 
 
+def _gaussian(distances, wanted):
+    """The sigma of a Gaussian of squared distances."""
+    return sigma_where(lambda variance: distances / (-2 * variance), distances, wanted)
+
+
 @given(st.integers(0, 1000), st.floats(1.5, 180))
 def test_sigma_gives_the_wanted_sample_size(seed, wanted):
     distances = np.random.default_rng(seed).exponential(size=200)
-    sigma = sigma_for(distances, wanted)
+    sigma = _gaussian(distances, wanted)
     size = effective_sample_size(normalise(distances / (-2 * sigma**2)))
     assert size == pytest.approx(wanted, rel=1e-3)
 
 
 def test_sigma_is_infinite_where_nothing_distinguishes():
-    assert sigma_for(np.ones(10), 5) == np.inf
-    assert sigma_for(np.arange(10.0), 10) == np.inf
+    assert _gaussian(np.ones(10), 5) == np.inf
+    assert _gaussian(np.arange(10.0), 10) == np.inf
 
 
 def _retrieval(**changes):

@@ -1,5 +1,6 @@
 """The other generators: functions, folders, datasets, samplers, pipelines, weights, names."""
 
+import json
 import pickle
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -169,7 +170,9 @@ def test_a_dataset_with_labels(tmp_path):
     (tmp_path / "data").mkdir()
     Dataset.from_dict(rows, features=features).to_parquet(tmp_path / "data" / "train.parquet")
     spec = f"dataset:{tmp_path}/data,image=picture"
-    made = open_generator(f"{spec},label=kind", setting(tmp_path)).sample(0, 0, 4)
+    generator = open_generator(f"{spec},label=kind", setting(tmp_path))
+    assert json.loads(json.dumps(generator.config)) == generator.config
+    made = generator.sample(0, 0, 4)
     assert (made.images[:, 0, 0, 0] == 10 * (made.labels[:, 0] + 1)).all()
     assert (open_generator(spec, setting(tmp_path)).sample(0, 0, 4).labels == -1).all()
     with pytest.raises(NogsError, match="has no column 'image'"):

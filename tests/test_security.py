@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import pickle
 import re
 from pathlib import Path
@@ -17,13 +18,16 @@ from board import board_run
 from nogs_bench.builders.dataset.publication import make_publication
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import plot_bars, plot_curves, plot_locations
+from nogs_bench.files import read_provenance
 from nogs_bench.files.npy import read_array
 from nogs_bench.leaderboard.places import gallery
 from nogs_bench.leaderboard.validation import validate
 from nogs_bench.leaderboard.verification import verify
 from nogs_bench.network.weights import load_weights
 from nogs_bench.results import pack, save_result, score
+from nogs_bench.sequences import load
 from nogs_bench.tasks import TASKS
+from small_dataset import write
 
 PACKAGES = ("nogs_bench", "nogs_bench.builders", "nogs_bench.leaderboard")
 # Where each call may stand, and with which keywords.
@@ -108,12 +112,13 @@ def test_what_would_run_does_not(tmp_path):
 
 def test_a_dataset_cannot_name_a_file_to_run(tmp_path):
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nTASK = None\n")
-    record = f'{{"task": "{tmp_path}/evil.py:TASK", "files": {{}}}}'
-    (tmp_path / "provenance.json").write_text(record)
-    (tmp_path / "README.md").write_text("---\n---\n")
+    folder = write(tmp_path / "d")
+    record = read_provenance(folder) | {"task": f"{tmp_path}/evil.py:TASK"}
+    (folder / "provenance.json").write_text(json.dumps(record))
     calls = {
-        "gallery": lambda: gallery(tmp_path, 1),
-        "publish": lambda: make_publication(tmp_path, "me/digits"),
+        "gallery": lambda: gallery(folder, 1),
+        "publish": lambda: make_publication(folder, "me/digits"),
+        "load": lambda: load(folder, images=True),
     }
     for name, call in calls.items():
         with pytest.raises(NogsError, match="not registered"):

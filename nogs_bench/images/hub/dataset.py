@@ -11,6 +11,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import hub_errors, is_offline, require_plain
+from nogs_bench.images.cache import file_state
 from nogs_bench.images.hub.columns import MISSING, image_column, label_columns
 from nogs_bench.images.hub.repository import card_of, commit_of, snapshot
 from nogs_bench.images.hub.rows import Rows, rows_of
@@ -49,7 +50,6 @@ class OpenedDataset:
         return content if content is not None else Path(str(path))
 
 
-@cache
 def open_dataset(
     name: str,
     config: str | None = None,
@@ -57,7 +57,8 @@ def open_dataset(
     image: str | None = None,
     label: tuple[str, ...] = (),
 ) -> OpenedDataset:
-    """Open a dataset that `datasets` loads; a process opens each once.
+    """Open a dataset that `datasets` loads; a process opens each once, one on this machine again
+    when a file of it has changed.
 
     **Arguments**
 
@@ -68,6 +69,19 @@ def open_dataset(
     Raises `NogsError` if it cannot be had, and if it has no such columns.
     """
     local = _local(name)
+    return _opened(name, local, config, revision, image, label, _state(local) if local else ())
+
+
+@cache
+def _opened(
+    name: str,
+    local: Path | None,
+    config: str | None,
+    revision: str | None,
+    image: str | None,
+    label: tuple[str, ...],
+    state: tuple[object, ...],
+) -> OpenedDataset:
     where = str(local or name)
     commit = "" if local else commit_of(name, revision)
     loaded = _load(where, local, config, commit)
@@ -104,6 +118,12 @@ def open_dataset(
         licence=licence,
         citation=citation,
     )
+
+
+def _state(local: Path) -> tuple[object, ...]:
+    """What changes when a file of a dataset on this machine does."""
+    files = sorted(local.rglob("*")) if local.is_dir() else [local]
+    return tuple((str(path), *file_state(path)) for path in files if path.is_file())
 
 
 def _local(name: str) -> Path | None:

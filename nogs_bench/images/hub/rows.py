@@ -85,12 +85,14 @@ class ParquetRows:
 
     files: tuple[Path, ...]
     features: Mapping[str, Any]
+    state: str = field(init=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
     _at: dict[str, _Position] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    @property
-    def state(self) -> str:
-        return digest_json([[str(path), *file_state(path)] for path in self.files])
+    def __post_init__(self) -> None:
+        # As the files are now: what is held of them must not pass for what they become.
+        now = digest_json([[str(path), *file_state(path)] for path in self.files])
+        object.__setattr__(self, "state", now)
 
     @cached_property
     def _groups(self) -> tuple[list[tuple[Path, int]], np.ndarray]:

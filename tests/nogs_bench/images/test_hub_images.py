@@ -25,6 +25,7 @@ from nogs_bench.tasks import get_task, source_specs, task_file, task_of
 from processes import python
 
 KINDS = ("tern", "gull", "auk")
+FLAG = ClassLabel(names=["no", "yes"])
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +115,32 @@ def test_texts_and_missing_labels(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert images.labels == (Label("kind", ("auk", "gull", "tern")),)
     assert sum(vars(images.splits).values()) == 39
     assert "passed over 1 of 40 images without a label" in capsys.readouterr().err
+
+
+def test_a_file_that_changes_while_it_is_open_shows_what_it_holds(tmp_path: Path) -> None:
+    """In this process, and in another that finds decoded images."""
+    file, shown = tmp_path / "grey.parquet", Features({"picture": ImageFeature(), "bright": FLAG})
+
+    def written(start: int) -> set[int]:
+        made = {"picture": [png(start + n) for n in range(40)], "bright": [0, 1] * 20}
+        Dataset.from_dict(made, features=shown).to_parquet(file)
+        return set(range(start, start + 40))
+
+    def seen(images: HubImages) -> set[int]:
+        rows = [images.load(split).images for split in ("train", "validation", "test")]
+        return {int(value) for part in rows for value in part[:, 0, 0, 0]}
+
+    first = written(0)
+    old = HubImages(str(file), 8)
+    assert seen(old) < first
+    second = written(100)
+    assert seen(HubImages(str(file), 8)) < second
+    assert seen(old) < second
+    code = (
+        "from nogs_bench.images import HubImages\n"
+        f"print(HubImages({str(file)!r}, 8).load('train').images[:, 0, 0, 0].min())"
+    )
+    assert int(python(code, dict(os.environ), tmp_path).stdout) >= 100
 
 
 def test_a_dataset_is_a_family_of_tasks(tmp_path: Path) -> None:

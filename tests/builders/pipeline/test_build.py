@@ -175,6 +175,7 @@ def test_cluttered_digits_roles_share_no_digit():
         ({"observed": "past"}, "observed must be sample or pasted"),
         ({"images": 300}, "leaves none"),
         ({"data": "/nowhere"}, "--data /nowhere"),
+        ({"bank": "nonsense"}, "unknown image generator 'nonsense'"),
     ],
 )
 def test_bad_arguments_are_refused_before_any_work(tmp_path, arguments, message):

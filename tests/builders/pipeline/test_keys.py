@@ -18,8 +18,9 @@ from nogs_bench.tasks import Task
 from tiny import Corner, corner_images, corner_task
 
 
-def prepared(task: Task, out: Path, posterior: str = "avp") -> Stages:
-    plan = BuildPlan(task, out, posterior=posterior, settings={"annotation.images": 4})
+def prepared(task: Task, out: Path, posterior: str = "avp", device: str = "cpu") -> Stages:
+    settings = {"annotation.images": 4}
+    plan = BuildPlan(task, out, posterior=posterior, device=device, settings=settings)
     return prepare(plan, assign_roles(plan.task, 4, 0, None), LocalExecutor(1))
 
 
@@ -52,6 +53,13 @@ def test_other_validation_images_make_another_compared_network(tmp_path):
     ]
     assert len(list(tmp_path.glob("compared-avp-*.safetensors"))) == 2
     assert measures[0][0].cross_entropy != measures[1][0].cross_entropy
+
+
+def test_another_device_searches_anew_though_no_network_was_trained_on_it(tmp_path):
+    one, other = (prepared(corner_task(), tmp_path, "bank", name) for name in ("cpu", "cpu:0"))
+    assert one.files["posterior"] == other.files["posterior"]
+    for stage in ("first-step", "sequences"):
+        assert one.files[stage] != other.files[stage]
 
 
 def test_chosen_sequences_are_named_by_how_they_are_searched(tmp_path):

@@ -152,9 +152,13 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
             cheap = cheaply(settings)
             each = _searched(task, rates, posteriors, cheap.search, cheap.samples)
             first = _over(grid.cells * min(cheap.first_samples, bank), posteriors)
-            seconds = None if each is None or first is None else rounds * (first + chosen * each)
-            kept = rounds * chosen * task.T * 8
-            yield _row("chosen", rounds * ceil(chosen / shard_size(labels)), kept, seconds, folds)
+            least, most = (
+                None if each is None or first is None else rounds * (first + chosen * each * n)
+                for n in (1, labels)
+            )
+            kept = rounds * chosen * labels * task.T * 8
+            shards = rounds * ceil(chosen / shard_size(1))
+            yield _row("chosen", shards, kept, least, folds, most)
 
     first = grid.cells * min(settings.first_samples, bank)
     yield _row("first step", 1, labels * grid.cells * 8, _over(first, posteriors), folds)
@@ -198,13 +202,20 @@ def _over(work: float, rate: float | None) -> float | None:
     return work / rate if rate else None
 
 
-def _row(stage: str, shards: int, size: int, seconds: float | None, folds: int) -> StageEstimate:
+def _row(
+    stage: str,
+    shards: int,
+    size: int,
+    seconds: float | None,
+    folds: int,
+    most: float | None = None,
+) -> StageEstimate:
+    """A stage of all folds, of one fold's shards, bytes and seconds, at least and at `most`."""
     if seconds is None:
         return StageEstimate(stage, folds * shards, folds * size, None, None)
-    hours = seconds / HOUR
-    return StageEstimate(
-        stage, folds * shards, folds * size, (folds * hours, folds * hours), hours / shards
-    )
+    low, high = (folds * each / HOUR for each in (seconds, most or seconds))
+    lost = high / (folds * shards)
+    return StageEstimate(stage, folds * shards, folds * size, (low, high), lost)
 
 
 def estimate_build(

@@ -17,6 +17,7 @@ from nogs_bench.cli.build_tables import estimate_tables
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks import TASKS, get_task
 from tiny import corner_task
+from two_corners import family
 
 CORNER = image_name("conv", corner_task())
 HAND = Rates(
@@ -75,6 +76,19 @@ def test_a_round_at_chosen_glimpses_by_hand(tmp_path):
     chosen = 9 * 100 * 4 + 40 * (90 * 4 + 5)
     assert stages["chosen"].hours == pytest.approx((chosen / 3600,) * 2)
     assert stages["chosen"].shards == 2
+
+
+def test_glimpses_chosen_for_two_labels_by_hand(tmp_path):
+    """T = 3: 2 x 9 x 20 / 2 posteriors (720 s) and the bank twice (10 s), for one label or each."""
+    rates = replace(HAND, searches={"exhaustive": 1.0, "halving": 0.5})
+    overrides = {"avp.rounds": 1, "avp.chosen_images": 40}
+    found = estimate_build(family(), write(tmp_path, rates), overrides=overrides)
+    chosen = by_stage(found)["chosen"]
+    hours = [(9 * 100 * 4 + 40 * labels * 730) / 3600 for labels in (1, 2)]
+    assert chosen.hours == pytest.approx(tuple(hours))
+    # A shard is 20 images, whatever their labels.
+    assert (chosen.shards, chosen.bytes) == (2, 40 * 2 * 3 * 8)
+    assert chosen.lost_hours == pytest.approx(hours[1] / 2)
 
 
 def test_folds_and_a_teacher_by_hand(tmp_path):

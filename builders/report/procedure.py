@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from safetensors.numpy import load_file
 
 from nogs_bench.builders.pipeline import POSTERIORS, BuildPlan, Stages
 from nogs_bench.builders.search import Annotator, Ask, Found, Problem, StepEpe, Steps
 from nogs_bench.errors import NogsError
+from nogs_bench.files import map_arrays
 from nogs_bench.tasks import Annotation, AvpTraining, GlimpseGrid, Task, get_task, recorded_task
 
 SHOWN = 4
@@ -52,7 +52,7 @@ def lay_open(
     Raises `NogsError` if the build's files are gone, or it was built of generated images or folds.
     """
     stages = _stages(record, build, task)
-    kept = load_file(stages.files["bank"])
+    kept = map_arrays(stages.files["bank"])
     rows = np.flatnonzero(kept["annotated_numbers"] == index)
     if not len(rows):
         raise NogsError(f"{build} did not annotate image {index} of the training split")

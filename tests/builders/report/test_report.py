@@ -212,6 +212,10 @@ def test_a_step_is_shown_with_the_settings_of_the_build(
     other = replace(task, labels=(replace(task.labels[0], classes=("black", "other")),))
     with pytest.raises(NogsError, match="its posterior is none of corner as that is now"):
         lay_open(read_provenance(folder), folder, 0, first, task=other)
+    [bank] = (folder / ".build").glob("bank-*.safetensors")
+    bank.write_bytes(bank.read_bytes()[:100])
+    with pytest.raises(NogsError, match=r"bank-.* is missing or damaged; run the build again"):
+        report(folder, task=task, build=folder)
 
 
 def test_a_record_of_stages_that_is_damaged_is_said_on_the_page(tmp_path: Path) -> None:

@@ -100,7 +100,7 @@ def _lessons(asked: _Asked, task: Task, rows: Annotations | None) -> Lessons:
         if "maps" in asked.needs:
             assert rows is not None
             maps = load_maps(task, asked.maps or "", rows.index)
-            _check_same(asked.maps or "", _digest(maps), digests["maps"])
+            check_same(asked.maps or "", _digest(maps), digests["maps"])
         if "sequence_posterior" in asked.needs:
             assert rows is not None
             assert rows.posterior is not None
@@ -115,7 +115,7 @@ def _lessons(asked: _Asked, task: Task, rows: Annotations | None) -> Lessons:
 def load_network(folder: str, digest: str, device: str) -> Any:
     """The dataset's posterior, of that digest; a process's jobs share it."""
     network = nogs_bench.load_posterior(folder, device)
-    _check_same(folder, _posterior_digest(folder), digest)
+    check_same(folder, _posterior_digest(folder), digest)
     return network
 
 
@@ -125,7 +125,9 @@ def forget_lessons() -> None:
     load_network.cache_clear()
 
 
-def _check_same(folder: str, found: str, expected: str) -> None:
+def check_same(folder: str, found: str, expected: str | None) -> None:
+    """Raise `NogsError` if what a job reads of a folder is not what it was when runs were
+    planned."""
     if found != expected:
         raise NogsError(f"{folder} was built anew meanwhile; give the same command again")
 

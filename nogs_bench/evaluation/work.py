@@ -13,7 +13,7 @@ import torch
 
 from nogs_bench.device import determined
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
-from nogs_bench.evaluation.lessons import forget_lessons, lessons_of
+from nogs_bench.evaluation.lessons import check_same, forget_lessons, lessons_of
 from nogs_bench.evaluation.logs import logging
 from nogs_bench.evaluation.study import SPLITS
 from nogs_bench.images import LabelledImages, mapping_of, open_split
@@ -46,6 +46,7 @@ from nogs_bench.training import (
     Trainee,
     first_step_map,
     load_pretrained,
+    map_digest,
     measure,
     network_of,
     policy_classifier,
@@ -83,6 +84,8 @@ def do_pretraining(job: Job, report: Report) -> None:
         find_method(run.method)  # its file may define the glimpses
         glimpses = GLIMPSES[info.glimpses]
         epe = first_step_map(task, run.maps) if glimpses.of_map else None
+        if epe is not None:
+            check_same(run.maps or task.name, map_digest(epe), info.map_digest)
         trainees.append(
             Pretrainee(
                 task,

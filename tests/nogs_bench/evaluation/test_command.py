@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import nogs_bench.evaluation.pool
-from corner_task import CORNER, write_sequences
+from corner_task import CORNER, write_maps, write_sequences
 from nogs_bench import HardAttentionNet
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
@@ -331,7 +331,7 @@ def test_glimpses_of_ones_own_are_known_by_their_code(tmp_path, task_file, monke
     monkeypatch.setattr(METHODS, "_entries", dict(METHODS._entries))
     method = f"{tmp_path}/own.py:METHOD"
     settings = {"task": task_file, "protocol": "pretrained", "seeds": 2, "device": "cpu"}
-    settings |= {"workers": 1 if registered else 2, "methods": "own" if registered else method}
+    settings |= {"methods": "own" if registered else method}
     curves = {}
     for cell, out, again in ((0, "a", False), (8, "a", True), (8, "b", False)):
         if out == "a":
@@ -342,11 +342,29 @@ def test_glimpses_of_ones_own_are_known_by_their_code(tmp_path, task_file, monke
         if again:
             with pytest.raises(NogsError, match=r"method_info\.source_digest"):
                 evaluate(out=tmp_path / out, **settings)
-        evaluate(out=tmp_path / out, again=again, **settings)
+        # A worker of its own knows nothing that this process has loaded.
+        workers = 2 if not registered and cell == 0 else 1
+        evaluate(out=tmp_path / out, again=again, workers=workers, **settings)
         curves[cell, out] = [run.curve for run in load_results(tmp_path / out)]
     assert curves[8, "a"] == curves[8, "b"]
     assert curves[0, "a"] != curves[8, "a"]
     assert len(list((tmp_path / "a" / ".pretrained").iterdir())) == 4
+
+
+def test_a_map_built_anew_during_an_evaluation_is_not_taken(tmp_path, monkeypatch):
+    maps = write_maps(write_sequences(tmp_path / "s"), np.arange(9.0))
+    settings = {"task": CORNER, "maps": maps, "methods": "ram+", "seeds": 1, "device": "cpu"}
+    settings |= {"protocol": "pretrained", "workers": 1, "out": tmp_path / "out"}
+
+    def rebuild(*_: object) -> None:
+        write_maps(maps, np.arange(9.0)[::-1])
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nogs_bench.evaluation.command.prepare", rebuild)
+        with pytest.raises(NogsError, match="was built anew meanwhile"):
+            evaluate(**settings)
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+    evaluate(**settings)
 
 
 def test_an_evaluation_lets_go_of_the_images(tmp_path, monkeypatch):

@@ -20,7 +20,6 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import MalformedJson, parse_json, replacing, require_new
-from nogs_bench.results.fields import number_name
 from nogs_bench.results.result import RunResult
 from nogs_bench.results.storage import (
     MAX_BYTES,
@@ -48,7 +47,7 @@ def entry_name(run: RunResult) -> str:
     task = recorded_task(run.task, run.name)
     usual = (task.protocol(run.protocol).training or task.training).learning_rate
     rate = run.hyperparameters.learning_rate
-    other = "" if rate == usual else f".{number_name(rate)}"
+    other = "" if rate == usual else f".{rate:.12g}"
     return f"{run.task}.{run.protocol}.{run.method}.{run.model.name}{other}"
 
 
@@ -70,10 +69,16 @@ def _by_file(runs: Iterable[RunResult], folder: Path) -> dict[Path, list[RunResu
     entries: dict[Key, list[RunResult]] = defaultdict(list)
     for run in runs:
         entries[entry_key(run)].append(run)
-    return {
-        folder / TASKS[own[0].task].family / f"{entry_name(own[0])}{ENTRY_SUFFIX}": own
-        for own in entries.values()
-    }
+    files: dict[Path, list[RunResult]] = {}
+    for (*_, rate), own in entries.items():
+        path = folder / TASKS[own[0].task].family / f"{entry_name(own[0])}{ENTRY_SUFFIX}"
+        if path in files:
+            raise NogsError(
+                f"{own[0].name}: learning rates {files[path][0].hyperparameters.learning_rate!r} "
+                f"and {rate!r} are the same to twelve digits; write one of them elsewhere"
+            )
+        files[path] = own
+    return files
 
 
 def pack(results: str | Path, out: str | Path, replace: bool = False) -> list[Path]:

@@ -87,19 +87,35 @@ def test_another_rate_is_another_file(tmp_path: Path) -> None:
     ]
 
 
-def test_rates_that_are_almost_equal_are_two_files(tmp_path: Path) -> None:
-    """They agree in six digits."""
+def at_rates(folder: Path, *rates: float) -> list[RunResult]:
     runs = []
-    for rate in (0.0012345671, 0.0012345672):
+    for rate in rates:
         other = run_result().hyperparameters.model_copy(update={"learning_rate": rate})
         runs.append(run_result().model_copy(update={"hyperparameters": other}))
-        save_result(runs[-1], tmp_path / str(rate))
+        save_result(runs[-1], folder / str(rate))
+    return runs
+
+
+def test_rates_that_are_almost_equal_are_two_files(tmp_path: Path) -> None:
+    """They agree in six digits."""
+    runs = at_rates(tmp_path, 0.0012345671, 0.0012345672)
     paths = pack(tmp_path, tmp_path / "packed")
     assert [path.name for path in paths] == [
         "cluttered-digits.scratch.ram.reference.0.0012345671.json.gz",
         "cluttered-digits.scratch.ram.reference.0.0012345672.json.gz",
     ]
     assert load_results(tmp_path / "packed") == runs
+
+
+def test_a_product_of_rates_is_named_as_people_write_it(tmp_path: Path) -> None:
+    """3 x 0.003 is 0.009000000000000001; beside 0.009 it would be lost, so both are refused."""
+    at_rates(tmp_path / "runs", 3 * 0.003)
+    (path,) = pack(tmp_path / "runs", tmp_path / "packed")
+    assert path.name == "cluttered-digits.scratch.ram.reference.0.009.json.gz"
+    at_rates(tmp_path / "runs", 0.009)
+    with pytest.raises(NogsError, match="are the same to twelve digits"):
+        pack(tmp_path / "runs", tmp_path / "again")
+    assert not list((tmp_path / "again").rglob("*.gz"))
 
 
 def test_more_seeds_than_a_file_holds_are_not_packed(tmp_path: Path) -> None:

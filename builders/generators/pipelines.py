@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +74,11 @@ def open_pipeline(argument: str, setting: Setting) -> Generator:
     Weights must be safetensors: a pipeline's pickled weights are not loaded. A pipeline from the
     Hub should be pinned by `revision`.
     """
-    known = {"steps": at_least_one, "prompt": str, "revision": str}
+    known: dict[str, Callable[[str], Any]] = {
+        "steps": at_least_one,
+        "prompt": str,
+        "revision": str,
+    }
     name, options = split_options(argument, known, "diffusers")
     try:
         from diffusers import DiffusionPipeline

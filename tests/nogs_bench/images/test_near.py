@@ -65,7 +65,7 @@ def test_copies_in_other_light_size_or_compression_are_counted(
 def as_decoded(pixels: np.ndarray) -> Decoded:
     digests = [picture_digest(image) for image in pixels]
     shapes = [shape_of(image) for image in pixels]
-    return Decoded(pixels, np.arange(len(pixels)), digests, shapes, 0, Path())
+    return Decoded(pixels, np.arange(len(pixels)), digests, shapes, Path())
 
 
 def told(pixels: np.ndarray) -> list[str]:

@@ -20,6 +20,7 @@ from nogs_bench.builders.posterior import (
     Posterior,
     fit_bank_sigma,
     keyed,
+    network_code,
     train_avp,
 )
 from nogs_bench.builders.search import Annotator
@@ -110,6 +111,7 @@ class TrainedAvp:
         avp = asdict(task.avp)
         return {
             "avp": avp | {name: keyed(avp[name]) for name in ("network", "teacher")},
+            **network_code(task.avp.network, task.avp.teacher),
             "labels": [asdict(label) for label in task.labels],
             "grid": asdict(task.grid),
             "T": task.T,

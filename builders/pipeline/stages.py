@@ -18,12 +18,13 @@ from nogs_bench.builders.pipeline.plan import BuildPlan
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, Context, Step
 from nogs_bench.builders.pipeline.worth import check_posteriors
 from nogs_bench.builders.posterior import Posterior
-from nogs_bench.builders.search import Annotator, Found, Work
+from nogs_bench.builders.search import CRITERIA, SEARCHES, Annotator, Found, Work
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Executor
 from nogs_bench.files import Provenance, map_arrays
 from nogs_bench.images import LabelledImages
-from nogs_bench.tasks import Task
+from nogs_bench.own_code import joint_digest
+from nogs_bench.tasks import Annotation, Task
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,19 @@ def unfinished(temporary: Path) -> Path:
     return temporary.with_name(f".{temporary.name.split('.')[1]}.unfinished")
 
 
+def annotation_of(settings: Annotation) -> dict[str, Any]:
+    """What a search depends on, with the code of what is the user's own."""
+    used = SEARCHES[settings.search], CRITERIA[settings.criterion], COMPLETIONS[settings.completion]
+    return asdict(settings) | code_of(*used)
+
+
+def code_of(*objects: Any) -> dict[str, str]:
+    """The digest of the user's files in which objects are defined; nothing if they are this
+    package's."""
+    code = joint_digest("", *objects)
+    return {"code": code} if code else {}
+
+
 def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
     """Make every file that the sequences need, or find it made, in the order of the data."""
     task = plan.task
@@ -178,7 +192,7 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
     completion = COMPLETIONS[task.annotation.completion]
     fitted = completion.config(task, plan.device)
     if fitted is not None:
-        stage(completion.stage, dict(fitted), ("bank",), write_completion)
+        stage(completion.stage, dict(fitted) | code_of(completion), ("bank",), write_completion)
         completed = (*completed, completion.stage)
     kind = POSTERIORS[plan.posterior]
     trained_on = {
@@ -187,12 +201,13 @@ def prepare(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         "validation": roles.avp_validation.digest(),
     }
     asked = {"targets": list(plan.targets), "precision": plan.precision, "device": plan.device}
-    annotation = asdict(task.annotation) | asked
+    annotation = annotation_of(task.annotation) | asked
     for step in kind.steps(task):
         config = {**kind.config(step.task, plan.threads, plan.device), **trained_on}
+        config |= code_of(kind)
         made_from = (*completed, *step.parents) if step.annotates else step.parents
         if step.annotates:
-            config |= {"annotation": asdict(cheaply(task.annotation)) | asked}
+            config |= {"annotation": annotation_of(cheaply(task.annotation)) | asked}
         stage(step.name, config, made_from, make_step(step), step.stage)
     check_posteriors(plan, stages.posterior, roles)
     parents = (*completed, "posterior")

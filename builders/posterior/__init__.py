@@ -10,7 +10,11 @@ from nogs_bench.builders.posterior import (  # noqa: F401  (they register)
     tokens,
 )
 from nogs_bench.builders.posterior.avp import Avp
-from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS, check_network
+from nogs_bench.builders.posterior.glimpse_networks import (
+    GLIMPSE_NETWORKS,
+    check_network,
+    network_code,
+)
 from nogs_bench.builders.posterior.interface import (
     Posterior,
     Prepared,
@@ -52,6 +56,7 @@ __all__ = [
     "fixed_cells",
     "keyed",
     "log_along",
+    "network_code",
     "plot_reliability",
     "pooled",
     "prepare",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from nogs_bench.builders.posterior.networks import AVP_NETWORKS, fused, make_network
 from nogs_bench.builders.posterior.observed_windows import ObservedWindows
 from nogs_bench.builders.posterior.windows import Windows
+from nogs_bench.own_code import joint_digest
 from nogs_bench.registry import Registry
 from nogs_bench.tasks import GlimpseGrid
 
@@ -68,6 +69,16 @@ def check_network(spec: str) -> None:
     name = spec.partition(":")[0]
     if name not in GLIMPSE_NETWORKS.names():
         AVP_NETWORKS[name]
+
+
+def network_code(*specs: str) -> dict[str, str]:
+    """`network_code`: the digest of the user's files that define the networks which `specs` name;
+    nothing if they are this package's."""
+    names = {spec.partition(":")[0] for spec in specs}
+    registries: tuple[Registry[Any], ...] = (GLIMPSE_NETWORKS, AVP_NETWORKS)
+    made_by = [each[name] for each in registries for name in sorted(names & {*each.names()})]
+    code = joint_digest("", *made_by)
+    return {"network_code": code} if code else {}
 
 
 def make_glimpse_network(

@@ -12,8 +12,11 @@ from nogs_bench.builders.compare import avp as compared
 from nogs_bench.builders.pipeline import BuildPlan, Stages, prepare
 from nogs_bench.builders.pipeline.chosen import cheaply
 from nogs_bench.builders.pipeline.posteriors import TrainedAvp
+from nogs_bench.builders.posterior import AVP_NETWORKS
+from nogs_bench.builders.search import SEARCHES
 from nogs_bench.executors import LocalExecutor
 from nogs_bench.images import LabelledImages
+from nogs_bench.own_code import load_object
 from nogs_bench.tasks import Task
 from tiny import Corner, corner_images, corner_task
 
@@ -80,6 +83,48 @@ def test_chosen_sequences_are_named_by_how_they_are_searched(tmp_path):
     # Of many, a few hundred at most: other builds of many may share them.
     many = [cheaply(replace(annotation, samples=n)) for n in (1000, 2000)]
     assert many[0] == many[1]
+
+
+SEARCH = """
+from nogs_bench.builders.search import SEARCHES
+
+
+def own(problem):
+    return SEARCHES["{}"](problem)
+"""
+NETWORK = """
+from torch import nn
+
+
+def own(channels, size, outputs, argument):
+    return nn.Sequential(nn.Flatten(), nn.Linear((channels + 1) * size**2, outputs + {}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("registry", "code", "values", "setting", "stages"),
+    [
+        (SEARCHES, SEARCH, ("racing", "halving"), "annotation.search", ("first-step", "sequences")),
+        (AVP_NETWORKS, NETWORK, ("0", "0 * 1"), "avp.network", ("posterior", "sequences")),
+    ],
+)
+def test_code_of_ones_own_is_in_the_names(
+    tmp_path, monkeypatch, registry, code, values, setting, stages
+):
+    room, field = setting.split(".")
+    base = corner_task()
+    task = replace(base, **{room: replace(getattr(base, room), **{field: "own"})})
+    files = []
+    for number, value in enumerate(values):
+        path = tmp_path / f"own{number}.py"
+        path.write_text(code.format(value))
+        monkeypatch.setitem(registry._entries, "own", load_object(f"{path}:own", "code"))
+        files.append(prepared(task, tmp_path / "out").files)
+    for stage in stages:
+        assert files[0][stage] != files[1][stage]
+    assert files[0]["bank"] == files[1]["bank"]
+    ours = prepared(base, tmp_path / "out").records
+    assert not any("code" in record["config"] for record in ours.values())
 
 
 def test_weights_of_a_file_are_known_by_what_they_are(tmp_path):

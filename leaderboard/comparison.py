@@ -8,7 +8,15 @@ from itertools import groupby
 
 import numpy as np
 
-from nogs_bench.figures import NOT_LEARNED, estimate_text, percent, span_text, spans_text, times
+from nogs_bench.figures import (
+    NOT_LEARNED,
+    estimate_text,
+    percent,
+    rate_text,
+    span_text,
+    spans_text,
+    times,
+)
 from nogs_bench.leaderboard.paper import TABLE_1, PaperFigure, paper_figures
 from nogs_bench.results import (
     BASELINE,
@@ -30,7 +38,8 @@ NOT_RUN = "not run"
 class Comparison:
     """One line of the comparison.
 
-    - `what`: the quantity; `where`: task, protocol and model of ours, or the paper's data.
+    - `what`: the quantity; `where`: task, protocol and model of ours, and the learning rate where
+      it is not RAM's; or the paper's data.
     - `paper`: its figure as text, "" where it has none for this.
     - `text`: ours, with its interval; why there is none.
     - `ours`: where it lies, None where nothing is known of it; `over`: what its interval is over,
@@ -96,7 +105,9 @@ def _headline(scores: Scores) -> Iterator[Comparison]:
             continue
         for row in rows:
             if row.method.startswith("ps-nogs"):
-                yield from _against(row, baseline, claim, ", ".join(key))
+                other = row.learning_rate != baseline.learning_rate
+                rate = [f"at {rate_text(row.learning_rate)}"] if other else []
+                yield from _against(row, baseline, claim, ", ".join([*key, *rate]))
 
 
 def _against(row: ScoreRow, baseline: ScoreRow, claim: _Claim, where: str) -> Iterator[Comparison]:
@@ -161,7 +172,9 @@ def _variance(row: ScoreRow, baseline: ScoreRow, about: tuple[str, str]) -> Comp
         float(np.var([value.high for value in each.convergence.values], ddof=1))
         for each in (row, baseline)
     )
-    share = own / other if other else float("inf")
+    if not other:
+        return Comparison(what, *about, paper, source, "not known: ram's runs took the same time")
+    share = own / other
     return Comparison(what, *about, paper, source, times(share), Span(share, share))
 
 
@@ -190,7 +203,7 @@ def _paper_tasks(scores: Scores) -> Iterator[Comparison]:
         if figure.source.startswith(("Table 1", "appendix")):
             yield from _table_1_lines(figure, scores)
         elif figure.source == "Figure 6":
-            yield _figure_6_line(figure, scores)
+            yield from _figure_6_lines(figure, scores)
         elif figure.source != "Figure 5":
             paper = figure.quote or ""
             text = "see where networks look, on each board"
@@ -210,7 +223,7 @@ def _run(scores: Scores, names: Sequence[str]) -> set[str]:
 
 
 def _table_1_lines(figure: PaperFigure, scores: Scores) -> Iterator[Comparison]:
-    """One for each model that was run by the paper's protocol for all its iterations."""
+    """One for each model that was run by the paper's protocol (`_by_the_book`)."""
     names = _tasks(figure.data)
     own = [
         row
@@ -229,7 +242,7 @@ def _table_1_lines(figure: PaperFigure, scores: Scores) -> Iterator[Comparison]:
         yield Comparison(what, figure.data, *about, _of_tasks(text, 0, len(names)))
     for model in models:
         rows = [row for row in own if row.model == model]
-        where = figure.data if model == "reference" else f"{figure.data}, {model}"
+        where = _of_model(figure, model)
         if len(rows) < len(names):
             yield Comparison(what, where, *about, _of_tasks(NOT_RUN, len(rows), len(names)))
         elif len(rows) == 1:
@@ -239,9 +252,12 @@ def _table_1_lines(figure: PaperFigure, scores: Scores) -> Iterator[Comparison]:
 
 
 def _by_the_book(row: ScoreRow) -> bool:
-    """Whether a row is of its task's first protocol, and of all its iterations."""
-    plan = TASKS[row.task].protocol()
-    return row.protocol == plan.name and row.iterations == plan.iterations
+    """Whether a row is of its task's first protocol, all its iterations, and its learning rate."""
+    task = TASKS[row.task]
+    plan = task.protocol()
+    rate = (plan.training or task.training).learning_rate
+    own = row.protocol, row.iterations, row.learning_rate
+    return own == (plan.name, plan.iterations, rate)
 
 
 def _of_tasks(text: str, count: int, of: int) -> str:
@@ -279,18 +295,25 @@ def _many_tasks(
     return Comparison(what, where, *about, span_text(ours), ours)
 
 
-def _figure_6_line(figure: PaperFigure, scores: Scores) -> Comparison:
-    """Epochs to 54 % on CUB, from the time to target of a run by the paper's protocol."""
+def _figure_6_lines(figure: PaperFigure, scores: Scores) -> Iterator[Comparison]:
+    """Epochs to 54 % on CUB, from the time to target of runs by the paper's protocol; one for each
+    model."""
     paper = figure.quote or "" if figure.value is None else f"{figure.value:g}"
-    about = (figure.quantity, figure.data, figure.method, paper, figure.source)
+    rest = (figure.method, paper, figure.source)
     (name,) = _tasks(figure.data)
     rows = [r for r in scores.rows if r.task == name and r.method == figure.method]
     rows = [row for row in rows if _by_the_book(row)]
     if not rows or "54 %" not in figure.quantity:
-        return Comparison(*about, "not computed: see the curves" if rows else NOT_RUN)
+        text = "not computed: see the curves" if rows else NOT_RUN
+        yield Comparison(figure.quantity, figure.data, *rest, text)
+        return
     epoch = TASKS[name].training.evaluation_period
-    found = [Span(v.low / epoch, v.high / epoch) for v in rows[0].time_to_target.values]
-    made = estimate_spans(found, rows[0].seeds)
-    assert made is not None
-    over = _seeds(len(made.seeds)) if made.interval is not None else ""
-    return Comparison(*about, spans_text(made, times), made.middle, over)
+    for row in rows:
+        found = [Span(v.low / epoch, v.high / epoch) for v in row.time_to_target.values]
+        about = (_of_model(figure, row.model), figure.method)
+        made = estimate_spans(found, row.seeds)
+        yield _of_spans(figure.quantity, about, paper, figure.source, made, times)
+
+
+def _of_model(figure: PaperFigure, model: str) -> str:
+    return figure.data if model == "reference" else f"{figure.data}, {model}"

@@ -17,7 +17,9 @@ class Overall:
 
     - `speed_up`: to as good as RAM ever gets, the geometric mean over the `compared` boards where
       anything is known of it; None where it is known of none. An end is known only if it is on
-      each of these.
+      each of these: where some are bounds from below and others from above, no end is.
+    - `boards`: those that it was run on. Of several learning rates, each board has the one whose
+      median seed comes first to the target.
     """
 
     method: str
@@ -33,8 +35,9 @@ class Overall:
 def overall_of(scores: Scores, boards: Sequence[Board]) -> list[Overall]:
     """Methods and models, the greatest performance score first."""
     found = []
+    rows_of = scores.over_boards()
     for (method, model), profile in scores.profiles().items():
-        rows = [row for row in scores.rows if (row.method, row.model) == (method, model)]
+        rows = rows_of[method, model].values()
         sped = combined([row.headline.middle if row.headline else None for row in rows])
         own = [
             entry
@@ -51,7 +54,7 @@ def overall_of(scores: Scores, boards: Sequence[Board]) -> list[Overall]:
                 profile=profile,
                 speed_up=sped and sped[0],
                 compared=sped[1] if sped else 0,
-                boards=len({(row.task, row.protocol) for row in rows}),
+                boards=len(rows),
                 style=style_of(method),
                 marks={"method": method, "model": model, "cost": str(cost), "taught": taught},
             )

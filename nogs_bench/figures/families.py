@@ -51,7 +51,8 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
 
     Tasks are named without their family, which the title names.
     Test accuracies are means; times to be as good as RAM ever gets are middles of the seeds, their
-    mean over tasks is that of the middles, and "times sooner" over tasks is a geometric mean.
+    mean over tasks is that of the middles, and "times sooner" over tasks is a geometric mean. There
+    is no mean of an entry that was not run on each task: it would be of other tasks than the rest.
     """
     first = rows[0]
     entries = list(dict.fromkeys((row.method, row.learning_rate) for row in rows))
@@ -67,7 +68,8 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
         name = entry[0] if alone else f"{entry[0]} at {rate_text(entry[1])}"
         heads += [f"{name}: {head}" for head in _heads(entry[0], balanced)]
         own = [found[entry] for found in by_task.values() if entry in found]
-        means += _of_means(own, balanced)
+        blank = [""] * len(_heads(entry[0], balanced))
+        means += _of_means(own, balanced) if len(own) == len(by_task) else blank
     tasks = []
     for task, found in by_task.items():
         cells = [task.removeprefix(f"{family}-")]

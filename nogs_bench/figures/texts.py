@@ -101,6 +101,6 @@ def rank_text(rank: tuple[int, int] | None) -> str:
 
 
 def rate_text(rate: float) -> str:
-    """0.0003 -> 3e-4."""
-    digits, power = f"{rate:.2e}".split("e")
-    return f"{float(digits):g}e{int(power)}"
+    """0.0003 -> 3e-4: to twelve digits, as an entry's file name, so that no two look alike."""
+    digits, power = f"{rate:.11e}".split("e")
+    return f"{float(digits):.12g}e{int(power)}"

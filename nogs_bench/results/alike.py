@@ -19,6 +19,15 @@ OF_A_MODEL = (
     "hyperparameters.evaluation_period",
     "hyperparameters.batch_size",
     "hyperparameters.rollouts",
+    "hyperparameters.pretraining.iterations",
+)
+# What the entries of a board share beside that if they are ranked: else their iterations are not
+# worth the same. Models may differ in it where a user chose it.
+OF_A_RANK = (
+    "hyperparameters.iterations",
+    "hyperparameters.evaluation_period",
+    "hyperparameters.batch_size",
+    "hyperparameters.pretraining.iterations",
 )
 # What the seeds of an entry share beside that.
 OF_AN_ENTRY = ("hyperparameters", "dataset", "teaching", "method_info")
@@ -51,6 +60,11 @@ def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]
             raise NogsError(f"{own[0].name}: seed {twice} is there twice; keep one of them")
 
 
+def may_rank(runs: Sequence[RunResult]) -> bool:
+    """Whether iterations of `runs`, of one task and protocol, are worth the same."""
+    return len({tuple(_value(run, field) for field in OF_A_RANK) for run in runs}) == 1
+
+
 def _same(runs: Sequence[RunResult], fields: Sequence[str]) -> None:
     for field in fields:
         first = None
@@ -69,9 +83,10 @@ def _same(runs: Sequence[RunResult], fields: Sequence[str]) -> None:
 
 
 def _value(run: RunResult, field: str) -> Any:
+    """The field's value; None too where what it is a part of is None."""
     found: Any = run
     for name in field.split("."):
-        found = getattr(found, name)
+        found = None if found is None else getattr(found, name)
     return found
 
 

@@ -16,6 +16,8 @@ from nogs_bench.results.statistics import Span
 
 Curve = Sequence[Point]
 
+# Accuracies are counts of images: a difference that is just a tolerance counts, however it rounds.
+ROUNDING = 1e-9
 # A run whose best lies in this last part of it has perhaps not converged yet.
 END = 0.15
 
@@ -64,7 +66,7 @@ def settled_cross_entropy(curve: Curve, tolerance: float) -> Span:
 
 def settled_accuracy(curve: Curve, tolerance: float) -> Span:
     """When accuracy(i) >= max accuracy - `tolerance` for the first time (Table 1, CUB)."""
-    return time_to_accuracy(curve, max(p.accuracy for p in curve) - tolerance)
+    return time_to_accuracy(curve, max(p.accuracy for p in curve) - tolerance - ROUNDING)
 
 
 def convergence_of_cross_entropy(curve: Curve, tolerance: float, classes: int) -> Convergence:

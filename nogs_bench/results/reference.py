@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nogs_bench.results.curves import (
+    ROUNDING,
     Curve,
     learned,
     time_to_accuracy,
@@ -38,7 +39,7 @@ class Reference:
 
     def as_accurate(self, curve: Curve) -> Span:
         """Likewise by accuracy."""
-        return time_to_accuracy(curve, self.accuracy)
+        return time_to_accuracy(curve, self.accuracy - ROUNDING)
 
 
 def reference_of(

@@ -178,15 +178,15 @@ def ratio_of_means(above: Sequence[Span], below: Sequence[Span]) -> Span:
 def combined(values: Sequence[Span | None]) -> tuple[Span, int] | None:
     """The geometric mean of the values that anything is known of, and how many these are.
 
-    An end is known only if it is known of each of them. None if nothing is known.
+    An end is known only if it is known of each of them: of a bound from below and one from above,
+    no end is. None if there is no value that anything is known of.
     """
     known = [value for value in values if value is not None and value.known]
     if not known:
         return None
     low = _geometric([v.low for v in known]) if all(v.low > 0 for v in known) else 0.0
     high = _geometric([v.high for v in known]) if all(v.reached for v in known) else math.inf
-    found = Span(low, high)
-    return (found, len(known)) if found.known else None
+    return Span(low, high), len(known)
 
 
 def prediction_interval(values: Sequence[Span], level: float) -> Span | None:

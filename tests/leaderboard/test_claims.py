@@ -20,11 +20,12 @@ from nogs_bench.leaderboard.submission import HUB_SCORES, MESSAGE, build_cost, s
 from nogs_bench.leaderboard.validation import load_board, validate
 from nogs_bench.leaderboard.verification import verify
 from nogs_bench.results.entries import load_results, save_entries
-from nogs_bench.results.result import BuildCost
+from nogs_bench.results.result import BuildCost, RunResult
 from nogs_bench.results.scoring import score_runs
 from nogs_bench.results.storage import save_result
 from nogs_bench.tasks.task import TASKS, Task, register_task
 from places import ROOT, SHARED
+from results import run_result
 from small_dataset import write
 from tiny import corner_task
 
@@ -137,6 +138,44 @@ def test_models_and_lengths_are_not_pooled_in_table_1() -> None:
         if (line.what, line.where, line.method) == ("test accuracy, %", "CUB", "ps-nogs")
     )
     assert line.text == "not run by the paper's protocol"
+
+
+def at_rate(run: RunResult, rate: float) -> RunResult:
+    settings = run.hyperparameters.model_copy(update={"learning_rate": rate})
+    return run.model_copy(update={"hyperparameters": settings})
+
+
+def test_another_rate_is_not_the_paper_s_protocol() -> None:
+    """One task at two rates was once "2 tasks", with an interval over them."""
+    runs = list(board_runs(("ps-nogs",), task="cub-200", protocol="pretrained"))
+    both = score_runs([*runs, *(at_rate(run, 1e-2) for run in runs)])
+    found = [line for line in compare(both) if (line.where, line.method) == ("CUB", "ps-nogs")]
+    assert found == [
+        line
+        for line in compare(score_runs(runs))
+        if (line.where, line.method) == ("CUB", "ps-nogs")
+    ]
+    assert {line.over for line in found} <= {"5 seeds", ""}
+
+
+def test_lines_of_another_rate_name_it() -> None:
+    runs = list(board_runs(("ram", "ps-nogs")))
+    faster = [at_rate(run, 6e-3) for run in runs if run.method == "ps-nogs"]
+    where = [
+        line.where for line in compare(score_runs([*runs, *faster])) if "scratch" in line.where
+    ]
+    plain = "cluttered-digits, scratch, reference"
+    assert set(where) == {plain, f"{plain}, at 6e-3"}
+    assert where.count(plain) == len(where) / 2
+
+
+def test_no_share_of_a_variance_of_nothing() -> None:
+    """RAM's seeds all converged at once: ours was "inf"."""
+    early = (0.1, 0.7, 0.5, 0.5)
+    runs = [run_result(method, seed, early) for method in ("ram", "ps-nogs") for seed in range(3)]
+    (line,) = (each for each in compare(score_runs(runs)) if each.what.startswith("variance"))
+    assert line.text == "not known: ram's runs took the same time"
+    assert line.ours is None
 
 
 def test_an_interval_over_tasks_is_called_so() -> None:

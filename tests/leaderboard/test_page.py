@@ -20,6 +20,7 @@ from nogs_bench.leaderboard.places import gallery, location_counts, location_map
 from nogs_bench.results.result import Environment, Point, RunResult, step_locations
 from nogs_bench.sequences.loading import SHIPPED
 from nogs_bench.tasks.geometry import GlimpseGrid
+from results import run_result
 
 DIGITS = SHIPPED / "cluttered-digits"
 
@@ -160,13 +161,7 @@ def test_the_page_shows_no_figure_that_is_not_known() -> None:
     text = re.sub(r"<style>.*?</style>|<script>.*?</script>|<svg.*?</svg>", "", html, flags=re.S)
     text = re.sub(r"<[^>]*>", " ", text)
     assert not re.search(r"(?<=\s)(0\.00? \u00d7|inf|nan|undefined)(?=\s|$)", text)
-    section = html[html.index('id="overall"') : html.index('class="wrap board"')]
-    rows = {}
-    for method in ("ram", "ps-nogs", "ps-hgs", "ps-h1"):
-        (row,) = re.findall(rf'<tr data-method="{method}".*?</tr>', section, re.S)
-        cells = re.findall(r"<t[dh].*?</t[dh]>", row, re.S)
-        rows[method] = [re.sub(r"<[^>]*>", "", cell).strip() for cell in cells]
-    # Method, model, score, speed-up, the boards that it is known on, targets reached.
+    rows = {method: overall_row(html, method) for method in ("ram", "ps-nogs", "ps-hgs", "ps-h1")}
     assert rows["ram"][3:5] == ["\N{EN DASH}", "\N{EN DASH}"]
     assert rows["ps-hgs"][3:5] == ["\N{EN DASH}", "0 of 1"]
     # Where RAM never learned, and where both were there at once, nothing is known.
@@ -176,6 +171,37 @@ def test_the_page_shows_no_figure_that_is_not_known() -> None:
     assert "not known" in text
     # A tie at the top is a range, and the entry that was there at once has no number of iterations.
     assert "&lt; 100" in text
+
+
+def overall_row(html: str, method: str) -> list[str]:
+    """Method, model, score, speed-up, the boards that it is known on, targets reached."""
+    section = html[html.index('id="overall"') : html.index('class="wrap board"')]
+    (row,) = re.findall(rf'<tr data-method="{method}".*?</tr>', section, re.S)
+    cells = re.findall(r"<t[dh].*?</t[dh]>", row, re.S)
+    return [re.sub(r"<[^>]*>", "", cell).strip() for cell in cells]
+
+
+def test_bounds_from_both_sides_are_known_on_their_boards() -> None:
+    """More than 2 on one board, less than 1 on another: the mean is not known, both are. It was
+    "known on 0 of 2"."""
+    good, bad = (0.1, 0.9, 0.9, 0.9), (0.1, 0.2, 0.2, 0.3)
+    runs = []
+    for seed in range(2):
+        for task, ram, own in (("cluttered-digits", bad, good), ("fashion-mnist", good, bad)):
+            runs += [run_result("ram", seed, ram, task), run_result("ps-nogs", seed, own, task)]
+    assert overall_row(render(runs), "ps-nogs")[3:5] == ["not known", "2 of 2"]
+
+
+def test_two_rates_of_a_method_are_one_board() -> None:
+    """They were two of the mean over boards: "known on 2 of 1"."""
+    runs = list(board_runs(("ram", "ps-nogs")))
+    for run in runs[5:]:
+        slower = run.hyperparameters.model_copy(update={"learning_rate": 1e-3})
+        curve = board_run("ps-h1", run.seed).curve
+        runs.append(run.model_copy(update={"hyperparameters": slower, "curve": curve}))
+    alone, both = (overall_row(render(each), "ps-nogs") for each in (runs[:10], runs))
+    assert both == alone
+    assert both[4] == "1 of 1"
 
 
 def test_faulty_results_make_no_page(tmp_path: Path) -> None:

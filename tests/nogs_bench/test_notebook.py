@@ -49,6 +49,8 @@ def test_scores_show_a_row_for_each_method() -> None:
     ]
     scores = score_runs(runs)
     cells = Cells(scores._repr_html_()).cells
-    assert [cells[place] for place in (8, 14)] == ["ram", "ps-nogs"]
+    names, ram, nogs = (cells[start : start + 7] for start in (1, 8, 15))
+    assert names[1:3] == ["method", "rate"]
+    assert [row[1:3] for row in (ram, nogs)] == [["ram", "0.0003"], ["ps-nogs", "0.0003"]]
     mean = sum(run.test.accuracy for run in runs[:2]) / 2
-    assert cells[12].startswith(f"{100 * mean:.1f}")
+    assert ram[6].startswith(f"{100 * mean:.1f}")

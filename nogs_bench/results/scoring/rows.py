@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +9,10 @@ from typing import Any
 from nogs_bench.notebook import html_rows
 from nogs_bench.results.ranking import Profile, performance_profiles
 from nogs_bench.results.statistics import Estimate, Span, SpanEstimate, plain
+
+# A method and a model; a task and a protocol.
+Entrant = tuple[str, str]
+Board = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class ScoreRow:
     - `anytime`: test accuracy after each glimpse t = 1 .. T, of single rollouts; None where a run
       did not record it.
     - `rank`: the best and the worst that it can have by time to target among all entries of the
-      task and protocol; None where these ran for different lengths.
+      task and protocol; None where these differ in length, batch size, validation period or length
+      of pre-training, so that their iterations are not worth the same.
     - `remarks`: what of the runs is of older rules.
     - `judged_by`: what `target_accuracy` is about, as the task has it.
     """
@@ -101,11 +105,20 @@ class Scores:
     def _repr_html_(self) -> str:
         return html_rows(
             "Scores: iterations, middle of the seeds; mean test accuracy with its 95 % interval",
-            ("task", "method", "seeds", "as good as RAM ever gets", "to the target", "test, %"),
+            (
+                "task",
+                "method",
+                "rate",
+                "seeds",
+                "as good as RAM ever gets",
+                "to the target",
+                "test, %",
+            ),
             [
                 (
                     f"{row.task}, {row.protocol}",
                     row.method,
+                    f"{row.learning_rate:.12g}",
                     len(row.seeds),
                     _iterations(row.as_good),
                     f"{100 * row.target_accuracy:.4g} %: {_iterations(row.time_to_target)}",
@@ -115,19 +128,39 @@ class Scores:
             ],
         )
 
-    def profiles(self) -> dict[tuple[str, str], Profile]:
-        """(method, model) to its performance profile; the workloads are tasks and protocols.
+    def over_boards(self) -> dict[Entrant, dict[Board, ScoreRow]]:
+        """(method, model) to its row on each board (task, protocol) whose entries are ranked.
+
+        Of several learning rates, the one whose median seed comes first to the target; of equals,
+        the least.
+        """
+        found: dict[Entrant, dict[Board, ScoreRow]] = {}
+        for row in self.rows:
+            if row.rank is None:
+                continue
+            own = found.setdefault((row.method, row.model), {})
+            board = row.task, row.protocol
+            if board not in own or _seen(row) < _seen(own[board]):
+                own[board] = row
+        return found
+
+    def profiles(self) -> dict[Entrant, Profile]:
+        """(method, model) to its performance profile over the boards of `over_boards`.
 
         The time of a workload is the median over seeds of the validation that saw the target
-        passed, infinite where most seeds never did; of several rates, that of the least.
+        passed, infinite where most seeds never did.
         """
-        times: dict[tuple[str, str], dict[tuple[str, str], float]] = {}
-        for row in self.rows:
-            workload = row.task, row.protocol
-            own = times.setdefault((row.method, row.model), {})
-            seen = statistics.median(value.high for value in row.time_to_target.values)
-            own[workload] = min(own.get(workload, math.inf), seen)
-        return performance_profiles(times)
+        return performance_profiles(
+            {
+                entrant: {board: _seen(row) for board, row in own.items()}
+                for entrant, own in self.over_boards().items()
+            }
+        )
+
+
+def _seen(row: ScoreRow) -> float:
+    """The median over seeds of the validation that saw the target passed."""
+    return statistics.median(value.high for value in row.time_to_target.values)
 
 
 def _iterations(found: SpanEstimate | None) -> str:
@@ -136,6 +169,8 @@ def _iterations(found: SpanEstimate | None) -> str:
     low, high = found.middle.low, found.middle.high
     if not found.middle.reached:
         return f"> {low:,.0f}"
+    if low == 0:
+        return f"< {high:,.0f}"
     return f"{high:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from nogs_bench.results.alike import check_alike, check_board
+from nogs_bench.results.alike import check_alike, check_board, may_rank
 from nogs_bench.results.curves import area_under_curve, constant_accuracy
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.ranking import rank_ranges
@@ -35,10 +35,14 @@ def score(results: str | Path, task: str | Task | None = None) -> Scores:
 def score_runs(runs: Sequence[RunResult]) -> Scores:
     """Scores of loaded results. Raises `NogsError` as `score`."""
     rows: list[ScoreRow] = []
+    boards: dict[tuple[str, str], list[RunResult]] = defaultdict(list)
+    for run in runs:
+        boards[run.task, run.protocol].append(run)
     for entries in entries_of(runs):
         baselines = [own for own in entries if own[0].method == BASELINE]
         rows += [_row(own, baselines) for own in entries]
-    return Scores(tuple(_ranked(rows)))
+    ranked = {board for board, own in boards.items() if may_rank(own)}
+    return Scores(tuple(_ranked(rows, ranked)))
 
 
 def entries_of(runs: Sequence[RunResult]) -> list[list[list[RunResult]]]:
@@ -140,14 +144,15 @@ def _remarks(runs: Sequence[RunResult]) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _ranked(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
-    """The rows, in their order, each with its rank among those of its task and protocol."""
+def _ranked(rows: Sequence[ScoreRow], ranked: Collection[tuple[str, str]]) -> list[ScoreRow]:
+    """The rows, in their order, each with its rank among those of its task and protocol, if these
+    are `ranked`."""
     ranks: dict[int, tuple[int, int]] = {}
     by_board = defaultdict(list)
     for number, row in enumerate(rows):
         by_board[row.task, row.protocol].append(number)
-    for board in by_board.values():
-        if len({rows[number].iterations for number in board}) == 1:
+    for name, board in by_board.items():
+        if name in ranked:
             found = rank_ranges([rows[number].time_to_target.values for number in board])
             ranks |= dict(zip(board, found, strict=True))
     return [replace(row, rank=ranks.get(number)) for number, row in enumerate(rows)]

@@ -47,6 +47,16 @@ def test_the_means_come_first_and_then_the_tasks() -> None:
     assert printed.row_count == LEAST + 1
 
 
+def test_there_is_no_mean_of_an_entry_that_was_not_run_on_each_task() -> None:
+    """Means over 4 tasks of one method stood beside means over 5 of another as "mean of 5"."""
+    whole = scores_of(NAMES)
+    rows = [r for r in whole.rows if (r.task, r.method) != (NAMES[-1], "ps-nogs")]
+    table = family_table("celeba-hq", rows)
+    means = dict(zip(table.heads, table.means, strict=True))
+    assert means["ram: test, %"].startswith("82.1 [")
+    assert {text for head, text in means.items() if head.startswith("ps-nogs: ")} == {""}
+
+
 def test_few_tasks_have_a_table_each() -> None:
     scores = scores_of(NAMES[:-1])
     large, rest = of_families(scores.rows)

@@ -61,4 +61,6 @@ def test_other_figures() -> None:
     ]
     assert [times(1.364), times(6.44), times(0.3)] == ["1.36", "6.4", "0.30"]
     assert [rate_text(3e-4), rate_text(0.01), rate_text(2.5e-5)] == ["3e-4", "1e-2", "2.5e-5"]
+    # Other entries have other rates, and 0.009 by way of 3 * 0.003 is 0.009.
+    assert [rate_text(0.0030001), rate_text(0.009000000000000001)] == ["3.0001e-3", "9e-3"]
     assert [rank_text(None), rank_text((2, 2)), rank_text((1, 3))] == ["", "2", "1\N{EN DASH}3"]

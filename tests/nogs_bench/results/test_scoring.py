@@ -5,7 +5,7 @@ import math
 import pytest
 
 from nogs_bench.errors import NogsError
-from nogs_bench.results.configuration import DatasetInfo
+from nogs_bench.results.configuration import DatasetInfo, PretrainingInfo
 from nogs_bench.results.curves import (
     area_under_curve,
     convergence_of_accuracy,
@@ -30,6 +30,9 @@ def _curve(*points: tuple[int, float, float]) -> list[Point]:
 CURVE = _curve(
     (0, 2.0, 0.1), (100, 0.52, 0.70), (200, 0.505, 0.695), (300, 0.5, 0.71), (400, 0.6, 0.5)
 )
+PRETRAINING = PretrainingInfo(
+    iterations=300, learning_rate=1e-3, evaluation_period=100, glimpses="uniform"
+)
 
 
 def test_the_papers_criteria_by_hand():
@@ -37,8 +40,15 @@ def test_the_papers_criteria_by_hand():
     assert settled_cross_entropy(CURVE, 0.01) == Span(100, 200)
     assert settled_cross_entropy(CURVE, 0.1) == Span(0, 100)
     assert settled_cross_entropy(CURVE, 0.0) == Span(200, 300)
-    assert settled_accuracy(CURVE, 0.0105) == Span(0, 100)  # 0.70 >= 0.71 - 0.0105
+    assert settled_accuracy(CURVE, 0.01) == Span(0, 100)  # 0.70 >= 0.71 - 0.01
     assert settled_accuracy(CURVE, 0.005) == Span(200, 300)
+
+
+@pytest.mark.parametrize("right", range(1, 100))
+def test_a_hundredth_of_a_hundred_images_is_one_image(right):
+    """In binary .06 is less than .07 - .01, and so are others: by rounding alone they came late."""
+    curve = _curve((0, 2.0, 0.0), (100, 1.0, right / 100), (200, 0.9, (right + 1) / 100))
+    assert settled_accuracy(curve, 0.01) == Span(0, 100)
 
 
 def test_a_time_lies_between_two_validations():
@@ -186,6 +196,47 @@ def test_entries_of_one_board_are_of_the_same_images_and_version(field, value):
     assert [row.rank for row in score_runs([ram, other]).rows] == [(1, 2), (1, 2)]
     with pytest.raises(NogsError, match=rf"reference.seed0 has {field} .*, .*other.seed0 {value};"):
         score_runs([ram, other.model_copy(update={field: value})])
+
+
+@pytest.mark.parametrize(
+    "change", [{"batch_size": 32}, {"evaluation_period": 50}, {"pretraining": PRETRAINING}]
+)
+def test_models_whose_iterations_are_not_worth_the_same_are_not_ranked(change):
+    """A batch of half the size takes twice the iterations, and more validations find more."""
+    ram = run_result("ram")
+    model = ram.model.model_copy(update={"name": "other"})
+    other = _with(ram.model_copy(update={"model": model}), **change)
+    scores = score_runs([ram, other])
+    assert [row.rank for row in scores.rows] == [None, None]
+    assert scores.profiles() == {}
+    alone = run_result("ram", task="fashion-mnist")
+    scores = score_runs([ram, other, alone])
+    assert [row.rank for row in scores.rows] == [None, None, (1, 1)]
+    assert {key: each.workloads for key, each in scores.profiles().items()} == {
+        ("ram", "reference"): 1
+    }
+
+
+def test_methods_that_were_pre_trained_for_other_lengths_are_not_compared():
+    ram = _with(run_result("ram", protocol="pretrained"), pretraining=PRETRAINING)
+    longer = PRETRAINING.model_copy(update={"iterations": 900})
+    own = _with(run_result("ps-nogs", protocol="pretrained"), pretraining=longer)
+    with pytest.raises(NogsError, match=r"hyperparameters.pretraining.iterations 900, .* 300"):
+        score_runs([ram, own])
+
+
+def test_of_several_rates_a_board_counts_one():
+    """Each row of two on a board entered the mean over boards: "known on 2 of 1"."""
+    slow, soon = (0.1, 0.2, 0.3, 0.9), (0.1, 0.2, 0.9, 0.9)
+    runs = [run_result("ram", 0, slow), run_result("ps-nogs", 0, slow)]
+    faster = [_with(run_result("ps-nogs", 0, soon), learning_rate=3e-3)]
+    scores = score_runs([*runs, *faster])
+    chosen = scores.over_boards()["ps-nogs", "reference"]
+    assert [row.learning_rate for row in chosen.values()] == [3e-3]
+    # RAM and the slower entry came to the target by 750, the other by 500.
+    profiles = scores.profiles()
+    assert profiles["ps-nogs", "reference"].ratios == (1.0,)
+    assert profiles["ram", "reference"].ratios == (1.5,)
 
 
 def test_results_that_cannot_be_compared_are_refused():

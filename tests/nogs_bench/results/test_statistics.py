@@ -116,7 +116,8 @@ def test_means_say_what_is_known_of_them():
     # A bound makes a bound: 3.6 must show a ">".
     found, count = combined([Span(2, 2), Span(8, math.inf)])
     assert (found, count) == (Span(4, math.inf), 2)
-    assert combined([Span(2, math.inf), Span(0, 0.5)]) is None
+    # Something is known of both boards, and nothing of their mean.
+    assert combined([Span(2, math.inf), Span(0, 0.5)]) == (Span(0, math.inf), 2)
     assert combined([None, Span(0, math.inf)]) is None
 
 

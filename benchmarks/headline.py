@@ -17,6 +17,7 @@ from nogs_bench import evaluate
 from nogs_bench.figures import estimate_text
 from nogs_bench.results import Estimate, RunResult, estimate, load_results
 
+TASK = "fashion-mnist"
 CLAIMS = {"pretrained": (1_500, 7_500), "scratch": (2_000, 2_000)}
 
 
@@ -32,19 +33,18 @@ def show(value: Estimate) -> str:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--task", default="fashion-mnist")
     arguments.add_argument("--sequences", required=True)
     arguments.add_argument("--supervised", type=int, default=3_000)
     arguments.add_argument("--seeds", type=int, default=3)
     arguments.add_argument("--protocols", default=",".join(CLAIMS))
     arguments.add_argument("--out", default="results")
     given = arguments.parse_args()
-    report: dict[str, object] = {"task": given.task, "seeds": given.seeds}
+    report: dict[str, object] = {"task": TASK, "seeds": given.seeds}
     for protocol in given.protocols.split(","):
         nogs_at, ram_at = CLAIMS[protocol]
         out = Path(given.out) / protocol
         scores = evaluate(
-            task=given.task,
+            task=TASK,
             sequences=given.sequences,
             supervised=given.supervised,
             seeds=given.seeds,
@@ -52,7 +52,7 @@ def main() -> None:
             out=out,
         )
         runs = {
-            method: [run for run in load_results(out) if run.method == method]
+            method: [r for r in load_results(out) if r.method == method and r.seed < given.seeds]
             for method in ("ram", "ps-nogs")
         }
         print(f"\n{protocol}: validation accuracy, mean and 95 % interval over {given.seeds} seeds")

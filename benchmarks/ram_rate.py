@@ -34,18 +34,19 @@ def share_weights(folder: Path, out: Path) -> None:
 def trial(task: str, protocol: str, rate: float, given: argparse.Namespace) -> dict[str, Any]:
     """RAM at one rate: means over seeds of its least cross-entropy, of where, of its best."""
     out = given.out / task / protocol / f"{rate:g}"
+    seeds = [int(seed) for seed in given.seeds.split(",")]
     share_weights(given.out / ".pretrained", out)
     evaluate(
         task=task,
         methods="ram",
-        seeds=[int(seed) for seed in given.seeds.split(",")],
+        seeds=seeds,
         protocol=protocol,
         iterations=given.iterations,
         training={"learning_rate": rate},
         workers=given.workers,
         out=out,
     )
-    curves = [run.curve for run in load_results(out)]
+    curves = [run.curve for run in load_results(out) if run.seed in seeds]
     least = [min(curve, key=lambda point: point.cross_entropy) for curve in curves]
     return {
         "rate": rate,

@@ -383,14 +383,16 @@ def two_cores(quick: bool) -> dict[str, Any]:
         found["two cpu"].append(max(seconds for _, seconds in each))
     for process in processes:
         process.join()
-    one, two, one_cpu, two_cpu = (statistics.median(values) for values in found.values())
+    names = {
+        "one_core_s": "one",
+        "two_cores_s": "two",
+        "one_core_cpu_s": "one cpu",
+        "two_cores_cpu_s": "two cpu",
+    }
     return {
-        "one_core_s": one,
-        "two_cores_s": two,
-        "one_core_cpu_s": one_cpu,
-        "two_cores_cpu_s": two_cpu,
-        "two_cores_speedup": one / two,
-        "two_cores_speedup_of_cpu": one_cpu / two_cpu,
+        **medians(found, names),
+        **ratio(found, "two_cores_speedup", "one", "two"),
+        **ratio(found, "two_cores_speedup_of_cpu", "one cpu", "two cpu"),
     }
 
 

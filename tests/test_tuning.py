@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 import sys
 
@@ -21,11 +22,19 @@ tuning = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(tuning)
 
 
+def all_settings(name, space):
+    usual = find_method(name).options
+    every = set(itertools.product(*(map(float, values) for values in space.values())))
+    return len(every | {tuple(float(usual[option]) for option in space)})
+
+
 @pytest.mark.parametrize("name", METHODS.names())
 def test_settings_are_drawn_once_and_are_a_method_s_own(name):
     specs = tuning.drawn(name, 10)
     assert specs[0] == name
-    assert len(specs) == len(set(specs)) == min(10, len(specs))
+    space = tuning.SPACES.get(name, {"rate": tuning.RATES})
+    # Ten, or all there are: the method as it is, and each of the space's others.
+    assert len(specs) == len(set(specs)) == min(10, all_settings(name, space))
     assert specs == tuning.drawn(name, 10)
     made = [tuple(sorted(find_method(spec).options.items())) for spec in specs]
     assert len(set(made)) == len(specs)

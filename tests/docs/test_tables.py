@@ -393,7 +393,7 @@ def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
             target, rate = re.search(r"([\d.]+) %, (\S+)$", cells[0]).groups()
             assert float(target) == pytest.approx(100 * members[0].plan.target_accuracy)
             assert float(rate) == members[0].runs[0]["hyperparameters"]["learning_rate"] or (
-                "at" in cells[1]
+                " at " in cells[1]
             )
 
 

@@ -6,8 +6,6 @@ import pytest
 from nogs_bench.builders.search.racing import Race, interpolated
 from nogs_bench.builders.search.searches import SEARCHES, Problem, run_search
 
-SEARCHES = SEARCHES
-
 
 class Table:
     """Stands in for an estimator: a fixed table of nats, (cells, samples)."""

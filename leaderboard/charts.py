@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from nogs_bench.figures import png_address
+from nogs_bench.figures import png_address, target
 from nogs_bench.results import LONGEST, Profile
 
 WIDTH, HEIGHT = 640, 330
@@ -70,16 +70,19 @@ class _Axes:
         return " ".join(f"{self.across(a):.0f},{self.down(b):.1f}" for a, b in pairs)
 
 
-def curves(series: Sequence[Series], target: float, label: str, seeds: bool = False) -> Markup:
-    """Validation accuracy against iterations: means, bands from least to greatest seed, target.
+def curves(
+    series: Sequence[Series], goal: float, judged_by: str, label: str, seeds: bool = False
+) -> Markup:
+    """What a task is judged by against iterations: means, bands from least to greatest seed, goal.
 
-    With `seeds` each seed is a thin line instead of a band. `label` says it to screen readers.
+    With `seeds` each seed is a thin line instead of a band. `judged_by`: of what the values are
+    shares, in words; `label` says all to screen readers.
     """
     top = max(float(each.values.max()) for each in series)
     last = max(float(each.x[-1]) for each in series)
-    axes = _Axes((0, last), (0, min(1.0, 0.1 * math.ceil(10 * max(top, target) + 0.3))))
-    parts = [_frame(axes, "iterations", "validation accuracy, %", 100)]
-    y = axes.down(target)
+    axes = _Axes((0, last), (0, min(1.0, 0.1 * math.ceil(10 * max(top, goal) + 0.3))))
+    parts = [_frame(axes, "iterations", f"validation {judged_by}, %", 100)]
+    y = axes.down(goal)
     parts.append(
         Markup('<line class="target" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>').format(
             LEFT, WIDTH - RIGHT, f"{y:.1f}"
@@ -87,7 +90,7 @@ def curves(series: Sequence[Series], target: float, label: str, seeds: bool = Fa
     )
     parts.append(
         Markup('<text class="note" x="{}" y="{}" text-anchor="end">target {}</text>').format(
-            WIDTH - RIGHT - 2, f"{y - 5:.1f}", f"{100 * target:.0f} %"
+            WIDTH - RIGHT - 2, f"{y - 5:.1f}", f"{target(goal)} %"
         )
     )
     parts += [_line(axes, each, seeds) for each in series]

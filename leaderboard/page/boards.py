@@ -52,6 +52,10 @@ class Board:
         return f"board-{self.number}"
 
     @property
+    def judged_by(self) -> str:
+        return judged_by(self.task)
+
+    @property
     def usual(self) -> ScoreRow:
         """A row of the reference model, or of the first there is."""
         rows = [entry.row for entry in self.entries]
@@ -66,6 +70,11 @@ class Board:
     def mapped(self) -> list[Entry]:
         """The entries whose location maps stand side by side."""
         return [entry for entry in self.entries if entry.maps][:MAPPED]
+
+
+def judged_by(task: Task) -> str:
+    """What the task's target is about, in words."""
+    return task.judged_by.replace("_", " ")
 
 
 def boards_of(scores: Scores, runs: Sequence[RunResult]) -> list[Board]:
@@ -86,10 +95,12 @@ def boards_of(scores: Scores, runs: Sequence[RunResult]) -> list[Board]:
             entries.append(entry)
             lines.append(line)
             number += 1
+        judged = judged_by(task)
         chart = curves(
             lines,
             entries[0].row.target_accuracy,
-            f"Validation accuracy while training on {name}, {protocol}; "
+            judged,
+            f"Validation {judged} while training on {name}, {protocol}; "
             "the numbers are in the table.",
         )
         boards.append(Board(len(boards), task, protocol, tuple(entries), chart))
@@ -112,11 +123,12 @@ def _entry(number: int, row: ScoreRow, runs: list[RunResult], task: Task) -> tup
         name=f"{row.method}, {row.model}",
         style=style_of(row.method),
         x=np.array([point.iteration for point in runs[0].curve]),
-        values=np.array([[point.accuracy for point in run.curve] for run in runs]),
+        values=np.array([[getattr(p, task.judged_by) or 0.0 for p in run.curve] for run in runs]),
         marks=marks,
         dashed=row.model != "reference",
     )
-    label = f"Validation accuracy of each seed of {row.method}, {row.model}, on {row.task}"
-    chart = curves([line], row.target_accuracy, label, seeds=True)
+    judged = judged_by(task)
+    label = f"Validation {judged} of each seed of {row.method}, {row.model}, on {row.task}"
+    chart = curves([line], row.target_accuracy, judged, label, seeds=True)
     maps = tuple(location_maps(runs, task.grid))
     return Entry(number, row, tuple(runs), style_of(row.method), marks, chart, maps), line

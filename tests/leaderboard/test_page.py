@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from nogs_bench.leaderboard.page import build, render
 from nogs_bench.leaderboard.places import gallery, location_counts, location_maps, spread
 from nogs_bench.results.result import Environment, Point, RunResult, step_locations
 from nogs_bench.sequences.loading import SHIPPED
+from nogs_bench.tasks import get_task, register_task
 from nogs_bench.tasks.geometry import GlimpseGrid
 from results import run_result
 
@@ -202,6 +204,23 @@ def test_two_rates_of_a_method_are_one_board() -> None:
     alone, both = (overall_row(render(each), "ps-nogs") for each in (runs[:10], runs))
     assert both == alone
     assert both[4] == "1 of 1"
+
+
+def test_a_target_is_shown_with_its_digits_and_by_what_it_is_about() -> None:
+    """.9972 was "target 100 %" in the chart; and curves of accuracy met a balanced target."""
+    base = get_task("cluttered-digits")
+    plan = replace(base.protocol("scratch"), target_accuracy=0.9972)
+    task = replace(base, name="even-digits", judged_by="balanced_accuracy", protocols=(plan,))
+    register_task(task)
+    run = board_run(task=task.name)
+    for share, height in ((0.0, "290.0"), (1.0, "14.0")):
+        curve = tuple(p.model_copy(update={"balanced_accuracy": share}) for p in run.curve)
+        html = render([run.model_copy(update={"curve": curve})])
+        assert "The target is a validation balanced accuracy of 99.72" in html
+        assert ">target 99.72 %<" in html
+        assert html.count(">validation balanced accuracy, %<") == 2
+        ((mean, _),) = set(re.findall(r'class="mean" points="([^"]*)"/></g>(</svg><fig)', html)[1:])
+        assert {pair.partition(",")[2] for pair in mean.split()} == {height}
 
 
 def test_faulty_results_make_no_page(tmp_path: Path) -> None:

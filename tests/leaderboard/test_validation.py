@@ -155,6 +155,12 @@ def test_a_missing_field_is_named(tmp_path: Path, path: str) -> None:
     del holder[last]
     if path not in OPTIONAL:
         assert path in [field for field, _ in refuse(tmp_path, json.dumps(content))]
+    else:
+        (tmp_path / NAME).write_text(json.dumps(content))
+        ((_, run, faults),) = check_file(tmp_path / NAME, NAME)
+        assert not faults
+        assert run is not None
+        assert run.model_dump(mode="json") == VALID
 
 
 @pytest.mark.parametrize("path", ["x", "test.x", "curve.2.x", "environment.<b>", "model.../x"])

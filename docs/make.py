@@ -22,6 +22,7 @@ from pathlib import Path
 from nogs_bench.figures import (
     duration,
     estimate_text,
+    method_text,
     percent,
     points,
     rate_text,
@@ -282,7 +283,7 @@ def _entries(rows: Sequence[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:
     for _, own in groupby(sorted(rows, key=key), key=key):
         members = list(own)
         first = members[0]
-        rate = "" if _at_reference(first) else f" at {rate_text(first.learning_rate)}"
+        rate = method_text(first).removeprefix(first.method)
         found.append((f"`{first.method}`{rate}", members))
     return found
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from nogs_bench.figures import of_families, spans_text
+from nogs_bench.figures import method_text, of_families, spans_text
 from nogs_bench.leaderboard.charts import WIDTH, data_attributes, ticks
 from nogs_bench.results import ScoreRow, SpanEstimate
 
@@ -104,7 +104,7 @@ def _bar(row: ScoreRow, found: SpanEstimate | None, top: int, last: int, marks: 
             line = Markup('<line class="over" x1="{:.1f}" x2="{:.1f}" y1="{y}" y2="{y}"/>')
             shape += line.format(_across(low, last), _across(high, last), y=middle - 0.5)
     return Markup('<g class="bar s{}"{}><title>{}, {}: {}</title>{}</g>').format(
-        style, data_attributes(filtered), row.task, row.method, text, shape
+        style, data_attributes(filtered), row.task, method_text(row), text, shape
     )
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 
 import numpy as np
 
+from nogs_bench.figures import method_text
 from nogs_bench.leaderboard.charts import Series, curves
 from nogs_bench.leaderboard.page.marks import style_of, taught
 from nogs_bench.leaderboard.places import StepMap, location_maps
@@ -120,7 +121,7 @@ def _entry(number: int, row: ScoreRow, runs: list[RunResult], task: Task) -> tup
         "entry": str(number),
     }
     line = Series(
-        name=f"{row.method}, {row.model}",
+        name=f"{method_text(row)}, {row.model}",
         style=style_of(row.method),
         x=np.array([point.iteration for point in runs[0].curve]),
         values=np.array([[getattr(p, task.judged_by) or 0.0 for p in run.curve] for run in runs]),
@@ -128,7 +129,7 @@ def _entry(number: int, row: ScoreRow, runs: list[RunResult], task: Task) -> tup
         dashed=row.model != "reference",
     )
     judged = judged_by(task)
-    label = f"Validation {judged} of each seed of {row.method}, {row.model}, on {row.task}"
+    label = f"Validation {judged} of each seed of {method_text(row)}, {row.model}, on {row.task}"
     chart = curves([line], row.target_accuracy, judged, label, seeds=True)
     maps = tuple(location_maps(runs, task.grid))
     return Entry(number, row, tuple(runs), style_of(row.method), marks, chart, maps), line

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nogs_bench.results import Estimate, Span, SpanEstimate
+    from nogs_bench.results import Estimate, ScoreRow, Span, SpanEstimate
 
 Form = Callable[[float], str]
 UNKNOWN, NOT_LEARNED = "not known", "not learned"
@@ -98,6 +98,13 @@ def rank_text(rank: tuple[int, int] | None) -> str:
     if rank is None:
         return ""
     return str(rank[0]) if rank[0] == rank[1] else f"{rank[0]}\N{EN DASH}{rank[1]}"
+
+
+def method_text(row: ScoreRow) -> str:
+    """An entry's method; and its rate, where RAM beside it has another: `ps-nogs at 6e-3`."""
+    if row.reference_rate in (None, row.learning_rate):
+        return row.method
+    return f"{row.method} at {rate_text(row.learning_rate)}"
 
 
 def rate_text(rate: float) -> str:

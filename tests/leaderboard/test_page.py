@@ -201,6 +201,9 @@ def test_two_rates_of_a_method_are_one_board() -> None:
         slower = run.hyperparameters.model_copy(update={"learning_rate": 1e-3})
         curve = board_run("ps-h1", run.seed).curve
         runs.append(run.model_copy(update={"hyperparameters": slower, "curve": curve}))
+    names = re.findall(r"<title>(ps-nogs[^<]*)</title>", render(runs))
+    assert sorted(names)[:2] == ["ps-nogs at 1e-3, reference"] * 2
+    assert "ps-nogs, reference" in names
     alone, both = (overall_row(render(each), "ps-nogs") for each in (runs[:10], runs))
     assert both == alone
     assert both[4] == "1 of 1"

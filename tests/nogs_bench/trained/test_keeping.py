@@ -56,16 +56,17 @@ def test_every_run_gives_its_recorded_accuracy_again(results: Path) -> None:
 
 
 def test_the_best_weights_are_those_of_the_least_validation_cross_entropy(tmp_path: Path) -> None:
-    """A rate that is far too high for the end: the least lies before it."""
-    training = replace(CORNER.training, learning_rate=0.05)
+    """A rate that is far too high: runs get worse. Told where the end is worse by .1 nats."""
+    training = replace(CORNER.training, learning_rate=0.5)
     wild = replace(CORNER, name="wild-corner", training=training)
     settings = {"methods": "ram", "protocol": "scratch", "seeds": 3, "device": "cpu"}
     evaluate(task=wild, out=tmp_path / "r", **settings)
-    validation, early = CORNER.source.load("validation"), 0
+    validation, told = CORNER.source.load("validation"), 0
     for file in (tmp_path / "r").glob("*.json"):
         curve = json.loads(file.read_text())["curve"]
         least = min(point["cross_entropy"] for point in curve)
-        early += curve[-1]["cross_entropy"] > least
+        if curve[-1]["cross_entropy"] <= least + 0.1:
+            continue
         found = {}
         for weights in ("best", "last"):
             network = load_network(file, task=wild, weights=weights)
@@ -75,9 +76,9 @@ def test_the_best_weights_are_those_of_the_least_validation_cross_entropy(tmp_pa
                 for look in looks
             ]
             found[weights] = float(-np.log(right).mean())
-        if curve[-1]["cross_entropy"] > least + 0.1:
-            assert found["best"] < found["last"]
-    assert early
+        assert found["best"] < found["last"]
+        told += 1
+    assert told
 
 
 def test_no_weights_leaves_none(tmp_path: Path) -> None:
@@ -134,8 +135,11 @@ def test_what_does_not_fit_is_one_line(
 def test_confidence_ends_looking_early(results: Path) -> None:
     network = load_network(sorted(results.glob("*ps-nogs*.json"))[0], task=CORNER)
     images = CORNER.source.load("test").images
-    looks = look_at(network, images, confident=0.9, maps=True)
-    sure = looks.beliefs.max(-1) >= 0.9
+    # As sure as it is of half of the images after the first glimpse.
+    enough = float(np.median(look_at(network, images).beliefs[:, 0].max(-1)))
+    looks = look_at(network, images, confident=enough, maps=True)
+    sure = looks.beliefs.max(-1) >= enough
+    assert 0 < (looks.used < CORNER.T).sum() < len(images)
     for image, used in enumerate(looks.used):
         assert not sure[image, : used - 1].any()
         assert sure[image, used - 1] or used == CORNER.T

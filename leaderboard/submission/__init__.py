@@ -5,11 +5,10 @@ a clone that is ready to push (`clones`), and who moves where (`ranks`).
 """
 
 from nogs_bench.leaderboard.submission.clones import git_lines
-from nogs_bench.leaderboard.submission.folder import HUB_SCORES, MESSAGE, build_cost, submit
+from nogs_bench.leaderboard.submission.folder import MESSAGE, build_cost, submit
 from nogs_bench.leaderboard.submission.ranks import Moves, describe, moves
 
 __all__ = [
-    "HUB_SCORES",
     "MESSAGE",
     "Moves",
     "build_cost",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,8 +10,11 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import (
+    HUB_SCORES,
+    HubScore,
     duration,
     estimate_text,
+    hub_scores,
     percent,
     rate_text,
     spans_text,
@@ -34,7 +36,7 @@ from nogs_bench.results import (
     score_runs,
 )
 
-RESULTS, MESSAGE, HUB_SCORES = "results", "MESSAGE.md", ".eval_results/nogs-bench.yaml"
+RESULTS, MESSAGE = "results", "MESSAGE.md"
 
 
 def submit(
@@ -170,22 +172,15 @@ def plain(text: str) -> str:
 
 
 def hub_results(rows: Sequence[ScoreRow], dataset_id: str, url: str) -> str:
-    """`.eval_results` YAML: the test accuracy, %, of each task and protocol."""
-    import yaml
-    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    entries = [
-        EvalResultEntry(
-            dataset_id=dataset_id.replace("{task}", row.task),
-            task_id=row.protocol,
-            value=round(100 * row.test_accuracy.mean, 2),
-            date=today,
-            source_url=url,
-            source_name="nogs-bench",
-            notes=f"{row.task}, {row.method}, {len(row.seeds)} seeds, single rollouts; iterations "
+    """`.eval_results` YAML: the test accuracy of each task and protocol."""
+    scores = [
+        HubScore(
+            dataset_id.replace("{task}", row.task),
+            row.protocol,
+            row.test_accuracy.mean,
+            f"{row.task}, {row.method}, {len(row.seeds)} seeds, single rollouts; iterations "
             f"to {target(row.target_accuracy)} %: {spans_text(row.time_to_target)}",
         )
         for row in rows
     ]
-    return yaml.safe_dump(eval_result_entries_to_yaml(entries), sort_keys=False, width=100)
+    return hub_scores(scores, url)

@@ -4,6 +4,7 @@ In come scores, results, datasets; out come tables for the terminal and figures 
 """
 
 from nogs_bench.figures.canvas import drawing, png_address
+from nogs_bench.figures.eval_results import HUB_SCORES, HubScore, hub_scores
 from nogs_bench.figures.families import of_families
 from nogs_bench.figures.plots import (
     CHOSEN,
@@ -43,9 +44,11 @@ from nogs_bench.figures.texts import (
 
 __all__ = [
     "CHOSEN",
+    "HUB_SCORES",
     "NOT_LEARNED",
     "UNSEEN",
     "EpeCase",
+    "HubScore",
     "cell_edges",
     "choices_table",
     "draw_epe",
@@ -53,6 +56,7 @@ __all__ = [
     "duration",
     "empty_table",
     "estimate_text",
+    "hub_scores",
     "method_text",
     "methods_table",
     "of_families",

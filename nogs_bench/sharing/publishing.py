@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,13 +9,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nogs_bench.errors import NogsError
+from nogs_bench.figures import HUB_SCORES, HubScore, hub_scores
 from nogs_bench.files import hub_errors, require_hub
 from nogs_bench.results import RunResult, load_result
 from nogs_bench.sharing.model_card import model_card
 from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
 
 RESULT, CARD, SOURCE = "result.json", "README.md", "model_source.py"
-PICTURE, PAGE, SCORES = "look.png", "index.html", ".eval_results/nogs-bench.yaml"
+PICTURE, PAGE = "look.png", "index.html"
 SHOWN = 48
 OWNED = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
@@ -122,7 +122,7 @@ def _files(
     if network.task.images_may_ship:
         files[PICTURE] = look(network, folder / PICTURE, data=data).read_bytes()
     if dataset_id is not None:
-        files[SCORES] = _scores(run, dataset_id, repo).encode()
+        files[HUB_SCORES] = _scores(run, dataset_id, repo).encode()
     files[CARD] = model_card(network, run, repo, list(files)).encode()
     return files
 
@@ -137,19 +137,9 @@ def _space_files(
 
 
 def _scores(run: RunResult, dataset_id: str, repo: str) -> str:
-    import yaml
-    from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-
-    entry = EvalResultEntry(
-        dataset_id=dataset_id,
-        task_id=run.protocol,
-        value=round(100 * run.test.accuracy, 2),
-        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
-        source_url=f"https://huggingface.co/{repo}",
-        source_name="nogs-bench",
-        notes=f"{run.task}, {run.method}, seed {run.seed}, single rollouts",
-    )
-    return yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False, width=100)
+    notes = f"{run.task}, {run.method}, seed {run.seed}, single rollouts"
+    score = HubScore(dataset_id, run.protocol, run.test.accuracy, notes)
+    return hub_scores([score], f"https://huggingface.co/{repo}")
 
 
 def _push(

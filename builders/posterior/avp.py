@@ -84,15 +84,15 @@ class PreparedAvp:
     def log_posterior(self, rows: Tensor, cells: Tensor) -> Tensor:
         """float (m, classes), nats: of completion `rows[i]`, int64, after its prefix and one more
         glimpse at `cells[i]`, int64."""
-        return _log_softmax(self._logits(rows, cells)[self.avp.target])
+        logits = self.prepared.logits(rows, cells).split(self.avp.classes, dim=1)
+        return _log_softmax(logits[self.avp.target])
 
     @torch.inference_mode()
     def log_posteriors(self, rows: Tensor, cells: Tensor) -> list[Tensor]:
         """The same for each label of the family, of one pass."""
-        return [_log_softmax(logits) for logits in self._logits(rows, cells)]
-
-    def _logits(self, rows: Tensor, cells: Tensor) -> tuple[Tensor, ...]:
-        return self.prepared.logits(rows, cells).split(self.avp.classes, dim=1)
+        # Class by class, once for all labels: of forty, a quarter of the time.
+        logits = self.prepared.logits(rows, cells).t().contiguous()
+        return [_log_softmax(part.t()) for part in logits.split(self.avp.classes)]
 
 
 def _log_softmax(logits: Tensor) -> Tensor:

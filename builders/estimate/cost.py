@@ -157,7 +157,7 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
                 for n in (1, labels)
             )
             kept = rounds * chosen * labels * task.T * 8
-            shards = rounds * ceil(chosen / shard_size(1))
+            shards = rounds * ceil(chosen / shard_size(labels))
             yield _row("chosen", shards, kept, least, folds, most)
 
     first = grid.cells * min(settings.first_samples, bank)

@@ -59,14 +59,15 @@ def choose(
       kept in `mirror`'s store too.
     """
     given = folder / "given.safetensors"
-    first = _cheap(annotator(posterior)).first_step()
+    cheap = _cheap(annotator(posterior))
+    first = cheap.first_step()
     cells = np.array([step.cell for step in first])
     epe = np.stack([step.epe for step in first])
     write_arrays(given, {"images": images.images, "first_cell": cells, "first_epe": epe})
     mirror.push(given)
     load = _Load(annotator, posterior, given, mirror)
-    shards = shards_of(len(images), folder / "shards", mirror=mirror)
-    annotate_all(load, shards, executor, _cheap(annotator(posterior)).device)
+    shards = shards_of(len(images), folder / "shards", len(cheap.targets), mirror)
+    annotate_all(load, shards, executor, cheap.device)
     made = gathered(shards, ["cells"])["cells"]
     save_file({"cells": np.ascontiguousarray(made.reshape(-1, made.shape[-1]))}, path)
 

@@ -86,9 +86,9 @@ def test_glimpses_chosen_for_two_labels_by_hand(tmp_path):
     chosen = by_stage(found)["chosen"]
     hours = [(9 * 100 * 4 + 40 * labels * 730) / 3600 for labels in (1, 2)]
     assert chosen.hours == pytest.approx(tuple(hours))
-    # A shard is 20 images, whatever their labels.
-    assert (chosen.shards, chosen.bytes) == (2, 40 * 2 * 3 * 8)
-    assert chosen.lost_hours == pytest.approx(hours[1] / 2)
+    # A shard is 20 images of one label, 10 of two.
+    assert (chosen.shards, chosen.bytes) == (4, 40 * 2 * 3 * 8)
+    assert chosen.lost_hours == pytest.approx(hours[1] / 4)
 
 
 def test_folds_and_a_teacher_by_hand(tmp_path):

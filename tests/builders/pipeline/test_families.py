@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from nogs_bench.builders.pipeline import chosen
 from nogs_bench.builders.pipeline.command import build
 from two_corners import family
 
@@ -30,3 +32,19 @@ def test_a_file_of_the_same_name_is_the_same_whichever_label_asked(
     assert {"bank", {"avp": "avp", "bank": "bank-posterior"}[posterior]} <= kinds
     for name in shared:
         assert files[0][name] == files[1][name], name
+
+
+def test_chosen_glimpses_of_many_labels_are_kept_in_small_shards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    avp = {"network": "local:4k4s4-8", "rounds": 1, "chosen_images": 21}
+    tasks = [replace(task, avp=replace(task.avp, **avp)) for task in family()]
+    starts, annotate_all = [], chosen.annotate_all
+
+    def noted(load, shards, *others):
+        starts.append([shard.start for shard in shards])
+        annotate_all(load, shards, *others)
+
+    monkeypatch.setattr(chosen, "annotate_all", noted)
+    build(tasks, tmp_path / "out", workers=1, threads=1, device="cpu", images=4)
+    assert starts == [[0, 10, 20]]

@@ -274,7 +274,9 @@ def _settings(
 
 
 def _entries(rows: Sequence[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:
-    """The rows of each method and rate, in the registry's order, by name."""
+    """The rows of each method and rate, in the registry's order, by name; which says of how many
+    tasks they are, if not of all."""
+    tasks = {row.task for row in rows}
 
     def key(row: ScoreRow) -> tuple[tuple[int, str], float]:
         return _place(row.method), row.learning_rate
@@ -284,7 +286,9 @@ def _entries(rows: Sequence[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:
         members = list(own)
         first = members[0]
         rate = method_text(first).removeprefix(first.method)
-        found.append((f"`{first.method}`{rate}", members))
+        count = len({row.task for row in members})
+        part = f" ({count} of {len(tasks)} tasks)" if count < len(tasks) else ""
+        found.append((f"`{first.method}`{rate}{part}", members))
     return found
 
 

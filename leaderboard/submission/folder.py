@@ -15,6 +15,7 @@ from nogs_bench.figures import (
     duration,
     estimate_text,
     hub_scores,
+    method_text,
     percent,
     rate_text,
     spans_text,
@@ -178,8 +179,9 @@ def hub_results(rows: Sequence[ScoreRow], dataset_id: str, url: str) -> str:
             dataset_id.replace("{task}", row.task),
             row.protocol,
             row.test_accuracy.mean,
-            f"{row.task}, {row.method}, {len(row.seeds)} seeds, single rollouts; iterations "
-            f"to {target(row.target_accuracy)} %: {spans_text(row.time_to_target)}",
+            f"{row.task}, {method_text(row)}, {row.model}, {len(row.seeds)} seeds, single "
+            f"rollouts; iterations to {target(row.target_accuracy)} %: "
+            f"{spans_text(row.time_to_target)}",
         )
         for row in rows
     ]

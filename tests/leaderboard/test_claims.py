@@ -122,6 +122,10 @@ def test_models_and_lengths_are_not_pooled_in_table_1() -> None:
     lines = [line for line in compare(score_runs(runs)) if line.what == "test accuracy, %"]
     where = [line.where for line in lines if line.method == "ps-nogs" and "CUB" in line.where]
     assert where == ["CUB, OtherNet", "CUB"]
+    epochs = [line for line in compare(score_runs(runs)) if line.what.startswith("epochs to 54 %")]
+    own = [line for line in epochs if line.method == "ps-nogs"]
+    assert [line.where for line in own] == ["CUB, OtherNet", "CUB"]
+    assert own[0].ours != own[1].ours
     short = [
         run.model_copy(
             update={

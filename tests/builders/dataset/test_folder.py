@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -194,13 +193,12 @@ def test_the_digest_follows_the_rows(tmp_path: Path) -> None:
 @pytest.mark.skipif(
     not DEBIAN_FOLDER.is_dir(), reason="needs Debian's package dataset-fashion-mnist"
 )
-def test_seventy_thousand_images_take_seconds(tmp_path: Path) -> None:
+def test_seventy_thousand_images_are_less_than_their_pixels(tmp_path: Path) -> None:
     task = get_task("fashion-mnist")
     rows = {split: task.source.load(split) for split in ROWS}
     none = Annotations(np.empty(0, int), np.empty((0, task.T, 2), int))
-    began = time.perf_counter()
     folder = write_dataset(
         task, tmp_path / "d", **rows, annotations=none, provenance={}, origin="made by a test"
     )
-    assert time.perf_counter() - began < 60
-    assert sum(path.stat().st_size for path in folder.rglob("*.parquet")) < 50e6
+    pixels = sum(len(part.images) for part in rows.values()) * 28**2
+    assert sum(path.stat().st_size for path in folder.rglob("*.parquet")) < pixels

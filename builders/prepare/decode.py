@@ -17,7 +17,7 @@ import numpy as np
 from nogs_bench.builders.prepare.raw import Chunk
 from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
-from nogs_bench.files import digest_json, replacing, write_json
+from nogs_bench.files import digest_json, naming_full_disk, replacing, take_room, write_json
 from nogs_bench.images import open_array, quietly
 from nogs_bench.progress import progress_bars
 
@@ -60,7 +60,7 @@ class _Job:
         """Number of images now in place."""
         if not self._is_done():
             digests = []
-            with self.images.open("r+b") as file, quietly():
+            with naming_full_disk(self.images), self.images.open("r+b") as file, quietly():
                 images = self.chunk.read(self.size)
                 for row, image in zip(self.chunk.rows, images, strict=True):
                     pixels = image.tobytes()
@@ -80,7 +80,11 @@ class _Job:
                 file.seek(self.offset + row * length)
                 digests.append(sha256(file.read(length)).hexdigest())
         expected = {"chunk": self.chunk.describe(), "digest": digest_json(digests)}
-        return json.loads(self.note.read_text(encoding="utf-8")) == expected
+        try:
+            noted = json.loads(self.note.read_text(encoding="utf-8"))
+        except ValueError:
+            return False
+        return bool(noted == expected)
 
 
 def _run(jobs: Sequence[_Job], workers: int) -> Iterator[int]:
@@ -106,8 +110,15 @@ def _run(jobs: Sequence[_Job], workers: int) -> Iterator[int]:
 def _allocate(path: Path, shape: tuple[int, ...]) -> int:
     """Make a uint8 .npy of `shape` unless it is there; returns at which byte its data begins."""
     header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-    if not path.exists() or open_array(path).shape != shape:
+    if not _is_there(path, shape):
         with replacing(path) as temporary, temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
-            file.truncate(file.tell() + int(np.prod(shape)))
+            take_room(file, file.tell() + int(np.prod(shape)), path)
     return path.stat().st_size - int(np.prod(shape))
+
+
+def _is_there(path: Path, shape: tuple[int, ...]) -> bool:
+    try:
+        return open_array(path).shape == shape
+    except NogsError:
+        return False

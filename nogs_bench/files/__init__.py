@@ -27,7 +27,7 @@ from nogs_bench.files.artefact import (
 from nogs_bench.files.checkpoint import load_checkpoint, resumed, save_checkpoint
 from nogs_bench.files.hub import hub_errors, is_offline, require_hub
 from nogs_bench.files.lock import locked
-from nogs_bench.files.npy import read_array
+from nogs_bench.files.npy import new_array, read_array, take_room
 from nogs_bench.files.repairs import repaired, sweep
 from nogs_bench.files.store import (
     Mirror,
@@ -57,6 +57,7 @@ __all__ = [
     "locked",
     "map_arrays",
     "naming_full_disk",
+    "new_array",
     "package_version",
     "parse_json",
     "read_array",
@@ -73,6 +74,7 @@ __all__ = [
     "save_checkpoint",
     "sound_arrays",
     "sweep",
+    "take_room",
     "write_arrays",
     "write_json",
     "write_text",

@@ -23,7 +23,15 @@ import numpy as np
 
 from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
-from nogs_bench.files import cache_folder, digest_json, locked, read_array, replacing, write_json
+from nogs_bench.files import (
+    cache_folder,
+    digest_json,
+    locked,
+    new_array,
+    read_array,
+    replacing,
+    write_json,
+)
 from nogs_bench.images.decoder import quietly
 from nogs_bench.images.labelled import picture_digest
 from nogs_bench.images.near import shape_of
@@ -75,7 +83,7 @@ class Decoded:
             if not path.is_file():
                 with replacing(path) as temporary:
                     shape = (len(rows), *self.pixels.shape[1:])
-                    new = np.lib.format.open_memmap(temporary, "w+", np.uint8, shape)
+                    new = new_array(temporary, np.uint8, shape)
                     for start in range(0, len(rows), PART_ROWS):
                         stop = start + PART_ROWS
                         new[start:stop] = self.pixels[rows[start:stop]]
@@ -170,7 +178,7 @@ def _make(
     todo: list[int] = []
     failed: BaseException | None = None
     with replacing(folder / "images.npy") as temporary:
-        pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, (len(items), *shape))
+        pixels = new_array(temporary, np.uint8, (len(items), *shape))
         old = read_array(folder / "images.npy", "c") if known else None
         for row, item in enumerate(items):
             entry = known.get(item.name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from nogs_bench.files import take_room
 from nogs_bench.network import Fovea, HardAttentionNet, is_frozen
 
 # A larger table lies in a temporary file.
@@ -34,7 +36,7 @@ class KnownGlimpses:
             self.table = torch.zeros(size, dtype=torch.float16)
         else:
             with tempfile.TemporaryFile(prefix="nogs-bench-glimpses-") as file:
-                file.truncate(2 * images * cells * size[2])
+                take_room(file, 2 * images * cells * size[2], Path(tempfile.gettempdir()))
                 self.table = torch.from_numpy(np.memmap(file, np.float16, "r+", shape=size))
 
     def look_of(self, model: Any) -> Callable[..., Tensor]:

@@ -23,6 +23,7 @@ from nogs_bench.files import (
     cache_folder,
     digest_json,
     locked,
+    new_array,
     package_version,
     read_array,
     write_json,
@@ -63,11 +64,12 @@ def feature_table(
 def _make(path: Path, shape: tuple[int, int, int], network: FrozenNetwork, fovea: Fovea) -> None:
     """Compute a table, from where an earlier call stopped."""
     begun, record = path.with_suffix(".begun"), path.with_suffix(".json")
-    done = _done(begun, record)
-    if not done:
+    done = _done(begun, record, shape)
+    if done:
+        table = np.lib.format.open_memmap(begun, "r+")
+    else:
         _check_room(path.parent, 2 * shape[0] * shape[1] * shape[2])
-    mode = "r+" if done else "w+"
-    table = np.lib.format.open_memmap(begun, mode, np.float16, None if done else shape)
+        table = new_array(begun, np.float16, shape)
     cells = torch.arange(shape[1], device=fovea.corners.device)
 
     def see(row: int) -> np.ndarray:
@@ -94,12 +96,14 @@ def _make(path: Path, shape: tuple[int, int, int], network: FrozenNetwork, fovea
     record.unlink()
 
 
-def _done(begun: Path, record: Path) -> int:
+def _done(begun: Path, record: Path, shape: tuple[int, int, int]) -> int:
     """How many images an earlier call has done."""
     try:
-        return int(json.loads(record.read_text())["images"]) if begun.is_file() else 0
-    except (OSError, ValueError, KeyError):
+        done = int(json.loads(record.read_text())["images"])
+        whole = read_array(begun, "c")
+    except (OSError, ValueError, KeyError, TypeError, NogsError):
         return 0
+    return done if whole.shape == shape and whole.dtype == np.float16 else 0
 
 
 def _check_room(folder: Path, needed: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections import Counter
@@ -288,6 +289,20 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("NOGS_BENCH_CACHE", str(tmp_path / "file"))
     with pytest.raises(NogsError, match=r"cannot be written.*NOGS_BENCH_CACHE"):
         ImageFolder(root, SIZE)
+
+
+def test_a_full_disk_is_said_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    root = fill(tmp_path / "photos", {"a": 6, "b": 6})
+    monkeypatch.setenv("NOGS_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(NogsError, match=r"No space left on device.*NOGS_BENCH_CACHE"):
+        ImageFolder(root, SIZE)
+    assert not list((tmp_path / "cache").rglob("*images.npy"))
 
 
 @pytest.mark.parametrize(

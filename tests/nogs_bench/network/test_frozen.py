@@ -247,6 +247,19 @@ def test_what_cannot_be_kept_is_refused(
             feature_table(network, task.grid, SPLITS["train"], CPU)
 
 
+def test_a_table_that_lost_its_end_is_begun_anew(
+    task: Task, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    network, rows = _network(task), SPLITS["train"]
+    whole = np.array(feature_table(network, task.grid, rows, CPU))
+    (path,) = (tmp_path / "cache" / "features").iterdir()
+    content = path.read_bytes()
+    path.unlink()
+    path.with_suffix(".begun").write_bytes(content[: len(content) // 4])
+    path.with_suffix(".json").write_text('{"images": 40}')
+    assert np.array_equal(feature_table(network, task.grid, rows, CPU), whole)
+
+
 class _Crooked(nn.Module):
     """Its layer called linear is not its last."""
 

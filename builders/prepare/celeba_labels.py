@@ -55,7 +55,7 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     if not path.is_file():
         raise NogsError(f"no label file {path}; give the attributes with --labels FILE")
     try:
-        with opener(path, "rt", encoding="ascii") as file:
+        with opener(path, "rt", encoding="utf-8-sig") as file:
             for line, text in enumerate(file, 1):
                 if text.strip():
                     yield line, text.split()

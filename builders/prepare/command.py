@@ -16,6 +16,7 @@ from nogs_bench.files import digest_file, locked, package_version, replacing, wr
 from nogs_bench.images import RECORD, Splits, read_record, verify
 
 HERE = Where()
+UNFINISHED = ".prepare"
 
 
 def prepare(
@@ -64,7 +65,8 @@ def prepare(
         busy = f"another `prepare` is at work in {out}; wait for it, or give another --out"
         with locked(out / ".lock", busy):
             if not _is_finished(out, name, key):
-                images = decode_images(work.chunks, work.size, out / ".prepare", where.workers)
+                _require_vacant(out, work)
+                images = decode_images(work.chunks, work.size, out / UNFINISHED, where.workers)
                 _finish(work, key, images, out)
     return out
 
@@ -73,13 +75,27 @@ def _is_finished(out: Path, name: str, key: str) -> bool:
     """Whether the folder is whole. Raises `NogsError` if it is damaged, or holds something else."""
     if not (out / RECORD).is_file():
         return False
-    if read_record(out, name).get("key") != key:
+    record = read_record(out)
+    if record["dataset"] != name:
+        raise NogsError(f"{out} holds {record['dataset']}, not {name}; give another --out")
+    if record.get("key") != key:
         raise NogsError(
-            f"{out} was prepared from other images, or they changed since; choose another "
-            "--out, or delete it"
+            f"{out} was prepared from other images, or they changed since; choose another --out"
         )
     verify(out, name)
     return True
+
+
+def _require_vacant(out: Path, work: Preparation) -> None:
+    """Raise `NogsError` if the folder has files of the names to be written that no call began."""
+    if (out / UNFINISHED).is_dir():
+        return
+    for name in ("images", *work.arrays):
+        if (out / f"{name}.npy").exists():
+            raise NogsError(
+                f"{out / name}.npy is there, and no {RECORD} beside it says that this command "
+                "wrote it; give another --out, or remove it"
+            )
 
 
 def _path(given: Path | str | None) -> Path | None:

@@ -146,10 +146,12 @@ def _cropped_parts(path: Path, rows: dict[str, int]) -> np.ndarray:
             visible = within(0, 1)(shown)
             place = (float(row), float(col)) if visible else (0.0, 0.0)
             at = rows[file], PARTS.index(part)
-            if not np.isfinite(place).all():
+            if not all(0 <= share <= 1 for share in place):
                 raise ValueError(place)
         except (KeyError, ValueError) as error:
-            raise NogsError(f"{where}: no such image, part or place") from error
+            raise NogsError(
+                f"{where}: no such image or part, or a place that is no share of the crop, 0 .. 1"
+            ) from error
         parts[at] = (place[0] * SOURCE.image_size, place[1] * SOURCE.image_size, visible)
     if np.isnan(parts).any():
         image, part = np.argwhere(np.isnan(parts).any(-1))[0]
@@ -162,7 +164,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[tuple[str, list[str]
     if not path.is_file():
         raise NogsError(f"{path} is missing; give the whole folder")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             for row in reader:
                 where = f"{path}, line {reader.line_num}"

@@ -162,7 +162,7 @@ def _floats(fields: list[str], count: int, path: Path, line: int) -> list[float]
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     if not path.is_file():
         raise NogsError(f"{path} is missing; give the whole CUB_200_2011 folder")
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
         for line, text in enumerate(file, 1):
             if fields := text.split():
                 yield line, fields

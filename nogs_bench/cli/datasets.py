@@ -70,7 +70,8 @@ def prepare(
     if partial:
         from nogs_bench.images import read_record
 
-        part = read_record(folder)["partial"]
+        record = read_record(folder)
+        part = record.get("partial", {"found": record["count"], "of": record["count"]})
         typer.echo(f"{folder} has {part['found']:,} of {part['of']:,} images")
     typer.echo(f"{folder} is ready: give it as --data {folder}")
 

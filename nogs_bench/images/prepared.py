@@ -121,7 +121,10 @@ def verify(folder: Path, dataset: str) -> dict[str, Any]:
     for name, digest in record["digests"].items():
         path = folder / name
         if not path.is_file() or digest_file(path) != digest:
-            raise NogsError(f"{path} is missing or changed since it was prepared; delete {folder}")
+            raise NogsError(
+                f"{path} is missing or changed since it was prepared; prepare the images again, "
+                "into another folder"
+            )
     return record
 
 

@@ -36,9 +36,9 @@ def load_split(task: Task, split: str, data: Path | None = None) -> LabelledImag
         raise NogsError(f"{task.name} has no split {split!r}; its splits are {', '.join(names)}")
     source = task.source
     rows = _checked(task, split, lambda: source.load(split, data))
-    wanted = source.count(split, data) if isinstance(source, Counted) else None
-    if wanted is None:
-        wanted = getattr(task.splits, split)
+    wanted = getattr(task.splits, split)
+    if isinstance(source, Counted):
+        wanted = min(wanted, source.count(split, data))
     if len(rows) != wanted:
         raise NogsError(
             f"{task.name}, {split}: the task says {wanted:,} images, its source gives "

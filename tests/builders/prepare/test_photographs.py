@@ -27,6 +27,8 @@ from places import SHARED
 PHOTOS = SHARED / "photos"
 RELEASED = SHARED / "released" / "optimal-sequences.tar.gz"
 FIVE = Splits(train=2, validation=1, test=1, avp_validation=1)
+FIRST = [ALL_SPECIES.index(name) + 1 for name in SPECIES[:3]]
+CROPS = [(9, FIRST[2], 1), (2, FIRST[0], 1), (5, FIRST[1], 0), (7, FIRST[1], 1)]
 
 
 def test_celeba_is_cut_to_its_middle_square_and_divided_by_number(tmp_path: Path) -> None:
@@ -45,6 +47,37 @@ def test_celeba_is_cut_to_its_middle_square_and_divided_by_number(tmp_path: Path
         assert labels.argmax(1).tolist() == attributes
         assert labels.sum(1).tolist() == [1] * len(attributes)
     assert np.load(out / "numbers.npy").tolist() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("saved", [("\ufeff", "\n"), ("", "\r\n")])
+def test_tables_that_an_editor_saved_are_read_as_they_were(
+    saved: tuple[str, str], tmp_path: Path
+) -> None:
+    """With a byte order mark, or the ends of lines of Windows."""
+    found = []
+    for edited in (False, True):
+        folder = tmp_path / str(edited)
+        paths = (
+            write_celeba(folder / "faces", 5) / "list_attr_celeba.txt",
+            write_cub(folder / "birds") / "images.txt",
+            write_crops(folder / "crops", CROPS) / "map-to-cub.csv",
+        )
+        for path in paths if edited else ():
+            mark, end = saved
+            path.write_bytes(f"{mark}{path.read_text()}".replace("\n", end).encode())
+        pair = Splits(train=1, validation=1, test=0, avp_validation=1)
+        jobs = (
+            ("celeba-10k", "faces", FIVE),
+            ("cub-100", "birds", pair),
+            ("cub-100", "crops", FIVE),
+        )
+        for name, source, splits in jobs:
+            out = folder / f"{source}-out"
+            prepare(name, folder / source, out, splits=splits, workers=1)
+            found.append((np.load(out / "labels.npy").tolist(), np.load(out / "numbers.npy")))
+    for (labels, numbers), (others, their) in zip(found[:3], found[3:], strict=True):
+        assert labels == others
+        assert numbers.tolist() == their.tolist()
 
 
 def test_celeba_says_what_is_missing(tmp_path: Path) -> None:
@@ -79,11 +112,8 @@ def test_utkface_reads_age_and_gender_of_names(tmp_path: Path) -> None:
 
 
 def test_crops_of_birds_go_by_cubs_order_and_official_split(tmp_path: Path) -> None:
-    chosen = [ALL_SPECIES.index(name) + 1 for name in SPECIES[:3]]
-    birds = [(9, chosen[2], 1), (2, chosen[0], 1), (5, chosen[1], 0), (7, chosen[1], 1)]
-    folder = write_crops(tmp_path / "birds", birds)
-    splits = Splits(train=2, validation=1, test=1, avp_validation=1)
-    out = prepare("cub-100", folder, tmp_path / "out", splits=splits, workers=1)
+    folder = write_crops(tmp_path / "birds", CROPS)
+    out = prepare("cub-100", folder, tmp_path / "out", splits=FIVE, workers=1)
     source = get_task("cub-100").source
     # Of the training images 2, 7 and 9 the first and the last are annotated, and 7 is held out.
     assert np.load(out / "numbers.npy").tolist() == [1, 8, 6, 4]
@@ -95,9 +125,9 @@ def test_crops_of_birds_go_by_cubs_order_and_official_split(tmp_path: Path) -> N
     assert parts[0, :, 2].tolist() == [1] * 13 + [0, 1]
     assert source.load("test", out).images[0, :, 64, [10, 118]].tolist() == [[255] * 3, [0] * 3]
     rows = (folder / "map-to-cub.csv").read_text()
-    (folder / "map-to-cub.csv").write_text(rows.replace(f",{chosen[1]},0,", ",2,0,"))
+    (folder / "map-to-cub.csv").write_text(rows.replace(f",{FIRST[1]},0,", ",2,0,"))
     with pytest.raises(NogsError, match=r"line 4: .*not cub-100's"):
-        prepare("cub-100", folder, tmp_path / "other", splits=splits)
+        prepare("cub-100", folder, tmp_path / "other", splits=FIVE)
 
 
 def test_birds_of_caltechs_folder_are_cut_tightly(tmp_path: Path) -> None:
@@ -207,6 +237,10 @@ DAMAGED = {
     "map-to-cub.csv is damaged": (f"{HEAD}\n\udcff.jpg,1,1,1\n", PLACES),
     "parts.csv, line 2: expected file, part": (f"{HEAD}\na.jpg,1,1,1\n", f"{PLACES}\na.jpg,back\n"),
     "parts.csv, line 2: no such": (f"{HEAD}\na.jpg,1,1,1\n", f"{PLACES}\na.jpg,back,inf,0,1\n"),
+    "parts.csv, line 2: no such image or part, or a place that is no share": (
+        f"{HEAD}\na.jpg,1,1,1\n",
+        f"{PLACES}\na.jpg,back,113,40,1\n",
+    ),
     "parts.csv, line 3: no such": (
         f"{HEAD}\na.jpg,1,1,1\n",
         f"{PLACES}\na.jpg,back,1,0,1\na.jpg,back,1,0,2\n",

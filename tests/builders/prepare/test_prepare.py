@@ -7,6 +7,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from cub_folder import write_cub
+from nogs_bench.builders.prepare import celeba, command
 from nogs_bench.builders.prepare import raw as raw_images
 from nogs_bench.builders.prepare.command import prepare
 from nogs_bench.builders.prepare.cub import crop_box, crop_parts
+from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.images.decoder import squared
 from nogs_bench.images.prepared import PreparedFolder, verify
+from nogs_bench.tasks import load_split
 from nogs_bench.tasks.task import Splits, get_task
 
 SPLITS = Splits(train=3, validation=1, test=1, avp_validation=1)
@@ -202,6 +207,69 @@ def test_stopped_run_goes_on_where_it_was(
     check_faces(prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1))
 
 
+@pytest.mark.parametrize("damage", ["", "[]", "{"])
+def test_a_damaged_note_or_array_of_a_stopped_run_is_made_again(
+    damage: str, faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw_images, "PER_CHUNK", 2)
+    last, out = faces / "00004.png", tmp_path / "out"
+    good = last.read_bytes()
+    last.write_bytes(b"no image")
+    with pytest.raises(NogsError, match=r"00004\.png"):
+        prepare("celeba-hq", faces, out, splits=SPLITS, workers=1)
+    (out / ".prepare" / "chunks" / "0.json").write_text(damage)
+    if not damage:
+        (out / ".prepare" / "images.npy").write_bytes(b"")
+    last.write_bytes(good)
+    check_faces(prepare("celeba-hq", faces, out, splits=SPLITS, workers=1))
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "numbers.npy"])
+def test_files_of_others_are_not_replaced(name: str, faces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("mine")
+    with pytest.raises(NogsError, match=f"{name} is there, and no prepared.json"):
+        prepare("celeba-hq", faces, out, splits=SPLITS, workers=1)
+    assert (out / name).read_text() == "mine"
+    assert [path.name for path in out.iterdir()] == [name]
+
+
+def test_a_call_that_was_killed_at_the_end_goes_on(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arrays lie in their places then, and the record does not."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1)
+    assert (tmp_path / "out" / "images.npy").exists()
+    check_faces(prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1))
+
+
+def test_a_whole_folder_is_a_part_of_all_its_images(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(celeba, "SPLITS", SPLITS)
+    out = prepare("celeba-hq", faces, tmp_path / "out", workers=1)
+    given = ["prepare", "celeba-hq", "--source", str(faces), "--out", str(out), "--partial"]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0, result.output
+    assert "out has 5 of 5 images" in " ".join(result.output.split())
+
+
+def test_a_folder_of_another_dataset_is_named_as_out(faces: Path, tmp_path: Path) -> None:
+    out = prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1)
+    bird = write_cub(tmp_path / "CUB_200_2011")
+    splits = Splits(train=1, validation=1, test=0, avp_validation=1)
+    with pytest.raises(NogsError, match="holds celeba-hq, not cub-100; give another --out"):
+        prepare("cub-100", bird, out, splits=splits, workers=1)
+
+
 def write_arrays(folder: Path, numbers: Sequence[int]) -> None:
     """File i holds the face of `numbers[i]`; all files are as large as each other."""
     for place, number in enumerate(numbers):
@@ -244,6 +312,16 @@ def test_finished_folder_is_verified_and_kept(faces: Path, tmp_path: Path) -> No
         prepare("celeba-hq", faces, out, splits=SPLITS)
     with pytest.raises(NogsError, match="choose another --out"):
         prepare("celeba-hq", faces, out, splits=Splits(2, 2, 1, 2))
+
+
+def test_a_folder_of_more_images_than_the_tasks_is_refused(faces: Path, tmp_path: Path) -> None:
+    """A part of a dataset will do. More can only be images of another split."""
+    task = get_task("celeba-hq-male")
+    out = prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1)
+    assert len(load_split(task, "train", out)) == 3
+    few = replace(task, splits=replace(task.splits, train=2))
+    with pytest.raises(NogsError, match=r"train: the task says 2 images, its source gives 3"):
+        load_split(few, "train", out)
 
 
 def test_missing_numbers_and_counts_are_refused(faces: Path, tmp_path: Path) -> None:

@@ -94,3 +94,18 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """`did you mean 'x'? `, of the name in `known` that is like `name`; nothing if none is."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"did you mean {near[0]!r}? " if near else ""
+
+
+def require_whole(kind: str, spec: str) -> None:
+    """Raise `NogsError` if nothing follows the colon of `NAME:ARGUMENT`, or an `@` at its end: what
+    was to follow, such as a file of weights, would be passed over."""
+    if spec.endswith((":", "@")):
+        raise NogsError(
+            f"{kind} {spec!r} breaks off; write what follows the {spec[-1]!r}, or leave that out"
+        )
+
+
+def nothing_after(kind: str, name: str, argument: str) -> None:
+    """Raise `NogsError` if an entry that takes no argument was given one."""
+    if argument:
+        raise NogsError(f"{kind} {name} takes nothing after its name, not {argument!r}")

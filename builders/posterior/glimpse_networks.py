@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from nogs_bench.builders.posterior.networks import AVP_NETWORKS, fused, make_network
 from nogs_bench.builders.posterior.observed_windows import ObservedWindows
 from nogs_bench.builders.posterior.windows import Windows
+from nogs_bench.errors import NogsError
 from nogs_bench.own_code import joint_digest
-from nogs_bench.registry import Registry
+from nogs_bench.registry import Registry, nearest
 from nogs_bench.tasks import GlimpseGrid
 
 PAIRS_AT_ONCE = 512
@@ -67,8 +68,10 @@ GLIMPSE_NETWORKS: Registry[Callable[[GlimpseGrid, int, int, str], nn.Module]] = 
 def check_network(spec: str) -> None:
     """Raise `NogsError` unless `spec`, `NAME` or `NAME:ARGUMENT`, begins with a network's name."""
     name = spec.partition(":")[0]
-    if name not in GLIMPSE_NETWORKS.names():
-        AVP_NETWORKS[name]
+    names = [*AVP_NETWORKS.names(), *GLIMPSE_NETWORKS.names()]
+    if name not in names:
+        near = nearest(name, names)
+        raise NogsError(f"unknown AVP network {name!r}: {near}known are {', '.join(names)}")
 
 
 def network_code(*specs: str) -> dict[str, str]:

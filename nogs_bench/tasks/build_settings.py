@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nogs_bench.registry import require_whole
 from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, settle
 
 
@@ -54,6 +55,7 @@ class AvpTraining:
         numbers = dict.fromkeys(("learning_rate", "images", "rounds"), NUMBER)
         shares = dict.fromkeys(("warmup", "distillation", "chosen_share"), SHARE)
         settle(self, "AVP training", counts | numbers | shares)
+        require_whole("AVP network", self.network)
 
 
 OBSERVED = ("sample", "pasted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nogs_bench.registry import require_whole
 from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, check_name, settle
 
 REDUCTIONS = ("mean", "sum")
@@ -55,6 +56,7 @@ class Training:
         numbers = dict.fromkeys(("learning_rate", "supervision_weight", "supervised"), NUMBER)
         ranges |= numbers | {"supervised_share": SHARE}
         settle(self, "training", ranges, {"supervision_reduction": REDUCTIONS})
+        require_whole("embedder", self.embedder)
 
 
 @dataclass(frozen=True)

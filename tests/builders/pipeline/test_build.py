@@ -172,6 +172,8 @@ def test_cluttered_digits_roles_share_no_digit():
         ({"completion": "hmc", "criterion": "cross-entropy"}, "use --criterion entropy"),
         ({"posterior": "oracle"}, "unknown posterior 'oracle'"),
         ({"overrides": {"avp.network": "cnov"}}, "unknown AVP network 'cnov'"),
+        ({"overrides": {"avp.network": "patch-sums"}}, "did you mean 'patch-sum'"),
+        ({"overrides": {"avp.network": "timm:resnet18@"}}, "'timm:resnet18@' breaks off"),
         ({"observed": "past"}, "observed must be sample or pasted"),
         ({"images": 300}, "leaves none"),
         ({"data": "/nowhere"}, "--data /nowhere"),

@@ -38,6 +38,9 @@ def test_names_are_mapped_as_the_layers_follow_each_other(tmp_path: Path) -> Non
     stem = network.layers.backbone.conv_stem.weight
     assert torch.equal(stem[:, :3], expected["conv_stem.weight"])
     assert network.layers.mean.flatten().tolist() == [0.5] * 3
+    # timm's other network of the same shapes pads differently.
+    with pytest.raises(NogsError, match=f"are those of {NAME}, not of efficientnet_lite0"):
+        make_glimpse_network(f"timm:efficientnet_lite0@{out}", grid, 3, 7)
 
 
 def test_what_is_not_the_model_is_refused(tmp_path: Path) -> None:

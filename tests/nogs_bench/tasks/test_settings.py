@@ -13,6 +13,7 @@ from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.methods import losses
 from nogs_bench.results.scoring.times import CRITERIA
+from nogs_bench.tasks.build_settings import AvpTraining
 from nogs_bench.tasks.settings import (
     SETTABLE,
     merged_settings,
@@ -149,3 +150,12 @@ def test_short_forms_stand_for_settings() -> None:
 def test_short_forms_are_options_of_the_command(name: str) -> None:
     options = {p.name for p in get_command(app).commands[name].params}  # type: ignore[attr-defined]
     assert options >= set(SETTABLE[name].short)
+
+
+@pytest.mark.parametrize("spec", ["timm:resnet18@", "vgg16-12:", "frozen:timm:"])
+def test_weights_that_are_not_named_are_not_random_ones_instead(spec: str) -> None:
+    """`timm:NAME@$FILE`, with a variable that is empty, would train from random weights."""
+    with pytest.raises(NogsError, match=f"embedder {spec!r} breaks off; write what follows the "):
+        Training(embedder=spec)
+    with pytest.raises(NogsError, match=f"AVP network {spec!r} breaks off; write what follows"):
+        AvpTraining(spec, epochs=1)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,18 @@ import torch
 from nogs_bench import get_task, load_annotations
 from nogs_bench.builders.dataset import load_posterior
 from nogs_bench.builders.posterior import Avp, along_each
+from nogs_bench.errors import NogsError
 from nogs_bench.files import read_provenance
-from nogs_bench.tasks import Task
+from nogs_bench.tasks import Task, load_split
 
 ROWS = 250
 SEED = 7
+WEIGHTS = "posterior/weights-0.safetensors"
 
 
 def held_out(avp: Avp, task: Task, data: Path) -> dict[str, Any]:
     """At random cells of validation and test images: means over labels, for t = 1 .. T."""
-    parts = [task.source.load(split, data) for split in ("validation", "test")]
+    parts = [load_split(task, split, data) for split in ("validation", "test")]
     images = np.concatenate([part.images for part in parts])
     labels = torch.from_numpy(np.concatenate([part.labels for part in parts]))
     cells = np.random.default_rng(SEED).integers(task.grid.cells, size=(len(images), task.T))
@@ -57,7 +60,9 @@ def held_out(avp: Avp, task: Task, data: Path) -> dict[str, Any]:
 def along_sequences(avp: Avp, task: Task, folder: Path, data: Path) -> dict[str, Any]:
     """Of a dataset's annotated images, built beside random, for t = 1 .. T."""
     made = load_annotations(task, folder)
-    images = task.source.load("train", data)[made.index]
+    train = load_split(task, "train", data)
+    made.check_images(train, task)
+    images = train[made.index]
     size = len(made.index), task.T
     random = np.random.default_rng(SEED).integers(task.grid.cells, size=size)
     avp.target = task.target
@@ -83,6 +88,17 @@ def along_sequences(avp: Avp, task: Task, folder: Path, data: Path) -> dict[str,
     }
 
 
+def require_one_posterior(records: Mapping[Path, Mapping[str, Any]]) -> None:
+    """Raise `NogsError` unless all folders hold the same weights: one network judges them all."""
+    (first, weights), *others = [
+        (folder, (record.get("posterior") or {}).get("files", {}).get(WEIGHTS))
+        for folder, record in records.items()
+    ]
+    for folder, own in others:
+        if own != weights:
+            raise NogsError(f"{folder} is of another posterior than {first}; give it by itself")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folders", nargs="+", type=Path)
@@ -91,6 +107,7 @@ def main() -> None:
     torch.set_num_threads(1)
     records = {folder: read_provenance(folder) for folder in given.folders}
     tasks = {folder: get_task(record["task"]) for folder, record in records.items()}
+    require_one_posterior(records)
     (avp, *_) = load_posterior(given.folders[0], "cpu").networks
     task = tasks[given.folders[0]]
     print(f"network {records[given.folders[0]]['posterior']['network']}")

@@ -65,6 +65,12 @@ class Annotations:
 
     def check_images(self, train: LabelledImages, task: Task) -> None:
         """Raise `NogsError` unless they are sequences of the images `train` of `task`."""
+        if len(self) and self.index.max() >= len(train):
+            raise NogsError(
+                f"sequences {self.name} are of images up to number {self.index.max():,} of "
+                f"{task.name}, and there are {len(train):,}: they were built for all of its "
+                "images; give those, or build again"
+            )
         if (train.labels[self.index, task.target] != self.labels).any():
             raise NogsError(
                 f"sequences {self.name} have other labels than the images of {task.name}: they "

@@ -53,6 +53,15 @@ def write(task: Task, out: Path, with_images: bool = True, known: bool = True) -
     )
 
 
+def test_sequences_of_more_images_than_there_are_are_refused(tmp_path: Path) -> None:
+    """As those of a whole dataset are, of which a part was prepared."""
+    task = register_task(corner_task())
+    folder, train = write(task, tmp_path / "corner"), load_split(task, "train")
+    supervising(task, folder, None, train[:41])
+    with pytest.raises(NogsError, match=r"corner are of images up to number 40 of .*are 40"):
+        supervising(task, folder, None, train[:40])
+
+
 @pytest.mark.parametrize("with_images", [True, False])
 def test_sequences_of_renamed_files_are_refused(with_images: bool, tmp_path: Path) -> None:
     task = register_task(corner_task())

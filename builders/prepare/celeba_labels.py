@@ -13,6 +13,8 @@ from nogs_bench.errors import NogsError
 from nogs_bench.tasks.families.celeba_hq import ATTRIBUTES, IMAGES
 
 _VALUES = {"-1": 0, "1": 1}
+# The first line of Kaggle's file, the second of the authors'.
+HEADERS = [["image_id", *ATTRIBUTES], list(ATTRIBUTES)]
 
 
 def read_attributes(
@@ -22,8 +24,9 @@ def read_attributes(
 
     Reads the authors' file (`000000.png` and 40 numbers a line), CelebAMask-HQ's
     `CelebAMask-HQ-attribute-anno.txt` and CelebA's `list_attr_celeba.txt` (the same after a line
-    with the count and one with the attributes' names), plain or gzipped. With `of_more`, images
-    may follow the first `count`, and are not read. Raises `NogsError` with file and line for a line
+    with the count and one with the attributes' names), plain or gzipped; or Kaggle's
+    `list_attr_celeba.csv`, with commas and one line of names. With `of_more`, images may follow
+    the first `count`, and are not read. Raises `NogsError` with file and line for a line
     that is not the next image's, and if there are not `count` images.
     """
     labels = np.full((count, len(ATTRIBUTES)), -1, np.int64)
@@ -31,7 +34,7 @@ def read_attributes(
     for line, fields in _lines(path):
         if line == 1 and len(fields) == 1 and (of_more or fields == [str(count)]):
             continue
-        if line == 2 and number == 0 and fields == list(ATTRIBUTES):
+        if number == 0 and fields in HEADERS[line - 1 : line]:
             continue
         where = f"{path}, line {line}"
         if number == count and of_more:
@@ -58,6 +61,6 @@ def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
         with opener(path, "rt", encoding="utf-8-sig") as file:
             for line, text in enumerate(file, 1):
                 if text.strip():
-                    yield line, text.split()
+                    yield line, text.replace(",", " ").split()
     except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise NogsError(f"{path} is damaged ({error}); get it again") from error

@@ -80,6 +80,25 @@ def test_tables_that_an_editor_saved_are_read_as_they_were(
         assert numbers.tolist() == their.tolist()
 
 
+def test_kaggles_celeba_is_the_same(tmp_path: Path) -> None:
+    """Its images lie one folder deeper, its table has commas and one line of names."""
+    own, other = write_celeba(tmp_path / "own", 5), write_celeba(tmp_path / "kaggle", 5)
+    (other / "img_align_celeba").rename(other / "images")
+    (other / "img_align_celeba").mkdir()
+    (other / "images").rename(other / "img_align_celeba" / "img_align_celeba")
+    table = other / "list_attr_celeba.txt"
+    _, names, *rows = [line.split() for line in table.read_text().splitlines()]
+    table.unlink()
+    lines = [",".join(row) for row in (["image_id", *names], *rows)]
+    (other / "list_attr_celeba.csv").write_text("\n".join(lines) + "\n")
+    outs = [
+        prepare("celeba-10k", folder, folder / "out", splits=FIVE, workers=1)
+        for folder in (own, other)
+    ]
+    for name in ("images.npy", "labels.npy", "numbers.npy"):
+        assert outs[0].joinpath(name).read_bytes() == outs[1].joinpath(name).read_bytes()
+
+
 def test_celeba_says_what_is_missing(tmp_path: Path) -> None:
     folder = write_celeba(tmp_path / "celeba", 5)
     with pytest.raises(NogsError, match=r"has 5 images, expected 10,000"):

@@ -353,6 +353,7 @@ def main() -> None:
     arguments.add_argument("--parts", default=",".join(PARTS), help="which of: %(default)s")
     arguments.add_argument("--device", default="cuda", help="cuda, cuda:N or cpu")
     arguments.add_argument("--small", action="store_true", help="tiny sizes, for the tests")
+    arguments.add_argument("--failed", default="", help=argparse.SUPPRESS)  # by earlier processes
     given = arguments.parse_args()
     if unknown := set(given.parts.split(",")) - set(PARTS):
         arguments.error(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
@@ -362,6 +363,7 @@ def main() -> None:
     hardware = "cpu" if given.device == "cpu" else torch.cuda.get_device_name()
     whole = json.loads(given.out.read_text()) if given.out.exists() else {}
     found = whole.get("measured", {})
+    failed = [name for name in given.failed.split(",") if name]
     for name in given.parts.split(","):
         if name in found:
             continue
@@ -370,12 +372,14 @@ def main() -> None:
             found[name] = PARTS[name](setting)
         except Exception as error:
             print(f"{name} failed: {error!r}", flush=True)
+            failed.append(name)
             # A GPU may answer nothing more in this process: the other parts have another.
             parts = given.parts.split(",")
             rest = ",".join(parts[parts.index(name) + 1 :])
             if not rest:
                 break
             flags = ["--small"] * given.small + ["--device", given.device, "--out", given.out]
+            flags += ["--failed", ",".join(failed)]
             sys.stdout.flush()
             again = [sys.executable, __file__, "--parts", rest, *map(str, flags)]
             os.execv(sys.executable, again)
@@ -384,10 +388,11 @@ def main() -> None:
         text = json.dumps(rates | {"measured": found | {"torch": torch.__version__}}, indent=1)
         with replacing(given.out) as temporary:
             temporary.write_text(text + "\n")
-    if not given.out.exists():
-        sys.exit(1)
-    print(given.out.read_text())
-    print(json.dumps(json.loads(given.out.read_text())))
+    if given.out.exists():
+        print(given.out.read_text())
+        print(json.dumps(json.loads(given.out.read_text())))
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}; the same command tries them again")
 
 
 if __name__ == "__main__":

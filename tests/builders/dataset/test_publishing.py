@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -28,7 +30,7 @@ from processes import client, program, python
 from small_dataset import TASK, write
 
 DIGITS = SHIPPED / "cluttered-digits"
-SLOW = [pytest.mark.slow]
+REQUESTS = ("create", "preupload", "PUT", "/commit/", "/tag/")
 PUSH = """
 import sys
 from nogs_bench.builders.dataset.publishing import publish
@@ -172,43 +174,34 @@ def test_a_push_killed_at_any_request_ends_after_a_second_call_in_the_same_repos
         warm.stdin.close()
 
 
-@pytest.mark.parametrize(
-    ("what", "when"),
-    [
-        pytest.param(what, when, marks=[] if (what, when) == ("/commit/", "after") else SLOW)
-        for what in ("create", "preupload", "PUT", "/commit/", "/tag/")
-        for when in ("before", "after")
-    ],
-)
-def test_a_broken_connection_is_one_line_or_none(
-    hub: Hub, tmp_path: Path, what: str, when: Literal["before", "after"]
-) -> None:
-    """Cut once: the client tries again by itself, or says so, and the next call mends it."""
-    cut = []
-
-    def fail(number: int, now: str) -> None:
-        if now == when and what in hub.requests[number - 1] and not cut:
-            cut.append(number)
-            raise Cut
-
-    hub.fail = fail
+def test_a_broken_connection_is_one_line_or_none(hub: Hub, tmp_path: Path) -> None:
+    """Cut once, before the Hub does each kind of thing or before it answers: the client tries again
+    by itself, or says so, and the next call mends it."""
     env = client(hub.url, tmp_path / "home")
-    arguments = ("publish", DIGITS, "--repo", "me/digits", "--json")
-    broken = program(env, tmp_path, *arguments)
-    assert cut
-    if broken.returncode:
-        assert broken.returncode == 1, broken.stderr
-        last = broken.stderr.splitlines()[-1]
-        assert last.startswith("error: me/digits cannot be published: ")
-        assert "Traceback" not in broken.stderr
-    again = program(env, tmp_path, *arguments)
-    assert again.returncode == 0, again.stderr
-    outcome = json.loads(again.stdout)
-    repo = hub.repos["me/digits"]
-    assert repo.tags == {outcome["tag"]: outcome["commit"]}
-    assert len(repo.commits) == 2
-    for name in ("annotations/train.parquet", "maps/train.parquet"):
-        assert repo.commits[-1][2][name] == (DIGITS / name).read_bytes()
+    for what, when in product(REQUESTS, ("before", "after")):
+        hub.forget()
+        hub.fail = partial(cut_once, hub, what, when, cut := [])
+        broken = program(env, tmp_path, "publish", DIGITS, "--repo", "me/digits", "--json")
+        assert cut, (what, when)
+        if broken.returncode:
+            assert broken.returncode == 1, broken.stderr
+            last = broken.stderr.splitlines()[-1]
+            assert last.startswith("error: me/digits cannot be published: ")
+            assert "Traceback" not in broken.stderr
+        again = program(env, tmp_path, "publish", DIGITS, "--repo", "me/digits", "--json")
+        assert again.returncode == 0, again.stderr
+        outcome = json.loads(again.stdout)
+        repo = hub.repos["me/digits"]
+        assert repo.tags == {outcome["tag"]: outcome["commit"]}, (what, when)
+        assert len(repo.commits) == 2, (what, when)
+        for name in ("annotations/train.parquet", "maps/train.parquet"):
+            assert repo.commits[-1][2][name] == (DIGITS / name).read_bytes()
+
+
+def cut_once(hub: Hub, what: str, when: str, cut: list[int], number: int, now: str) -> None:
+    if now == when and what in hub.requests[number - 1] and not cut:
+        cut.append(number)
+        raise Cut
 
 
 def test_a_token_is_in_no_output_and_no_file(hub: Hub, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from functools import cache
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from nogs_bench.builders.search.searches import SEARCHES, Ask, Found, Problem, Steps
 
@@ -178,7 +178,7 @@ class Race:
 @cache
 def _quantile(risk: float, freedom: int) -> float:
     """Where the upper `risk` of Student's t of so many degrees of freedom begins."""
-    return float(student.isf(risk, freedom))
+    return -float(stdtrit(freedom, risk))
 
 
 def _rounds(samples: int, first: int, growth: float) -> list[int]:

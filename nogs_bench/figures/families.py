@@ -1,4 +1,4 @@
-"""One table of many tasks of a family: the means over tasks, then the tasks, one a row."""
+"""One table of many tasks of a family: means and medians over tasks, then the tasks, one a row."""
 
 from __future__ import annotations
 
@@ -38,21 +38,25 @@ def of_families(
 
 @dataclass(frozen=True)
 class FamilyTable:
-    """A table's title, its heads, the row of means, and one row for each task."""
+    """A table's title, its heads, the rows of means and medians, and one row for each task."""
 
     title: str
     heads: tuple[str, ...]
     means: tuple[str, ...]
+    medians: tuple[str, ...]
     tasks: tuple[tuple[str, ...], ...]
 
 
 def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
-    """The means over tasks, with intervals over seeds, and then each task's own figures.
+    """The means over tasks, with intervals over seeds, the medians over tasks, and then each task's
+    own figures.
 
     Tasks are named without their family, which the title names.
     Test accuracies are means; times to be as good as RAM ever gets are middles of the seeds, their
-    mean over tasks is that of the middles, and "times sooner" over tasks is a geometric mean. There
-    is no mean of an entry that was not run on each task: it would be of other tasks than the rest.
+    mean over tasks is that of the middles, and "times sooner" over tasks is a geometric mean. One
+    task where a level is not reached leaves no such mean, but a median; beside "times sooner" is the
+    median's interval over tasks, by the sign test. There is neither of an entry that was not run on
+    each task: it would be of other tasks than the rest.
     """
     first = rows[0]
     entries = list(dict.fromkeys((row.method, row.learning_rate) for row in rows))
@@ -64,12 +68,15 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     alone = len({method for method, _ in entries}) == len(entries)
     heads, means = ["task"], [f"mean of {len(by_task)}"]
+    medians = [f"median of {len(by_task)}"]
     for entry in entries:
         name = entry[0] if alone else f"{entry[0]} at {rate_text(entry[1])}"
         heads += [f"{name}: {head}" for head in _heads(entry[0], balanced)]
         own = [found[entry] for found in by_task.values() if entry in found]
         blank = [""] * len(_heads(entry[0], balanced))
-        means += _of_means(own, balanced) if len(own) == len(by_task) else blank
+        whole = len(own) == len(by_task)
+        means += _of_means(own, balanced) if whole else blank
+        medians += _of_medians(own, balanced) if whole else blank
     tasks = []
     for task, found in by_task.items():
         cells = [task.removeprefix(f"{family}-")]
@@ -81,7 +88,7 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
         f"{family}, {first.protocol}, {first.model}: {len(by_task)} tasks, "
         f"{first.iterations:,} iterations, {seeds} seeds"
     )
-    return FamilyTable(title, tuple(heads), tuple(means), tuple(tasks))
+    return FamilyTable(title, tuple(heads), tuple(means), tuple(medians), tuple(tasks))
 
 
 def _heads(method: str, balanced: bool) -> list[str]:
@@ -114,6 +121,30 @@ def _of_means(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
     return cells
 
 
+def _of_medians(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
+    """The same of the median over tasks."""
+    from nogs_bench.results import sign_interval
+
+    cells = [percent(statistics.median(row.test_accuracy.mean for row in rows))]
+    if balanced:
+        known = [e.mean for row in rows if (e := row.test_balanced_accuracy) is not None]
+        cells.append(percent(statistics.median(known)))
+    good = [row.as_good.middle for row in rows if row.as_good]
+    cells.append(span_text(median_span(good)) if len(good) == len(rows) else "")
+    if rows[0].method != "ram":
+        sooner = [row.headline.middle for row in rows if row.headline]
+        middle, interval = span_text(median_span(sooner), times), sign_interval(sooner)
+        text = f"{middle} [{_ends(interval)}]" if interval.known else middle
+        cells.append(text if len(sooner) == len(rows) else "")
+    return cells
+
+
+def _ends(interval: Span) -> str:
+    if interval.bounded:
+        return f"{times(interval.low)}, {times(interval.high)}"
+    return span_text(interval, times)
+
+
 def over_tasks(each: Sequence[Estimate]) -> Estimate:
     """Of the mean over tasks, seed by seed; of the seeds' means where tasks have other seeds."""
     from nogs_bench.results import estimate
@@ -130,6 +161,15 @@ def mean_span(spans: Sequence[Span]) -> Span:
 
     return Span(
         statistics.fmean(span.low for span in spans), statistics.fmean(s.high for s in spans)
+    )
+
+
+def median_span(spans: Sequence[Span]) -> Span:
+    """Where the median lies."""
+    from nogs_bench.results import Span
+
+    return Span(
+        statistics.median(span.low for span in spans), statistics.median(s.high for s in spans)
     )
 
 

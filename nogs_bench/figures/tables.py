@@ -112,7 +112,7 @@ def scores_tables(scores: Scores) -> list[Table]:
     """One table for each task, protocol and model; one row for each method and learning rate.
 
     A figure stands before its interval over seeds, as `nogs_bench.figures.texts` writes them. Many
-    tasks of one family share a table (`families`): the means over them, then one row for each.
+    tasks of one family share a table (`families`): means and medians over them, then one row for each.
     """
     large, rest = of_families(scores.rows)
 
@@ -128,7 +128,8 @@ def _family_table(family: str, rows: Sequence[ScoreRow]) -> Table:
     table = empty_table(escape(found.title), *map(escape, found.heads))
     for column in table.columns[1:]:
         column.justify = "right"
-    table.add_row(*map(escape, found.means), end_section=True)
+    table.add_row(*map(escape, found.means))
+    table.add_row(*map(escape, found.medians), end_section=True)
     for cells in found.tasks:
         table.add_row(*map(escape, cells))
     return table

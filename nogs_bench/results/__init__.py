@@ -60,6 +60,7 @@ from nogs_bench.results.statistics import (
     plain,
     prediction_interval,
     ratios,
+    sign_interval,
 )
 from nogs_bench.results.storage import (
     MAX_BYTES,
@@ -124,6 +125,7 @@ __all__ = [
     "save_result",
     "score",
     "score_runs",
+    "sign_interval",
     "step_locations",
     "time_to_accuracy",
     "time_to_cross_entropy",

@@ -147,13 +147,18 @@ def median_interval(values: Sequence[Span]) -> Span | None:
         spread = float((low + half).std(ddof=1)) + math.sqrt(float((half**2).sum()) / (n - 1))
         reach = _student(n) * spread / math.sqrt(n)
         return Span(math.exp(float(low.mean()) - reach), math.exp(float(high.mean()) + reach))
-    two_sided = _by_signs(values, (1 - LEVEL) / 2)
+    two_sided = sign_interval(values)
     if two_sided.bounded:
         return two_sided
     one_sided = _by_signs(values, 1 - LEVEL)
     # Both ends, each wrong in 5 % of cases, would together be so in 10 %.
     found = two_sided if one_sided.bounded else one_sided
     return found if found.known else None
+
+
+def sign_interval(values: Sequence[Span]) -> Span:
+    """`median_interval`'s sign test, whether or not all spans are bounded."""
+    return _by_signs(values, (1 - LEVEL) / 2)
 
 
 def _by_signs(values: Sequence[Span], share: float) -> Span:

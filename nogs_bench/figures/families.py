@@ -54,9 +54,9 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
     Tasks are named without their family, which the title names.
     Test accuracies are means; times to be as good as RAM ever gets are middles of the seeds, their
     mean over tasks is that of the middles, and "times sooner" over tasks is a geometric mean. One
-    task where a level is not reached leaves no such mean, but a median; beside "times sooner" is the
-    median's interval over tasks, by the sign test. There is neither of an entry that was not run on
-    each task: it would be of other tasks than the rest.
+    task where a level is not reached leaves no such mean, but a median; beside that of "times
+    sooner" is its interval over tasks, by the sign test. There is neither of an entry that was not
+    run on each task: it would be of other tasks than the rest.
     """
     first = rows[0]
     entries = list(dict.fromkeys((row.method, row.learning_rate) for row in rows))
@@ -86,7 +86,7 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
         tasks.append(tuple(cells))
     title = (
         f"{family}, {first.protocol}, {first.model}: {len(by_task)} tasks, "
-        f"{first.iterations:,} iterations, {seeds} seeds"
+        f"{first.iterations:,} iterations, {seeds} {'seed' if seeds == '1' else 'seeds'}"
     )
     return FamilyTable(title, tuple(heads), tuple(means), tuple(medians), tuple(tasks))
 

@@ -112,7 +112,7 @@ def scores_tables(scores: Scores) -> list[Table]:
     """One table for each task, protocol and model; one row for each method and learning rate.
 
     A figure stands before its interval over seeds, as `nogs_bench.figures.texts` writes them. Many
-    tasks of one family share a table (`families`): means and medians over them, then one row for each.
+    tasks of one family share a table (`families`): means and medians over them, then a row each.
     """
     large, rest = of_families(scores.rows)
 

@@ -174,11 +174,20 @@ def test_a_push_killed_at_any_request_ends_after_a_second_call_in_the_same_repos
         warm.stdin.close()
 
 
-def test_a_broken_connection_is_one_line_or_none(hub: Hub, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "cuts",
+    [
+        pytest.param([("/commit/", "after")], id="one"),
+        pytest.param([*product(REQUESTS, ("before", "after"))], id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_a_broken_connection_is_one_line_or_none(
+    hub: Hub, tmp_path: Path, cuts: list[tuple[str, str]]
+) -> None:
     """Cut once, before the Hub does each kind of thing or before it answers: the client tries again
     by itself, or says so, and the next call mends it."""
     env = client(hub.url, tmp_path / "home")
-    for what, when in product(REQUESTS, ("before", "after")):
+    for what, when in cuts:
         hub.forget()
         hub.fail = partial(cut_once, hub, what, when, cut := [])
         broken = program(env, tmp_path, "publish", DIGITS, "--repo", "me/digits", "--json")

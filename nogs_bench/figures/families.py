@@ -123,8 +123,6 @@ def _of_means(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
 
 def _of_medians(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
     """The same of the median over tasks."""
-    from nogs_bench.results import sign_interval
-
     cells = [percent(statistics.median(row.test_accuracy.mean for row in rows))]
     if balanced:
         known = [e.mean for row in rows if (e := row.test_balanced_accuracy) is not None]
@@ -133,16 +131,18 @@ def _of_medians(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
     cells.append(span_text(median_span(good)) if len(good) == len(rows) else "")
     if rows[0].method != "ram":
         sooner = [row.headline.middle for row in rows if row.headline]
-        middle, interval = span_text(median_span(sooner), times), sign_interval(sooner)
-        text = f"{middle} [{_ends(interval)}]" if interval.known else middle
-        cells.append(text if len(sooner) == len(rows) else "")
+        cells.append(_median_text(sooner) if len(sooner) == len(rows) else "")
     return cells
 
 
-def _ends(interval: Span) -> str:
+def _median_text(ratios: Sequence[Span]) -> str:
+    """The median of how many times sooner, with its interval by the sign test where it has one."""
+    from nogs_bench.results import sign_interval
+
+    text, interval = span_text(median_span(ratios), times), sign_interval(ratios)
     if interval.bounded:
-        return f"{times(interval.low)}, {times(interval.high)}"
-    return span_text(interval, times)
+        return f"{text} [{times(interval.low)}, {times(interval.high)}]"
+    return f"{text} [{span_text(interval, times)}]" if interval.known else text
 
 
 def over_tasks(each: Sequence[Estimate]) -> Estimate:

@@ -157,7 +157,8 @@ def median_interval(values: Sequence[Span]) -> Span | None:
 
 
 def sign_interval(values: Sequence[Span]) -> Span:
-    """`median_interval`'s sign test, whether or not all spans are bounded."""
+    """Where the median of all possible values lies in at least 95 % of cases: the sign test of
+    `median_interval`, whether or not all spans are bounded. `Span(0, inf)` of fewer than 6."""
     return _by_signs(values, (1 - LEVEL) / 2)
 
 

@@ -81,6 +81,15 @@ def test_there_is_no_mean_of_an_entry_that_was_not_run_on_each_task() -> None:
     assert {text for head, text in means.items() if head.startswith("ps-nogs: ")} == {""}
 
 
+def test_without_ram_nothing_is_sooner() -> None:
+    table = family_table(
+        "celeba-hq", score_runs([run_result("ps-nogs", 0, QUICK, name) for name in NAMES]).rows
+    )
+    shown = dict(zip(table.heads, table.medians, strict=True))
+    assert shown["ps-nogs: test, %"] == "90.0"
+    assert shown["ps-nogs: times sooner"] == shown["ps-nogs: as good as ram ever gets"] == ""
+
+
 def test_few_tasks_have_a_table_each() -> None:
     scores = scores_of(NAMES[:-1])
     large, rest = of_families(scores.rows)

@@ -57,7 +57,7 @@ def timm_backbone(name: str, weights: str, channels: int, size: int | None, outp
         ) from error
     except (RuntimeError, ValueError) as error:
         raise NogsError(
-            f"timm's {name} with weights {weights!r} cannot be made: {error}"
+            f"timm's {name} with weights {weights!r} cannot be made: {_first_fault(error)}"
         ) from error
     if local:
         _check_weights(backbone, name, weights)
@@ -73,6 +73,14 @@ def normalisation(backbone: nn.Module, channels: int) -> dict[str, Tensor]:
         each = colours if channels == len(colours) else colours.mean().expand(channels)
         values[statistic] = each.clone()[:, None, None]
     return values
+
+
+def _first_fault(error: Exception) -> str:
+    """What torch says of the first tensor that does not fit: it has a line for each, below one that
+    says so."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    faults = lines[1:] or lines or [type(error).__name__]
+    return faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
 
 
 def _check_kind(name: str, weights: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nogs_bench.registry import require_whole
+from nogs_bench.registry import nothing_after, require_whole
 from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, check_name, settle
 
 REDUCTIONS = ("mean", "sum")
@@ -57,6 +57,9 @@ class Training:
         ranges |= numbers | {"supervised_share": SHARE}
         settle(self, "training", ranges, {"supervision_reduction": REDUCTIONS})
         require_whole("embedder", self.embedder)
+        name, _, argument = self.embedder.partition(":")
+        if name == Training.embedder:
+            nothing_after("embedder", name, argument)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,13 @@ def test_a_timm_backbone_embeds_with_random_or_local_weights(tmp_path):
     save_file(held, tmp_path / "other.safetensors")
     with pytest.raises(NogsError, match="do not fit timm's test_resnet: they have no"):
         make_embedder(f"timm:test_resnet@{tmp_path}/other.safetensors", task, 5)
+    whole = timm.create_model("test_resnet").state_dict()
+    wider = {name: torch.cat([v, v]) if v.ndim == 4 else v for name, v in whole.items()}
+    save_file(wider, tmp_path / "wider.safetensors")
+    one_line = r"cannot be made: size mismatch for \S+ copying a .*\(and \d+ more\)$"
+    with pytest.raises(NogsError, match=one_line) as caught:
+        make_embedder(f"timm:test_resnet@{tmp_path}/wider.safetensors", task, 5)
+    assert "\n" not in str(caught.value)
     (tmp_path / "config.json").write_text('{"architecture": "test_resnet_of_another_kind"}')
     with pytest.raises(NogsError, match="those of test_resnet_of_another_kind, not of test_resnet"):
         make_embedder(spec, task, 5)

@@ -159,3 +159,8 @@ def test_weights_that_are_not_named_are_not_random_ones_instead(spec: str) -> No
         Training(embedder=spec)
     with pytest.raises(NogsError, match=f"AVP network {spec!r} breaks off; write what follows"):
         AvpTraining(spec, epochs=1)
+
+
+def test_the_default_embedder_refuses_what_it_would_pass_over() -> None:
+    with pytest.raises(NogsError, match="embedder conv takes nothing after its name, not 'wide'"):
+        Training(embedder="conv:wide")

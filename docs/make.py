@@ -31,7 +31,7 @@ from nogs_bench.figures import (
     target,
     times,
 )
-from nogs_bench.figures.families import over_tasks
+from nogs_bench.figures.families import mean_span, over_tasks
 from nogs_bench.files import read_provenance
 from nogs_bench.leaderboard.validation import load_board
 from nogs_bench.methods import METHODS
@@ -121,7 +121,12 @@ def headline(rows: Sequence[ScoreRow], each_of: int = 0) -> Table:
     for name, members in _settings(rows, each_of=each_of):
         for method, own in _entries(members):
             if own[0].method in HEADLINE:
-                ram = [row for row in members if row.method == "ram" and _at_reference(row)]
+                tasks = {row.task for row in own}
+                ram = [
+                    row
+                    for row in members
+                    if row.method == "ram" and _at_reference(row) and row.task in tasks
+                ]
                 accuracy, other = _accuracy(own), _accuracy(ram)
                 found.append(
                     [
@@ -269,7 +274,8 @@ def _settings(
         if older:
             title += f" ({older.partition(' of ')[0]})"
         if about and one:
-            title += f", {target(first.target_accuracy)} %, {rate_text(first.learning_rate)}"
+            rate = first.reference_rate or first.learning_rate
+            title += f", {target(first.target_accuracy)} %, {rate_text(rate)}"
         yield title, members
 
 
@@ -305,25 +311,39 @@ Of = Callable[[ScoreRow], SpanEstimate | None]
 
 
 def _time(rows: Sequence[ScoreRow], of: Of) -> str:
-    """Of one task, with its interval; of many, the geometric mean of what is known."""
+    """Of one task, with its interval; of many, the mean."""
     if len(rows) == 1:
         return spans_text(of(rows[0])) or NONE
-    return _over_tasks([of(row) for row in rows], "{:,.0f}".format)
+    return _over_tasks([of(row) for row in rows], "{:,.0f}".format, _mean)
 
 
 def _speed(rows: Sequence[ScoreRow], of: Of) -> str:
+    """Likewise; of many, the geometric mean, as fits ratios."""
     if len(rows) == 1:
         return spans_text(of(rows[0]), times) or NONE
     return _over_tasks([of(row) for row in rows], times)
 
 
-def _over_tasks(found: Sequence[SpanEstimate | None], form: Callable[[float], str]) -> str:
+Mean = Callable[[Sequence[Span | None]], tuple[Span, int] | None]
+
+
+def _mean(spans: Sequence[Span | None]) -> tuple[Span, int] | None:
+    """The mean of those that anything is known of, and how many these are."""
+    known = [span for span in spans if span is not None and span.known]
+    return (mean_span(known), len(known)) if known else None
+
+
+def _over_tasks(
+    found: Sequence[SpanEstimate | None], form: Callable[[float], str], mean: Mean = combined
+) -> str:
     spans = [each.middle if each and each.unlearned < len(each.values) else None for each in found]
-    return _combined(spans, form)
+    return _combined(spans, form, mean)
 
 
-def _combined(spans: Sequence[Span | None], form: Callable[[float], str]) -> str:
-    made = combined(spans)
+def _combined(
+    spans: Sequence[Span | None], form: Callable[[float], str], mean: Mean = combined
+) -> str:
+    made = mean(spans)
     if made is None:
         return NONE if not any(spans) else "not known"
     span, count = made

@@ -114,7 +114,12 @@ def _chances(task: Task, run: RunResult) -> Found:
         for number, point in enumerate(run.curve)
     ]
     test = run.test
-    measured.append(("test", test.accuracy, test.cross_entropy, test.images * test.rollouts))
+    seen = test.images * test.rollouts
+    measured.append(("test", test.accuracy, test.cross_entropy, seen))
+    measured += [
+        (f"test.after.{number}", step.accuracy, step.cross_entropy, seen)
+        for number, step in enumerate(test.after or ())
+    ]
     averaged = ("test.averaged", test.averaged_accuracy, test.averaged_cross_entropy, test.images)
     for path, accuracy, cross_entropy, count in [*measured, averaged]:
         join = "_" if path.endswith("averaged") else "."
@@ -131,10 +136,18 @@ def _classes(task: Task, run: RunResult) -> Found:
     """Accuracy by class and after each glimpse must add up to the accuracies beside them."""
     test, last = run.test, run.curve[-1]
     measured = [
-        ("test", test.classes, test.accuracy, test.balanced_accuracy),
-        (f"curve.{len(run.curve) - 1}", last.classes, last.accuracy, last.balanced_accuracy),
+        ("test", test.classes, test.accuracy, test.balanced_accuracy, task.splits.test),
+        (
+            f"curve.{len(run.curve) - 1}",
+            last.classes,
+            last.accuracy,
+            last.balanced_accuracy,
+            task.splits.validation,
+        ),
     ]
-    for path, classes, accuracy, balanced in measured:
+    for path, classes, accuracy, balanced, wanted in measured:
+        if classes is None and balanced is not None:
+            yield f"{path}.classes", "must be given beside balanced_accuracy, which is their mean"
         if classes is None:
             continue
         known = [each for each in classes if each is not None]
@@ -142,6 +155,8 @@ def _classes(task: Task, run: RunResult) -> Found:
         if len(classes) != len(task.classes) or not images:
             yield f"{path}.classes", f"must be those of {task.name}: {len(task.classes)}"
             return
+        if images != wanted:
+            yield f"{path}.classes", f"are of {images:,} images, not {wanted:,}"
         right = sum(each.images * each.accuracy for each in known) / images
         if abs(right - accuracy) > 1e-6:
             yield f"{path}.classes", f"make an accuracy of {right:.6f}, not {accuracy:.6f}"
@@ -150,8 +165,10 @@ def _classes(task: Task, run: RunResult) -> Found:
             yield f"{path}.balanced_accuracy", f"the classes' mean is {mean:.6f}"
     if test.after is not None:
         yield from _equal("test.after", len(test.after), task.T, "steps")
-        if test.after[-1].accuracy != test.accuracy:
-            yield "test.after", "the last is not the accuracy after all glimpses"
+        end = test.after[-1]
+        same = end.accuracy == test.accuracy and end.balanced_accuracy == test.balanced_accuracy
+        if not same or abs(end.cross_entropy - test.cross_entropy) > 1e-4:
+            yield "test.after", "the last is not what was measured after all glimpses"
 
 
 def _locations(task: Task, run: RunResult) -> Found:

@@ -70,11 +70,16 @@ def load_board(results: str | Path) -> Scores:
 
     Raises `NogsError` with the first fault if one may not stand on the leaderboard.
     """
+    return score_runs(load_valid(results))
+
+
+def load_valid(results: str | Path) -> list[RunResult]:
+    """The results that `load_board` scores. Raises `NogsError` as that does."""
     report = validate(results, seeds=1)
     if not report.valid:
         more = f" (and {len(report.faults) - 1} more faults)" if len(report.faults) > 1 else ""
         raise NogsError(f"{results}: {report.faults[0]}{more}")
-    return score_runs(list(report.runs.values()))
+    return list(report.runs.values())
 
 
 def _files(folder: Path) -> list[Path]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from nogs_bench.figures import rank_text, rate_text
 from nogs_bench.leaderboard.submission.folder import plain, score_lines
-from nogs_bench.leaderboard.validation import load_board
-from nogs_bench.results import ScoreRow
+from nogs_bench.leaderboard.validation import load_valid
+from nogs_bench.results import RunResult, ScoreRow, score_runs
 
 Key = tuple[str, str, str, str, float]
 Rank = tuple[int, int] | None
@@ -21,7 +21,7 @@ class Moves:
     learning rate.
 
     - `added`, `removed`: entries that only the later, or only the earlier, results have.
-    - `rescored`: entries, as they are later, that other results have made other scores of.
+    - `rescored`: entries, as they are later, whose curves or test figures are others.
     - `moved`: entries of both whose rank differs, as they are later, with the rank before.
       Ranks are (best, worst), None where a board has none.
     """
@@ -37,12 +37,16 @@ def moves(before: str | Path, after: str | Path) -> Moves:
 
     Raises `NogsError` with the first fault if a result may not stand on the leaderboard.
     """
-    old, new = ({_key(row): row for row in load_board(each).rows} for each in (before, after))
+    runs = [load_valid(each) for each in (before, after)]
+    old, new = ({_key(row): row for row in score_runs(each).rows} for each in runs)
+    measured, anew = (_measured(each) for each in runs)
     both = [(old[key], new[key]) for key in new if key in old]
     return Moves(
         added=tuple(row for key, row in new.items() if key not in old),
         removed=tuple(row for key, row in old.items() if key not in new),
-        rescored=tuple(now for was, now in both if _own(was) != _own(now)),
+        rescored=tuple(
+            row for key, row in new.items() if key in old and anew[key] != measured[key]
+        ),
         moved=tuple((now, was.rank) for was, now in both if was.rank != now.rank),
     )
 
@@ -51,9 +55,14 @@ def _key(row: ScoreRow) -> Key:
     return row.task, row.protocol, row.method, row.model, row.learning_rate
 
 
-def _own(row: ScoreRow) -> tuple[object, ...]:
-    """What an entry's own runs decide, whoever stands beside them."""
-    return row.seeds, row.time_to_target, row.test_accuracy, row.area_under_curve
+def _measured(runs: Sequence[RunResult]) -> dict[Key, dict[int, object]]:
+    """What was measured in each entry's runs, by seed."""
+    found: dict[Key, dict[int, object]] = {}
+    for run in runs:
+        rate = run.hyperparameters.learning_rate
+        key = run.task, run.protocol, run.method, run.model.name, rate
+        found.setdefault(key, {})[run.seed] = (run.curve, run.test, run.locations)
+    return found
 
 
 def describe(found: Moves) -> str:

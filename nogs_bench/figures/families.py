@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -55,8 +55,10 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
     Test accuracies are means; times to be as good as RAM ever gets are middles of the seeds, their
     mean over tasks is that of the middles, and "times sooner" over tasks is a geometric mean. One
     task where a level is not reached leaves no such mean, but a median; beside that of "times
-    sooner" is its interval over tasks, by the sign test. There is neither of an entry that was not
-    run on each task: it would be of other tasks than the rest.
+    sooner" is its interval over tasks, by the sign test. Where RAM never becomes better than a
+    constant answer there is no such level; the other tasks' figure then says how many they are.
+    There is neither mean nor median of an entry that was not run on each task: it would be of other
+    tasks than the rest.
     """
     first = rows[0]
     entries = list(dict.fromkeys((row.method, row.learning_rate) for row in rows))
@@ -113,11 +115,10 @@ def _of_means(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
         known = [row.test_balanced_accuracy for row in rows]
         cells.append(estimate_text(over_tasks([e for e in known if e is not None]), percent))
     good = [row.as_good.middle for row in rows if row.as_good]
-    cells.append(span_text(mean_span(good), whole) if len(good) == len(rows) else "")
+    cells.append(_counted(lambda known: span_text(mean_span(known), whole), good, rows))
     if rows[0].method != "ram":
         sooner = [row.headline.middle for row in rows if row.headline]
-        known_all = len(sooner) == len(rows)
-        cells.append(span_text(geometric_span(sooner), times) if known_all else "")
+        cells.append(_counted(lambda known: span_text(geometric_span(known), times), sooner, rows))
     return cells
 
 
@@ -128,11 +129,20 @@ def _of_medians(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
         known = [e.mean for row in rows if (e := row.test_balanced_accuracy) is not None]
         cells.append(percent(statistics.median(known)))
     good = [row.as_good.middle for row in rows if row.as_good]
-    cells.append(span_text(median_span(good)) if len(good) == len(rows) else "")
+    cells.append(_counted(lambda known: span_text(median_span(known)), good, rows))
     if rows[0].method != "ram":
         sooner = [row.headline.middle for row in rows if row.headline]
-        cells.append(_median_text(sooner) if len(sooner) == len(rows) else "")
+        cells.append(_counted(_median_text, sooner, rows))
     return cells
+
+
+def _counted(
+    text: Callable[[Sequence[Span]], str], known: Sequence[Span], rows: Sequence[ScoreRow]
+) -> str:
+    """The text of what is known, and of how many of the rows that is, if not of all."""
+    if not known:
+        return ""
+    return text(known) + (f" ({len(known)} of {len(rows)})" if len(known) < len(rows) else "")
 
 
 def _median_text(ratios: Sequence[Span]) -> str:

@@ -131,8 +131,8 @@ def _draw_curves(axes: Any, entries: Sequence[list[RunResult]]) -> None:
     for line, name in line_names(lines).items():
         method, runs = line[0], lines[line]
         colour, seeds = colour_of(method), len(runs)
-        style = ("-", "--", "-.", ":")[drawn.count(method) % 4]
-        drawn.append(method)
+        style = ("-", "--", "-.", ":")[drawn.count(colour) % 4]
+        drawn.append(colour)
         at = np.array(sorted(set.intersection(*({p.iteration for p in r.curve} for r in runs))))
         values = np.array(
             [[getattr(p, judged_by) or 0.0 for p in run.curve if p.iteration in at] for run in runs]

@@ -52,11 +52,13 @@ def plot_bars(results: str | Path, out: str | Path, task: str | Task | None = No
     with drawing(Path(out), (max(3.2, 1.2 + step * len(order) * len(bars)), 3.6)) as figure:
         axes = figure.subplots()
         width = 0.8 / len(bars)
+        colours = [colour_of(method) for method, _ in bars]
         for number, (bar, label) in enumerate(bars.items()):
             at = [i for i, name in enumerate(order) if bar in groups[name]]
             found = [groups[order[i]][bar].convergence for i in at]
             place = np.array(at) + (number - (len(bars) - 1) / 2) * width
-            _draw_bars(axes, place, width, found, colour_of(bar[0]), label)
+            look = {"color": colours[number], "hatch": _hatch(colours, number), "label": label}
+            _draw_bars(axes, place, width, found, look)
         axes.set_xticks(range(len(order)), names, rotation=90 if len(order) > 4 else 0, fontsize=8)
         axes.margins(x=0.01)
         axes.set(xlabel=of_one, ylabel="iterations to convergence", ylim=(0, None))
@@ -72,14 +74,19 @@ def _shared_family(rows: Sequence[ScoreRow]) -> str:
     return family if all(row.task.startswith(f"{family}-") for row in rows) else ""
 
 
+def _hatch(colours: Sequence[str], number: int) -> str:
+    """What tells a bar from earlier ones of its colour."""
+    return ("", "////", "....", "xxxx")[colours[:number].count(colours[number]) % 4]
+
+
 def _draw_bars(
-    axes: Any, place: np.ndarray, width: float, found: list[SpanEstimate], colour: str, label: str
+    axes: Any, place: np.ndarray, width: float, found: list[SpanEstimate], look: dict[str, Any]
 ) -> None:
     """One bar for each of a method's times; what is unknown of them is drawn as unknown."""
     none = np.array([each.unlearned == len(each.values) for each in found])
     ends = [each.middle.high if each.middle.reached else each.middle.low for each in found]
     heights = np.where(none, 0.0, ends)
-    axes.bar(place, heights, width, color=colour, label=label)
+    axes.bar(place, heights, width, edgecolor="white", linewidth=0, **look)
     style: dict[str, Any] = {"color": "0.25", "linestyle": "none"}
     axes.plot(place[none], heights[none], marker="x", markersize=4, **style)
     open_ended = np.array([not each.middle.reached for each in found]) & ~none

@@ -54,10 +54,23 @@ def check_alike(runs: Sequence[RunResult], entries: Sequence[Sequence[RunResult]
     _same(runs, OF_A_MODEL)
     for own in entries:
         _same(own, OF_AN_ENTRY)
+        _same_steps(own)
         seeds = [run.seed for run in own]
         twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
         if twice is not None:
             raise NogsError(f"{own[0].name}: seed {twice} is there twice; keep one of them")
+
+
+def _same_steps(runs: Sequence[RunResult]) -> None:
+    """Raise `NogsError` if test accuracies after each glimpse are of other numbers of glimpses."""
+    known = [run for run in runs if run.test.after is not None]
+    for run in known[1:]:
+        own, first = len(run.test.after or ()), len(known[0].test.after or ())
+        if own != first:
+            raise NogsError(
+                f"{run.name} has test.after of {own} glimpses, {known[0].name} of {first}; both "
+                "are of one entry, so one of the files was changed"
+            )
 
 
 def may_rank(runs: Sequence[RunResult]) -> bool:

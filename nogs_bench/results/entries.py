@@ -148,7 +148,10 @@ def unpack_entry(raw: bytes) -> list[RunResult]:
             raise MalformedJson(f"runs.{number}", "must be an object")
         whole = _merged(shared, own)
         whole["curve"] = _points(whole.get("curve"), f"runs.{number}.curve")
-        found.append(parse_content(whole))
+        run = parse_content(whole)
+        if run.seed in {other.seed for other in found}:
+            raise MalformedJson(f"runs.{number}.seed", f"{run.seed} is there twice")
+        found.append(run)
     return found
 
 

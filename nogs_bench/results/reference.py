@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nogs_bench.results.curves import (
     ROUNDING,
     Curve,
-    learned,
+    constant_accuracy,
+    constant_cross_entropy,
     time_to_accuracy,
     time_to_cross_entropy,
 )
@@ -24,7 +25,8 @@ class Reference:
 
     - `cross_entropy`: the mean over its runs of the least of each, plus the task's tolerance; nats.
     - `accuracy`: the mean of the highest of each, less the tolerance.
-    - `learned`: whether any of its runs became better than a constant answer.
+    - `learned`, `learned_accuracy`: whether a constant answer is worse than that level. If not,
+      being as good as RAM says nothing.
     """
 
     runs: list[RunResult]
@@ -32,6 +34,7 @@ class Reference:
     cross_entropy: float
     accuracy: float
     learned: bool
+    learned_accuracy: bool
 
     def as_good(self, curve: Curve) -> Span:
         """When a run is as good as RAM ever gets, by cross-entropy."""
@@ -60,10 +63,15 @@ def _reference(task: Task, runs: list[RunResult]) -> Reference:
     criteria = task.convergence
     least = statistics.fmean(min(p.cross_entropy for p in run.curve) for run in runs)
     highest = statistics.fmean(max(p.accuracy for p in run.curve) for run in runs)
+    level = least + criteria.cross_entropy_tolerance
+    level_accuracy = highest - criteria.accuracy_tolerance
+    first, classes = runs[0].curve, len(task.classes)
+    constant = constant_accuracy(first)
     return Reference(
         runs=runs,
         rate=runs[0].hyperparameters.learning_rate,
-        cross_entropy=least + criteria.cross_entropy_tolerance,
-        accuracy=highest - criteria.accuracy_tolerance,
-        learned=any(learned(run.curve, len(task.classes)) for run in runs),
+        cross_entropy=level,
+        accuracy=level_accuracy,
+        learned=level < constant_cross_entropy(first, classes),
+        learned_accuracy=level_accuracy > (1 / classes if constant is None else constant),
     )

@@ -147,6 +147,9 @@ class RunResult(RunConfig):
         known = self.test.classes
         if known is not None and sum(c.images for c in known if c) != self.test.images:
             raise ValueError("test.classes: must add up to test.images")
+        validated = self.curve[-1].classes
+        if validated is not None and not any(c.images for c in validated if c):
+            raise ValueError(f"curve.{len(self.curve) - 1}.classes: no class has images")
         if self.test.rollouts != self.hyperparameters.rollouts:
             raise ValueError("test.rollouts: differs from hyperparameters.rollouts")
         if self.build_cost is not None and self.dataset is None:

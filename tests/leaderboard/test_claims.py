@@ -411,7 +411,7 @@ def test_a_false_claim_does_not_hold(trained: tuple[Task, Path], tmp_path: Path)
             part["balanced_accuracy"] = 1.0
             for each in part["classes"]:
                 each["accuracy"] = 1.0
-        content["test"]["after"][-1]["accuracy"] = 1.0
+        content["test"]["after"][-1] |= {"accuracy": 1.0, "balanced_accuracy": 1.0}
         content["model"]["parameters"] += 1
         (tmp_path / path.name).write_text(json.dumps(content))
     file = tmp_path / "corner-claims.scratch.ram.reference.seed1.json"

@@ -125,3 +125,16 @@ def test_a_changed_seed_is_said(tmp_path: Path) -> None:
     found = moves(before, after)
     assert [row.method for row in found.rescored] == ["ram"]
     assert "### Scored anew" in describe(found)
+
+
+def test_changed_cross_entropies_are_scored_anew(tmp_path: Path) -> None:
+    """What decides the first figure of the board; accuracies stay as they were."""
+    before = write_board(tmp_path / "before", board_runs())
+    runs = []
+    for run in board_runs():
+        curve = [p.model_copy(update={"cross_entropy": p.cross_entropy * 1.01}) for p in run.curve]
+        other = run.model_copy(update={"curve": tuple(curve)})
+        runs.append(run if run.method == "ram" else other)
+    found = moves(before, write_board(tmp_path / "after", runs))
+    assert [row.method for row in found.rescored] == ["ps-nogs"]
+    assert (found.added, found.removed) == ((), ())

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 
 from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
-from nogs_bench.leaderboard.checks import joint_faults
+from nogs_bench.leaderboard.checks import joint_faults, task_faults
 from nogs_bench.leaderboard.validation import check_file, validate
+from nogs_bench.results.entries import load_entry
 from nogs_bench.results.result import RunResult
-from nogs_bench.results.storage import MAX_BYTES, load_result
+from nogs_bench.results.storage import MAX_BYTES, load_result, parse_content
+from places import ROOT
 
 VALID = board_run("ps-nogs", 0, protocol="pretrained").model_dump(mode="json")
 NAME = "cluttered-digits.pretrained.ps-nogs.reference.seed0.json"
@@ -268,6 +270,32 @@ def test_any_bytes_are_taken_or_refused(tmp_path: Path, at: int, put: bytes, dro
     file.write_bytes(raw[:at] + put + raw[at + dropped :])
     ((_, run, faults),) = check_file(file, NAME)
     assert faults or run == RunResult.model_validate_json(file.read_bytes())
+
+
+FACES = "leaderboard/results/celeba-10k/celeba-10k-smiling.scratch.ram.reference.json.gz"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (lambda run: run["curve"][-1]["classes"][0].update(images=1), "curve.200.classes"),
+        (lambda run: run["test"].update(classes=None), "test.classes"),
+        (lambda run: run["test"]["after"][0].update(accuracy=0.12345678), "test.after.0.accuracy"),
+        (
+            lambda run: run["test"]["after"][1].update(cross_entropy=0.0),
+            "test.after.1.cross_entropy",
+        ),
+        (lambda run: run["test"]["after"][-1].update(cross_entropy=9.0), "test.after"),
+        (lambda run: run["test"]["after"][-1].update(balanced_accuracy=0.001), "test.after"),
+    ],
+)
+def test_figures_by_class_and_glimpse_must_agree(
+    change: Callable[[dict[str, Any]], None], field: str
+) -> None:
+    content = load_entry(ROOT / FACES)[0].model_dump(mode="json")
+    assert task_faults("x", parse_content(content)) == []
+    change(content)
+    assert field in [fault.field for fault in task_faults("x", parse_content(content))]
 
 
 def replaced(run: RunResult, **changes: Any) -> RunResult:

@@ -42,6 +42,7 @@ def quantities_of(task: Task, target: float, reference: Reference | None) -> dic
     }
     if reference is not None and reference.learned:
         found["as_good"] = lambda run: Convergence(reference.as_good(run.curve), True)
+    if reference is not None and reference.learned_accuracy:
         found["as_good_accuracy"] = lambda run: Convergence(reference.as_accurate(run.curve), True)
     return found
 

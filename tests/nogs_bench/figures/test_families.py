@@ -128,3 +128,23 @@ def test_bars_of_one_family_are_named_without_it(
     save_result(run_result("ram", 0, SLOW, "cluttered-digits"), tmp_path)
     plot_bars(tmp_path, tmp_path / "bars.svg")
     assert sorted(drawn[1]) == sorted([*NAMES, "cluttered-digits"])
+
+
+def test_tasks_whose_level_says_nothing_are_left_out_and_counted() -> None:
+    """Of one task RAM stays at a constant answer: the others' figures are of 4 of 5."""
+    runs = []
+    for number, name in enumerate(NAMES):
+        ram, quick = run_result("ram", 0, SLOW, name), run_result("ps-nogs", 0, QUICK, name)
+        if number == 0:
+            flat = tuple(p.model_copy(update={"cross_entropy": 0.7}) for p in ram.curve)
+            ram = ram.model_copy(update={"curve": flat})
+        runs += [ram, quick]
+    ((large,), _) = of_families(score_runs(runs).rows)
+    table = family_table(*large)
+    at = table.heads.index("ps-nogs: times sooner")
+    assert [row[at] == "" for row in table.tasks] == [True, False, False, False, False]
+    # RAM comes within .01 of its least in the third period, PS-NOGS in the first.
+    assert table.means[at] == "> 2.0 (4 of 5)"
+    assert table.medians[at].startswith("> 2.0")
+    assert table.medians[at].endswith("(4 of 5)")
+    assert table.means[at - 1] == "< 250 (4 of 5)"

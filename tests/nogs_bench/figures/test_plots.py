@@ -122,3 +122,16 @@ def test_runs_at_two_rates_looked_apart(tmp_path: Path) -> None:
     drawn = [word for word in re.findall(r"<!-- (.*?) -->", words) if word.startswith("ps-nogs")]
     assert drawn == ["ps-nogs at 3e-3", "ps-nogs at 1e-2"]
     assert words.count("<!-- t = 1 -->") == 3
+
+
+def test_methods_of_one_colour_have_lines_and_bars_of_their_own(tmp_path: Path) -> None:
+    from nogs_bench.figures.plots import colour_of
+
+    assert colour_of("ram") == colour_of("ps-nogs-anneal")
+    save_entries([run_result(method) for method in ("ram", "ps-nogs-anneal")], tmp_path / "runs")
+    words = plot_curves(tmp_path / "runs", tmp_path / "x.svg").read_text()
+    grey = [style for style in re.findall(r'style="([^"]+)"', words) if "#4c566a" in style]
+    drawn = [style for style in grey if "stroke-width: 1.6" in style]
+    assert {"stroke-dasharray" in style for style in drawn} == {True, False}
+    words = plot_bars(tmp_path / "runs", tmp_path / "x.svg").read_text()
+    assert "pattern" in words

@@ -186,3 +186,14 @@ def test_the_board_is_small() -> None:
     files = list((ROOT / "leaderboard" / "results").rglob("*.json.gz"))
     assert files
     assert sum(path.stat().st_size for path in files) < 4e6
+
+
+def test_a_seed_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """Of a bad run and a good one of one seed, either would be scored and the other passed over."""
+    runs = list(board_runs(("ram",)))
+    path = tmp_path / "cluttered-digits.scratch.ram.reference.json.gz"
+    path.write_bytes(pack_entry([*runs, runs[-1]]))
+    (fault,) = validate(tmp_path).faults
+    assert (fault.field, fault.message) == ("runs.5.seed", "4 is there twice")
+    with pytest.raises(NogsError, match=r"runs\.5\.seed"):
+        load_results(tmp_path)

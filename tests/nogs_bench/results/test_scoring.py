@@ -15,7 +15,7 @@ from nogs_bench.results.curves import (
     settled_cross_entropy,
     time_to_accuracy,
 )
-from nogs_bench.results.result import ClassAccuracy, Point, RunResult
+from nogs_bench.results.result import ClassAccuracy, Point, RunResult, StepMetrics
 from nogs_bench.results.scoring import score, score_runs
 from nogs_bench.results.statistics import Span
 from nogs_bench.results.storage import save_result
@@ -169,6 +169,35 @@ def test_nothing_is_as_good_as_ram_where_ram_never_learned():
     assert ram.convergence.unlearned == 1
     assert nogs.as_good is None
     assert nogs.headline is None
+
+
+def test_a_level_that_a_constant_answer_reaches_is_none():
+    """RAM gets .0026 nats below ln 10, and .5 points above a tenth: within the tolerance."""
+    runs = [run_result("ram", 0, (0.1, 0.1, 0.105, 0.1)), run_result("ps-nogs", 0)]
+    ram, nogs = score_runs([_with_nats(runs[0], 2.31, 2.3, 2.31, 2.31), runs[1]]).rows
+    assert ram.convergence_cross_entropy.unlearned == 0
+    for name in ("as_good", "as_good_accuracy"):
+        assert getattr(ram, name) is None
+        assert name not in nogs.speed_ups
+    _, nogs = score_runs([_with_nats(runs[0], 2.31, 2.29, 2.31, 2.31), runs[1]]).rows
+    assert nogs.as_good is not None
+    assert nogs.as_good_accuracy is None
+
+
+def _with_nats(run: RunResult, *nats: float) -> RunResult:
+    points = zip(run.curve, nats, strict=True)
+    curve = tuple(p.model_copy(update={"cross_entropy": value}) for p, value in points)
+    return run.model_copy(update={"curve": curve})
+
+
+def test_figures_after_other_numbers_of_glimpses_are_refused(tmp_path):
+    for seed, steps in ((0, 4), (1, 3)):
+        run = run_result("ram", seed)
+        step = StepMetrics(cross_entropy=1.0, accuracy=0.5, balanced_accuracy=0.5)
+        test = run.test.model_copy(update={"after": (step,) * steps})
+        save_result(run.model_copy(update={"test": test, "locations": None}), tmp_path)
+    with pytest.raises(NogsError, match=r"seed1 has test.after of 3 glimpses, \S+seed0 of 4"):
+        score(tmp_path)
 
 
 def test_pre_training_counts_on_both_sides():

@@ -142,7 +142,7 @@ def unpack_entry(raw: bytes) -> list[RunResult]:
         raise MalformedJson("shared", "must be an object")
     if not isinstance(runs, list) or not 0 < len(runs) <= MAX_RUNS:
         raise MalformedJson("runs", f"must be a list of 1 to {MAX_RUNS}")
-    found = []
+    found: list[RunResult] = []
     for number, own in enumerate(runs):
         if not isinstance(own, dict):
             raise MalformedJson(f"runs.{number}", "must be an object")

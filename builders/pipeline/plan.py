@@ -145,4 +145,12 @@ def tasks_of(spec: str | Task | Sequence[str | Task]) -> tuple[Task, ...]:
     if len({task.target for task in tasks}) < len(tasks):
         named = ", ".join(task.name for task in tasks)
         raise NogsError(f"{named}: two of the tasks are about the same label; build them apart")
+    names = [task.name for task in tasks]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        labels = [task.labels[task.target].name for task in tasks if task.name == twice]
+        raise NogsError(
+            f"the labels {' and '.join(labels)} would be built as one dataset, {twice}; give one "
+            "of them another name"
+        )
     return tasks

@@ -16,6 +16,7 @@ from nogs_bench.builders.prepare.celeba_labels import read_attributes
 from nogs_bench.builders.prepare.preparation import Preparation, Request, prepares
 from nogs_bench.builders.prepare.raw import FileChunk, ParquetChunk, image_number, in_chunks
 from nogs_bench.errors import NogsError
+from nogs_bench.images import say
 from nogs_bench.tasks.families.celeba_hq import FAMILY, SOURCE, SPLITS
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".npy")
@@ -48,6 +49,15 @@ def celeba_hq(source: Path, request: Request) -> Preparation:
         int(np.searchsorted(numbers, end))
         for end in (splits.train, splits.train + splits.validation)
     )
+    rows = {
+        "train": (0, first),
+        "validation": (first, second),
+        "test": (second, len(numbers)),
+        "avp_validation": (first, second),
+    }
+    for split, (start, end) in rows.items():
+        if start == end and split != "avp_validation":
+            say(f"{source} has no {split} images: what needs them will say so")
     notes: dict[str, Any] = {"source": "parquet" if parquet else "files"}
     if request.partial:
         notes["partial"] = {"found": len(numbers), "of": count}
@@ -56,12 +66,7 @@ def celeba_hq(source: Path, request: Request) -> Preparation:
         size=SOURCE.image_size,
         chunks=chunks,
         arrays={"labels": labels[numbers], "numbers": numbers},
-        splits={
-            "train": (0, first),
-            "validation": (first, second),
-            "test": (second, len(numbers)),
-            "avp_validation": (first, second),
-        },
+        splits=rows,
         notes=notes,
     )
 
@@ -128,9 +133,14 @@ def _numbers(
     """int64 (n,), increasing: which images there are; all of `count`, unless a part will do."""
     numbers = {row for chunk in chunks for row in chunk.rows}
     missing, unknown = set(range(count)) - numbers, numbers - set(range(count))
-    if unknown or (missing and not (partial and numbers)):
-        what = f"image {min(missing)} is missing" if missing else f"image {max(unknown)} is unknown"
-        remedy = "" if unknown or not numbers else "; --partial keeps what is there"
+    if unknown:
+        raise NogsError(
+            f"{source} has an image {min(unknown)}, and CelebA-HQ's are 0 .. {count - 1:,}; remove "
+            "that file or row"
+        )
+    if missing and not (partial and numbers):
+        what = f"image {min(missing)} is missing"
+        remedy = "; --partial keeps what is there" if numbers else ""
         raise NogsError(
             f"{source} has {len(numbers):,} images, expected 0 .. {count - 1:,}: {what}{remedy}"
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.builders.prepare.cub_layout import (
+    cut_boxes,
     read_attributes,
     read_boxes,
     read_exclusions,
@@ -18,7 +19,6 @@ from nogs_bench.builders.prepare.cub_layout import (
 from nogs_bench.builders.prepare.preparation import Preparation, Request, prepares
 from nogs_bench.builders.prepare.raw import Box, in_chunks
 from nogs_bench.errors import NogsError
-from nogs_bench.images import size_of
 from nogs_bench.tasks.families.cub import ANNOTATED, DATASET, IMAGES, SOURCE, SPLITS, split_numbers
 
 MARGIN = 0.75
@@ -42,10 +42,7 @@ def cub(source: Path, request: Request) -> Preparation:
     _check_counts(numbers, request)
     order = np.concatenate(list(numbers.values()))
     paths = [source / "images" / images.paths[number] for number in order]
-    boxes = [
-        crop_box(box, size_of(path))
-        for box, path in zip(read_boxes(source, count)[order], paths, strict=True)
-    ]
+    boxes = cut_boxes(crop_box, read_boxes(source, count)[order], paths)
     ends = np.cumsum([0, *map(len, numbers.values())]).tolist()
     rows = dict(zip(numbers, pairwise(ends), strict=True))
     return Preparation(

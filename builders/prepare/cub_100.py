@@ -10,11 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.builders.prepare.cub import crop_parts
-from nogs_bench.builders.prepare.cub_layout import read_boxes, read_images, read_parts, within
+from nogs_bench.builders.prepare.cub_layout import (
+    cut_boxes,
+    read_boxes,
+    read_images,
+    read_parts,
+    within,
+)
 from nogs_bench.builders.prepare.preparation import Preparation, Request, prepares
 from nogs_bench.builders.prepare.raw import Box, in_chunks
 from nogs_bench.errors import NogsError
-from nogs_bench.images import size_of
 from nogs_bench.tasks.families.cub import IMAGES, PARTS, split_numbers
 from nogs_bench.tasks.families.cub_100 import ANNOTATED, FAMILY, SOURCE, SPECIES, SPLITS
 from nogs_bench.tasks.families.cub_species import SPECIES as ALL_SPECIES
@@ -106,8 +111,7 @@ def _caltechs(source: Path, request: Request) -> _Birds:
     species = new[images.species]
     numbers = np.flatnonzero(species >= 0)
     paths = [source / "images" / images.paths[number] for number in numbers]
-    found = zip(read_boxes(source, count)[numbers], paths, strict=True)
-    boxes = [tight_box(box, size_of(path)) for box, path in found]
+    boxes = cut_boxes(tight_box, read_boxes(source, count)[numbers], paths)
     parts = crop_parts(read_parts(source, count)[numbers], boxes, SOURCE.image_size)
     is_training = images.is_training[numbers]
     return _Birds(paths, numbers, species[numbers], is_training, boxes, parts)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from nogs_bench.builders.prepare.raw import Box
 from nogs_bench.errors import NogsError
+from nogs_bench.images import size_of
 from nogs_bench.tasks.families.cub import ATTRIBUTES, IMAGES, PARTS
 from nogs_bench.tasks.families.cub_species import SPECIES
 
@@ -109,7 +111,7 @@ def read_exclusions(path: Path, images: CubImages) -> list[int]:
     known = {name: number for number, name in enumerate(images.paths)}
     known |= {name.rpartition("/")[2]: number for name, number in known.items()}
     numbers: list[int] = []
-    for line, fields in _lines(path):
+    for line, fields in _lines(path, "give a list of images to leave out (--exclude)"):
         number = known.get(fields[0])
         if number is None or number in numbers:
             raise NogsError(f"{path}, line {line}: {fields[0]!r} is not in CUB, or repeated")
@@ -149,6 +151,19 @@ def _numbered(path: Path, count: int | None) -> Iterator[tuple[int, int, list[st
         raise NogsError(f"{path} has {item + 1:,} lines, expected {count:,}; is it cut short?")
 
 
+def cut_boxes(
+    cut: Callable[[np.ndarray, tuple[int, int]], Box], boxes: np.ndarray, paths: Sequence[Path]
+) -> list[Box]:
+    """`cut` of each image's bounding box, (left, top, width, height), and its size."""
+    made = []
+    for box, path in zip(boxes, paths, strict=True):
+        try:
+            made.append(cut(box, size_of(path)))
+        except NogsError as error:
+            raise NogsError(f"{path}: {error}; take the photographs as Caltech has them") from error
+    return made
+
+
 def _floats(fields: list[str], count: int, path: Path, line: int) -> list[float]:
     try:
         values = [float(field) for field in fields]
@@ -159,9 +174,11 @@ def _floats(fields: list[str], count: int, path: Path, line: int) -> list[float]
     return values
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _lines(
+    path: Path, remedy: str = "give the whole CUB_200_2011 folder"
+) -> Iterator[tuple[int, list[str]]]:
     if not path.is_file():
-        raise NogsError(f"{path} is missing; give the whole CUB_200_2011 folder")
+        raise NogsError(f"{path} is missing; {remedy}")
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         for line, text in enumerate(file, 1):
             if fields := text.split():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
@@ -13,7 +14,7 @@ import numpy as np
 
 from nogs_bench.builders.prepare.raw import Chunk
 from nogs_bench.errors import NogsError
-from nogs_bench.images import Splits
+from nogs_bench.images import Splits, refuse_unread
 from nogs_bench.registry import Registry
 
 
@@ -89,6 +90,8 @@ class Preparer:
             if field.name not in self.options and getattr(request, field.name):
                 option = field.name.replace("_", "-")
                 raise NogsError(f"--{option}: {name} has no use for it; leave it out")
+        for _ in os.walk(source, onerror=refuse_unread):
+            pass  # a folder that cannot be read would be passed over
         return self.make(source, request)
 
 

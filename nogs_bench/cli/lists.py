@@ -70,9 +70,12 @@ def task(
         from nogs_bench.diagnosis import check_task
         from nogs_bench.tasks import get_task, with_choices
 
-        checked = get_task(with_choices(images, choices))
-        check_settings(checked)
-        lines = check_task(checked, data)
+        made = with_choices(images, choices)
+        tasks = [get_task(one) for one in (made if isinstance(made, list) else [made])]
+        for checked in tasks:
+            check_settings(checked)
+        # Tasks of one family share most of what may be odd about them.
+        lines = list(dict.fromkeys(line for task in tasks for line in check_task(task, data)))
         if as_json:
             print_json(lines)
         else:

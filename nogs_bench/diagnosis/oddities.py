@@ -111,7 +111,12 @@ def _numbers(seen: Seen) -> Iterator[str]:
     task = seen.task
     settings = task.annotation
     left = task.splits.train - max(settings.images, settings.reserved) - settings.bank_images
-    if left < task.splits.train / 3:
+    if settings.bank_images > task.splits.train:
+        yield (
+            f"the bank has {settings.bank_images:,} images, more than the {task.splits.train:,} "
+            "training images: it has to be generated (--bank)"
+        )
+    elif left < task.splits.train / 3:
         yield (
             f"{left:,} of {task.splits.train:,} training images are left for the AVP: a third or "
             "more is better"

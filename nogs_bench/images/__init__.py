@@ -37,7 +37,14 @@ from nogs_bench.images.labelled import (
     picture_digest,
 )
 from nogs_bench.images.labels import Label, Splits
-from nogs_bench.images.listing import SPLIT_NAMES, Listing, list_images, list_pictures, say
+from nogs_bench.images.listing import (
+    SPLIT_NAMES,
+    Listing,
+    list_images,
+    list_pictures,
+    refuse_unread,
+    say,
+)
 from nogs_bench.images.prepared import (
     RECORD,
     PreparedFolder,
@@ -92,6 +99,7 @@ __all__ = [
     "read_idx",
     "read_picture",
     "read_record",
+    "refuse_unread",
     "say",
     "shared_images",
     "shown",

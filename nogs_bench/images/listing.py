@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import parent_process
@@ -25,6 +25,8 @@ SPLIT_NAMES = {
     "testing": "test",
     "avp_validation": "avp_validation",
 }
+# Images beside the classes of a split, up to which it is still taken for a split.
+STRAYS = 3
 NOT_PICTURES = (".pdf", ".eps", ".ps", ".wmf", ".emf", ".bufr", ".grib", ".h5", ".hdf", ".mpg")
 PLURALS = {
     "broken link": "broken links",
@@ -157,13 +159,20 @@ def _hidden(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX"
 
 
+def refuse_unread(error: OSError) -> None:
+    """For `os.walk`, which passes over folders that it may not read."""
+    raise NogsError(
+        f"{error.filename} cannot be read ({error.strerror}); make it readable, or move it away"
+    ) from error
+
+
 def _walk(folder: Path, listing: Listing) -> Iterator[Path]:
     """Image files in `folder` and below, each folder once however many links lead to it.
 
     A link to a folder above is not followed: other classes' images lie there.
     """
     seen = {str(above) for above in Path(os.path.realpath(folder)).parents}
-    for place, folders, files in os.walk(folder, followlinks=True):
+    for place, folders, files in os.walk(folder, onerror=refuse_unread, followlinks=True):
         here = os.path.realpath(place)
         if here in seen:
             folders[:] = []
@@ -184,10 +193,42 @@ def _walk(folder: Path, listing: Listing) -> Iterator[Path]:
 
 def _is_divided(found: dict[Path, list[Path]]) -> bool:
     full = {folder.name.lower(): folder for folder, files in found.items() if files}
-    if not full.keys() <= SPLIT_NAMES.keys() or len(full) < 2:
-        return False
-    train = [folder for name, folder in full.items() if SPLIT_NAMES[name] == "train"]
-    return len(train) == 1 and all(path.parent != train[0] for path in found[train[0]])
+    splits = [name for name in full if name in SPLIT_NAMES]
+    train = [full[name] for name in splits if SPLIT_NAMES[name] == "train"]
+    flat = [path for name in splits for path in found[full[name]] if path.parent == full[name]]
+    stray = [path for path in flat if path.parent in train]
+    if len(splits) == len(full) > 1 and len(train) == 1 and not stray:
+        return True
+    inside = {name: len(found[folder]) for name, folder in full.items()}
+    _refuse_nearly_divided(full, splits, train, flat, inside)
+    return False
+
+
+def _refuse_nearly_divided(
+    full: dict[str, Path],
+    splits: list[str],
+    train: list[Path],
+    flat: list[Path],
+    inside: Mapping[str, int],
+) -> None:
+    """Raise `NogsError` if two or more folders are called like splits and hold folders of images:
+    taken as classes, the task would be to tell the splits apart."""
+    beside = {name: sum(path.parent == full[name] for path in flat) for name in splits}
+    nested = [name for name in splits if beside[name] <= STRAYS and beside[name] < inside[name]]
+    if len(nested) < 2:
+        return
+    root = full[nested[0]].parent
+    others = sorted(set(full) - set(splits))
+    if others:
+        what = f"{full[others[0]].name} is no split; move it away"
+    elif not train:
+        what = "there is no train; add it"
+    elif len(train) > 1:
+        what = "two of them are the split train; keep one"
+    else:
+        path = next(path for path in flat if path.parent == train[0])
+        what = f"{path.relative_to(root)} is in no class; move it into one, or away"
+    raise NogsError(f"{root} holds {', '.join(sorted(nested))}, which are splits, but {what}")
 
 
 def _list_splits(found: dict[Path, list[Path]], listing: Listing) -> None:

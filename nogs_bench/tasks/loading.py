@@ -44,6 +44,8 @@ def load_split(task: Task, split: str, data: Path | None = None) -> LabelledImag
             f"{task.name}, {split}: the task says {wanted:,} images, its source gives "
             f"{len(rows):,}; correct the task's splits, or give its own images (--data)"
         )
+    if not len(rows):
+        raise NogsError(f"{task.name}: its images have none of the split {split}; prepare some")
     return rows
 
 

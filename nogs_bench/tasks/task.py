@@ -21,9 +21,10 @@ from nogs_bench.tasks.training_settings import Convergence as Convergence
 from nogs_bench.tasks.training_settings import Pretraining as Pretraining
 from nogs_bench.tasks.training_settings import Training as Training
 from nogs_bench.tasks.training_settings import TrainingProtocol as TrainingProtocol
-from nogs_bench.tasks.values import COUNT, check_name, settle
+from nogs_bench.tasks.values import COUNT, NUMBER, check_name, settle, settled
 
 JUDGED_BY = ("accuracy", "balanced_accuracy")
+MANY = ("labels", "protocols")  # fields of several parts
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,32 @@ class Task:
         check_name(self.name, "the task's name")
         check_name(self.family, "the family's name")
         settle(self, f"task {self.name}", {"version": COUNT}, {"judged_by": JUDGED_BY})
+        self._check_parts()
         if not 0 <= self.target < len(self.labels):
             raise NogsError(f"task {self.name}: target {self.target} is not one of its labels")
         if self.T < 1 or self.channels < 1 or not self.protocols:
             raise NogsError(f"task {self.name}: T, channels and protocols must not be empty")
+
+    def _check_parts(self) -> None:
+        """Raise `NogsError` where a part is of another kind than its field."""
+        parts: dict[str, tuple[type, tuple[Any, ...]]] = {
+            "grid": (GlimpseGrid, (self.grid,)),
+            "splits": (Splits, (self.splits,)),
+            "training": (Training, (self.training,)),
+            "avp": (AvpTraining, (self.avp,)),
+            "annotation": (Annotation, (self.annotation,)),
+            "labels": (Label, self.labels),
+            "protocols": (TrainingProtocol, self.protocols),
+        }
+        for name, (kind, found) in parts.items():
+            if not isinstance(found, tuple) or not all(isinstance(each, kind) for each in found):
+                wanted = f"a tuple of {kind.__name__}" if name in MANY else f"a {kind.__name__}"
+                raise NogsError(
+                    f"task {self.name}: {name} must be {wanted}, not {getattr(self, name)!r:.60}"
+                )
+        for part in fields(Splits):
+            value = getattr(self.splits, part.name)
+            settled(f"task {self.name}: splits.{part.name}", value, "int", NUMBER)
 
     @property
     def image_size(self) -> int:

@@ -103,7 +103,9 @@ def _numbers(kind: Any, classes: tuple[str, ...]) -> Callable[[Values], np.ndarr
         table = {False: 0, True: 1}
     else:
         table = {name: number for number, name in enumerate(classes)}
-        return lambda values: np.array([table.get(str(v), MISSING) for v in values], np.int64)
+        return lambda values: np.array(
+            [MISSING if v is None else table.get(str(v), MISSING) for v in values], np.int64
+        )
     return lambda values: np.array([table.get(value, MISSING) for value in values], np.int64)
 
 

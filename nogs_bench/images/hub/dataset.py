@@ -169,7 +169,7 @@ def _splits(loaded: Mapping[str, Rows], where: str) -> dict[str, Rows]:
             say(f"{where}: passed over the split {name} ({len(rows):,} images)")
         else:
             found[split] = rows
-    if not found:
+    if not found or (len(found) > 1 and "train" not in found):
         raise NogsError(
             f"{where} has the splits {', '.join(map(str, loaded))}; a task needs one called train"
         )

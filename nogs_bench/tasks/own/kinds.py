@@ -18,11 +18,11 @@ from nogs_bench.registry import nearest
 from nogs_bench.tasks.own.facts import Place
 from nogs_bench.tasks.own.folder import FolderPlace
 from nogs_bench.tasks.own.hub import HubPlace
-from nogs_bench.tasks.own.making import make_task, task_name
+from nogs_bench.tasks.own.making import joint_name, make_task
 from nogs_bench.tasks.own.rules import MINUTES, Chosen, choose, set_by_hand
 from nogs_bench.tasks.own.writing import write_code
 from nogs_bench.tasks.specs import SPECS, spec_of
-from nogs_bench.tasks.task import TASKS, Task
+from nogs_bench.tasks.task import TASKS, Task, get_task
 
 HUB = "hf:"
 EVERY = "*"
@@ -96,6 +96,8 @@ def with_choices(task: Any, choices: dict[str, Any]) -> Any:
         specs = source_specs(task, **choices)
         return specs[0] if len(specs) == 1 else specs
     if given:
+        if isinstance(task, str):
+            get_task(task)  # refuses what is no task either
         raise NogsError(
             f"{given[0]} chooses numbers for a folder of images or a dataset, and {task} has its "
             "own; leave it out, or change a setting (--set)"
@@ -136,7 +138,7 @@ def task_of(images: str | Path, **choices: Any) -> Task:
     if len(names) == 1 and "label" not in settings:
         return task
     number = names.index(about) if about else 0
-    return replace(task, name=task_name(f"{task.family}-{names[number]}"), target=number)
+    return replace(task, name=joint_name(task.family, names[number]), target=number)
 
 
 def choices_of(images: str | Path, **choices: Any) -> tuple[Place, Chosen]:

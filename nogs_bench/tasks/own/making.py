@@ -24,11 +24,19 @@ CRITERION, OBSERVED, SHARE = "cross-entropy", "sample", 0.25
 WARMUP = 0.3
 PERIODS = 40  # points of a curve
 PRETRAINING_RATE = 1e-3
+LONGEST = 60  # characters of a name
 
 
 def task_name(text: str) -> str:
     """`text` as it can name results and files."""
-    return re.sub(r"[^\w+.-]+", "-", text).strip("-.+")[:60] or "images"
+    return re.sub(r"[^\w+.-]+", "-", text).strip("-.+")[:LONGEST] or "images"
+
+
+def joint_name(family: str, label: str) -> str:
+    """The name of a family's task about `label`: of a long one the family's name is cut, since the
+    label tells it from the others."""
+    own = task_name(label)[: LONGEST // 2]
+    return f"{family[: LONGEST - 1 - len(own)]}-{own}"
 
 
 def family_name(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -262,6 +263,45 @@ def test_a_whole_folder_is_a_part_of_all_its_images(
     assert "out has 5 of 5 images" in " ".join(result.output.split())
 
 
+def test_a_part_without_images_of_a_split_says_so(
+    faces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last image alone is of the test split."""
+    (faces / "00004.png").unlink()
+    out = prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, partial=True, workers=1)
+    assert "has no test images" in capsys.readouterr().err
+    task = get_task("celeba-hq-male")
+    assert len(load_split(task, "train", out))
+    with pytest.raises(NogsError, match="celeba-hq-male: its images have none of the split test"):
+        load_split(task, "test", out)
+
+
+def test_a_folder_that_cannot_be_read_is_named(
+    faces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (faces / "more").mkdir()
+    scan = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "more":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(NogsError, match=r"more cannot be read \(Permission denied\)"):
+        prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, partial=True, workers=1)
+
+
+def test_a_box_outside_of_its_photograph_names_it(tmp_path: Path) -> None:
+    cub = write_cub(tmp_path / "CUB_200_2011")
+    path = cub / "bounding_boxes.txt"
+    first, *rest = path.read_text().splitlines()
+    path.write_text("\n".join([f"{first.split()[0]} 900 900 5 5", *rest]))
+    splits = Splits(train=3, validation=1, test=2, avp_validation=1)
+    with pytest.raises(NogsError, match=r"\.jpg: a bounding box .* take the photographs as"):
+        prepare("cub", cub, tmp_path / "out", splits=splits, workers=1)
+
+
 def test_a_folder_of_another_dataset_is_named_as_out(faces: Path, tmp_path: Path) -> None:
     out = prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, workers=1)
     bird = write_cub(tmp_path / "CUB_200_2011")
@@ -328,7 +368,13 @@ def test_missing_numbers_and_counts_are_refused(faces: Path, tmp_path: Path) -> 
     with pytest.raises(NogsError, match="has 5 images, expected 30,000"):
         prepare("celeba-hq", faces, tmp_path / "out")
     (faces / "00003.png").rename(faces / "00013.png")
-    with pytest.raises(NogsError, match="image 3 is missing"):
+    for partial in (False, True):
+        with pytest.raises(
+            NogsError, match=r"has an image 13, and CelebA-HQ's are 0 \.\. 4; remove"
+        ):
+            prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, partial=partial)
+    (faces / "00013.png").unlink()
+    with pytest.raises(NogsError, match="image 3 is missing; --partial keeps"):
         prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS)
     with pytest.raises(NogsError, match=r"unknown dataset to prepare 'celeba'.*'celeba-hq'"):
         prepare("celeba", faces, tmp_path / "out")

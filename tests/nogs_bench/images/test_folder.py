@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -179,6 +180,27 @@ def test_classes_of_a_divided_folder_must_agree(tmp_path: Path) -> None:
 def test_classes_called_like_splits_are_classes(tmp_path: Path) -> None:
     source = ImageFolder(fill(tmp_path, {"train": 8, "test": 8}), SIZE)
     assert source.label.classes == ("test", "train")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda root: draw(root / "train" / "cover.png", 900), r"train/cover\.png is in no class"),
+        (lambda root: fill(root / "extra", {"a": 4, "b": 4}, 900), "extra is no split"),
+        (lambda root: shutil.move(root / "train", root.parent / "x"), "there is no train"),
+    ],
+)
+def test_a_folder_that_is_nearly_divided_is_no_task_about_splits(
+    change: Callable[[Path], object], message: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "photos"
+    for number, split in enumerate(("train", "val", "test")):
+        fill(root / split, {"a": 5, "b": 5}, first=1 + 100 * number)
+    change(root)
+    with pytest.raises(
+        NogsError, match=f"photos holds .*test.*val, which are splits, but {message}"
+    ):
+        ImageFolder(root, SIZE)
 
 
 def test_classes_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:

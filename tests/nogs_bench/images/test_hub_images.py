@@ -16,7 +16,10 @@ import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
 from datasets import Image as ImageFeature
 from PIL import Image
+from typer.testing import CliRunner
 
+from nogs_bench.builders.pipeline.plan import tasks_of
+from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.own import as_built
 from nogs_bench.images import HubImages, Label
@@ -115,6 +118,48 @@ def test_texts_and_missing_labels(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert images.labels == (Label("kind", ("auk", "gull", "tern")),)
     assert sum(vars(images.splits).values()) == 39
     assert "passed over 1 of 40 images without a label" in capsys.readouterr().err
+
+
+def test_a_class_called_none_is_not_what_has_no_label(tmp_path: Path) -> None:
+    kinds = [None if n % 4 == 3 else ("None", "mole", "wart")[n % 3] for n in range(48)]
+    made = Dataset.from_dict(
+        {"image": [png(n) for n in range(48)], "lesion": kinds},
+        features=Features({"image": ImageFeature(), "lesion": Value("string")}),
+    )
+    made.to_parquet(tmp_path / "skin.parquet")
+    images = HubImages(str(tmp_path / "skin.parquet"), 8)
+    assert images.labels == (Label("lesion", ("None", "mole", "wart")),)
+    assert sum(vars(images.splits).values()) == 36
+
+
+def test_a_dataset_without_train_says_so(tmp_path: Path) -> None:
+    birds = write_birds(tmp_path / "birds", validation=30, test=30)
+    with pytest.raises(NogsError, match="a task needs one called train"):
+        HubImages(str(birds), 8)
+
+
+def test_all_labels_are_checked_at_once(tmp_path: Path) -> None:
+    birds = write_birds(tmp_path / "birds", train=60)
+    done = CliRunner().invoke(app, ["task", f"hf:{birds}", "--label", "*", "--check"])
+    assert done.exit_code == 0, done.output
+    assert isinstance(done.exception, SystemExit | None)
+
+
+def test_labels_that_would_be_one_dataset_are_refused(tmp_path: Path) -> None:
+    made = {"image": [png(n) for n in range(60)], "a b": [True, False] * 30}
+    made["a/b"] = made["a b"][::-1]
+    shown = Features({"image": ImageFeature(), "a b": Value("bool"), "a/b": Value("bool")})
+    Dataset.from_dict(made, features=shown).to_parquet(tmp_path / "signs.parquet")
+    specs = source_specs(f"hf:{tmp_path / 'signs.parquet'}", label="*")
+    with pytest.raises(NogsError, match="the labels a b and a/b would be built as one dataset"):
+        tasks_of(specs)
+
+
+def test_long_names_keep_the_labels_apart(tmp_path: Path) -> None:
+    birds = write_birds(tmp_path / ("seen-at-the-lake-" * 4), train=60)
+    names = [get_task(spec).name for spec in source_specs(f"hf:{birds}", label="*")]
+    assert [name.rpartition("-")[2] for name in names] == ["species", "flies"]
+    assert max(map(len, names)) <= 60
 
 
 def test_a_file_that_changes_while_it_is_open_shows_what_it_holds(tmp_path: Path) -> None:

@@ -14,7 +14,15 @@ from drawings import COLOURS, write_drawings
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation import evaluate
 from nogs_bench.images import Label
-from nogs_bench.tasks import choices_of, get_task, is_source, source_specs, task_file, task_of
+from nogs_bench.tasks import (
+    choices_of,
+    get_task,
+    is_source,
+    source_specs,
+    task_file,
+    task_of,
+    with_choices,
+)
 from nogs_bench.tasks.own.facts import Facts
 from nogs_bench.tasks.own.rules import RULES, choose
 
@@ -187,6 +195,15 @@ def test_two_settings_of_one_folder_in_one_process(tmp_path: Path) -> None:
     mine = tmp_path / "mine.py"
     mine.write_text(task_file(photos, glimpses=5), encoding="utf-8")
     assert get_task(f"{mine}:task").T == 5
+
+
+def test_a_folder_that_is_not_there_is_not_said_to_have_numbers() -> None:
+    for place in ("photo/", "./photo", "nosuch"):
+        with pytest.raises(NogsError, match=r"photo|nosuch") as caught:
+            with_choices(place, {"minutes": 1})
+        assert "has its own" not in str(caught.value)
+    with pytest.raises(NogsError, match="celeba-hq-male has its own"):
+        with_choices("celeba-hq-male", {"minutes": 1})
 
 
 def test_a_folder_called_like_a_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

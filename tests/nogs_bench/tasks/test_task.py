@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.images.labelled import LabelledImages, Sampler, data_folder
 from nogs_bench.tasks.families import cluttered_digits, cluttered_fashion, fashion_mnist
 from nogs_bench.tasks.families.cluttered_digits import POOLS, compose
-from nogs_bench.tasks.task import TASKS, Task, get_task
+from nogs_bench.tasks.task import TASKS, Splits, Task, TrainingProtocol, get_task
 from tiny import corner_task
 
 DEBIAN = fashion_mnist.DEBIAN_FOLDER
@@ -39,6 +40,23 @@ def test_tasks_are_frozen_and_checked() -> None:
     for change in ({"T": 0}, {"target": 1}, {"protocols": ()}, {"channels": 0}):
         with pytest.raises(NogsError, match="task corner"):
             corner_task(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"splits": (36, 6, 12, 6)}, r"splits must be a Splits, not \(36, 6, 12, 6\)"),
+        ({"splits": Splits("36", 6, 12, 6)}, r"splits\.train must be an integer, not '36'"),  # type: ignore[arg-type]
+        ({"splits": Splits(-36, 6, 12, 6)}, r"splits\.train must be at least 0, not -36"),
+        ({"labels": ("heron", "kingfisher")}, "labels must be a tuple of Label, not"),
+        ({"protocols": TrainingProtocol("scratch", 10, 0.5)}, "protocols must be a tuple of"),
+        ({"grid": None}, "grid must be a GlimpseGrid, not None"),
+        ({"avp": None}, "avp must be a AvpTraining, not None"),
+    ],
+)
+def test_parts_of_another_kind_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(NogsError, match=f"task corner: {message}"):
+        corner_task(**change)
 
 
 def test_protocols_by_name_and_default() -> None:

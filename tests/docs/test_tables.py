@@ -154,10 +154,12 @@ def over_tasks(found: list[Ends | None], form: Any) -> str:
     known = [each for each in found if each is not None and each != (0, INF)]
     if not known:
         return "not known" if any(each is not None for each in found) else DASH
-    low = math.exp(np.mean(np.log([k[0] for k in known]))) if min(k[0] for k in known) else 0
-    high = (
-        math.exp(np.mean(np.log([k[1] for k in known]))) if max(k[1] for k in known) < INF else INF
-    )
+    lows, highs = ([float(each[end]) for each in known] for end in (0, 1))
+    if form is whole:  # iterations are added up, ratios multiplied
+        low, high = sum(lows) / len(lows), sum(highs) / len(highs)
+    else:
+        low = math.exp(np.mean(np.log(lows))) if min(lows) else 0
+        high = math.exp(np.mean(np.log(highs))) if max(highs) < INF else INF
     if (low, high) == (0, INF):
         return "not known"
     part = f" ({len(known)} of {len(found)})" if len(known) < len(found) else ""

@@ -122,11 +122,8 @@ def headline(rows: Sequence[ScoreRow], each_of: int = 0) -> Table:
         for method, own in _entries(members):
             if own[0].method in HEADLINE:
                 tasks = {row.task for row in own}
-                ram = [
-                    row
-                    for row in members
-                    if row.method == "ram" and _at_reference(row) and row.task in tasks
-                ]
+                rams = (row for row in members if row.method == "ram" and row.task in tasks)
+                ram = [row for row in rams if _at_reference(row)]
                 accuracy, other = _accuracy(own), _accuracy(ram)
                 found.append(
                     [

@@ -57,7 +57,7 @@ def celeba_hq(source: Path, request: Request) -> Preparation:
     }
     for split, (start, end) in rows.items():
         if start == end and split != "avp_validation":
-            say(f"{source} has no {split} images: what needs them will say so")
+            say(f"{source} has no {split} images; add some before you build or train")
     notes: dict[str, Any] = {"source": "parquet" if parquet else "files"}
     if request.partial:
         notes["partial"] = {"found": len(numbers), "of": count}

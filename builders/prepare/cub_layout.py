@@ -154,7 +154,11 @@ def _numbered(path: Path, count: int | None) -> Iterator[tuple[int, int, list[st
 def cut_boxes(
     cut: Callable[[np.ndarray, tuple[int, int]], Box], boxes: np.ndarray, paths: Sequence[Path]
 ) -> list[Box]:
-    """`cut` of each image's bounding box, (left, top, width, height), and its size."""
+    """`cut` of each image's bounding box and its size (width, height), in pixels.
+
+    `boxes` is float64 (n, 4): left, top, width, height. Raises `NogsError`, with the
+    photograph, for a box outside of it.
+    """
     made = []
     for box, path in zip(boxes, paths, strict=True):
         try:

@@ -114,7 +114,7 @@ def _numbers(seen: Seen) -> Iterator[str]:
     if settings.bank_images > task.splits.train:
         yield (
             f"the bank has {settings.bank_images:,} images, more than the {task.splits.train:,} "
-            "training images: it has to be generated (--bank)"
+            "training images: generate it (--bank), or set annotation.bank_images"
         )
     elif left < task.splits.train / 3:
         yield (

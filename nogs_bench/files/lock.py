@@ -92,8 +92,8 @@ def _lock(handle: int, path: Path, wait: bool) -> bool:
 
     try:
         return lock_descriptor(handle, blocking=wait)
-    except (OSError, NotImplementedError) as error:  # the latter: a system without file locks
-        if isinstance(error, OSError) and error.errno not in (*CANNOT, None):
+    except OSError as error:
+        if error.errno not in CANNOT:
             os.close(handle)
             raise
         print(f"{path.parent} cannot be locked: let one call at a time use it", file=sys.stderr)
@@ -112,7 +112,7 @@ def _holder(path: Path) -> str | None:
         if not lock_descriptor(handle, blocking=False):
             return _name_in(handle) or "another process"
         path.unlink(missing_ok=True)
-    except (OSError, NotImplementedError):  # as in `_lock`: where files cannot be locked
+    except OSError:  # as in `_lock`: where files cannot be locked
         return None
     finally:
         os.close(handle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from multiprocessing import parent_process
@@ -192,43 +192,28 @@ def _walk(folder: Path, listing: Listing) -> Iterator[Path]:
 
 
 def _is_divided(found: dict[Path, list[Path]]) -> bool:
+    """Whether the folders are splits. Raises `NogsError` if they nearly are, and what keeps them
+    from it."""
     full = {folder.name.lower(): folder for folder, files in found.items() if files}
-    splits = [name for name in full if name in SPLIT_NAMES]
-    train = [full[name] for name in splits if SPLIT_NAMES[name] == "train"]
-    flat = [path for name in splits for path in found[full[name]] if path.parent == full[name]]
-    stray = [path for path in flat if path.parent in train]
-    if len(splits) == len(full) > 1 and len(train) == 1 and not stray:
+    splits = {name: SPLIT_NAMES[name] for name in full if name in SPLIT_NAMES}
+    flat = {
+        name: [path for path in found[full[name]] if path.parent == full[name]] for name in splits
+    }
+    train = [name for name, split in splits.items() if split == "train"]
+    if len(splits) == len(full) > 1 and len(train) == 1 and not flat[train[0]]:
         return True
-    inside = {name: len(found[folder]) for name, folder in full.items()}
-    _refuse_nearly_divided(full, splits, train, flat, inside)
-    return False
-
-
-def _refuse_nearly_divided(
-    full: dict[str, Path],
-    splits: list[str],
-    train: list[Path],
-    flat: list[Path],
-    inside: Mapping[str, int],
-) -> None:
-    """Raise `NogsError` if two or more folders are called like splits and hold folders of images:
-    taken as classes, the task would be to tell the splits apart."""
-    beside = {name: sum(path.parent == full[name] for path in flat) for name in splits}
-    nested = [name for name in splits if beside[name] <= STRAYS and beside[name] < inside[name]]
+    # Taken as classes, folders of folders called like splits would make a task of telling these.
+    nested = [n for n in splits if len(flat[n]) <= min(STRAYS, len(found[full[n]]) - 1)]
     if len(nested) < 2:
-        return
-    root = full[nested[0]].parent
-    others = sorted(set(full) - set(splits))
-    if others:
-        what = f"{full[others[0]].name} is no split; move it away"
-    elif not train:
-        what = "there is no train; add it"
-    elif len(train) > 1:
-        what = "two of them are the split train; keep one"
+        return False
+    if others := sorted(full.keys() - splits.keys()):
+        fault = f"{full[others[0]].name} is no split; move it away"
+    elif len(train) == 1:
+        fault = f"{flat[train[0]][0]} is in no class; move it into one, or away"
     else:
-        path = next(path for path in flat if path.parent == train[0])
-        what = f"{path.relative_to(root)} is in no class; move it into one, or away"
-    raise NogsError(f"{root} holds {', '.join(sorted(nested))}, which are splits, but {what}")
+        fault = "two of them are train; keep one" if train else "there is no train; add it"
+    root = full[nested[0]].parent
+    raise NogsError(f"{root} holds {', '.join(sorted(nested))}, which are splits, but {fault}")
 
 
 def _list_splits(found: dict[Path, list[Path]], listing: Listing) -> None:

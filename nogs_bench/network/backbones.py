@@ -76,10 +76,11 @@ def normalisation(backbone: nn.Module, channels: int) -> dict[str, Tensor]:
 
 
 def _first_fault(error: Exception) -> str:
-    """What torch says of the first tensor that does not fit: it has a line for each, below one that
-    says so."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    faults = lines[1:] or lines or [type(error).__name__]
+    """An error in one line: of tensors that do not fit, which torch lists below a line that ends in
+    a colon, the first."""
+    first, *faults = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    if not faults or not first.endswith(":"):
+        return first
     return faults[0] + (f" (and {len(faults) - 1} more)" if len(faults) > 1 else "")
 
 

@@ -142,17 +142,16 @@ def unpack_entry(raw: bytes) -> list[RunResult]:
         raise MalformedJson("shared", "must be an object")
     if not isinstance(runs, list) or not 0 < len(runs) <= MAX_RUNS:
         raise MalformedJson("runs", f"must be a list of 1 to {MAX_RUNS}")
-    found: list[RunResult] = []
+    found: dict[int, RunResult] = {}
     for number, own in enumerate(runs):
         if not isinstance(own, dict):
             raise MalformedJson(f"runs.{number}", "must be an object")
         whole = _merged(shared, own)
         whole["curve"] = _points(whole.get("curve"), f"runs.{number}.curve")
         run = parse_content(whole)
-        if run.seed in {other.seed for other in found}:
-            raise MalformedJson(f"runs.{number}.seed", f"{run.seed} is there twice")
-        found.append(run)
-    return found
+        if found.setdefault(run.seed, run) is not run:
+            raise MalformedJson(f"runs.{number}.seed", f"{run.seed} is there twice; keep one")
+    return list(found.values())
 
 
 def load_entry(path: Path) -> list[RunResult]:

@@ -29,7 +29,7 @@ def load_split(task: Task, split: str, data: Path | None = None) -> LabelledImag
 
     Raises `NogsError`, with task and split, unless `split` is one of `Splits`, there are as many
     images as the task's `splits` say, each uint8 (channels, image_size, image_size), with one class
-    number a label in its range, and for whatever the source raises.
+    number a label in its range; for a split without images; and for whatever the source raises.
     """
     names = [field.name for field in fields(Splits)]
     if split not in names:
@@ -45,7 +45,10 @@ def load_split(task: Task, split: str, data: Path | None = None) -> LabelledImag
             f"{len(rows):,}; correct the task's splits, or give its own images (--data)"
         )
     if not len(rows):
-        raise NogsError(f"{task.name}: its images have none of the split {split}; prepare some")
+        raise NogsError(
+            f"{task.name}: its images have none of the split {split}; add some to where they come "
+            "from, and prepare them again"
+        )
     return rows
 
 

@@ -33,8 +33,8 @@ def task_name(text: str) -> str:
 
 
 def joint_name(family: str, label: str) -> str:
-    """The name of a family's task about `label`: of a long one the family's name is cut, since the
-    label tells it from the others."""
+    """The name of a family's task about `label`, of 60 characters at most. Where it is longer, the
+    family's is cut, since the label tells it from the others."""
     own = task_name(label)[: LONGEST // 2]
     return f"{family[: LONGEST - 1 - len(own)]}-{own}"
 

@@ -194,6 +194,6 @@ def test_a_seed_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "cluttered-digits.scratch.ram.reference.json.gz"
     path.write_bytes(pack_entry([*runs, runs[-1]]))
     (fault,) = validate(tmp_path).faults
-    assert (fault.field, fault.message) == ("runs.5.seed", "4 is there twice")
+    assert (fault.field, fault.message) == ("runs.5.seed", "4 is there twice; keep one")
     with pytest.raises(NogsError, match=r"runs\.5\.seed"):
         load_results(tmp_path)

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: whether it answers at all, and its failures in one line."""
+"""The Hugging Face Hub: whether it answers, who may see a repository, its failures in one line."""
 
 from __future__ import annotations
 
@@ -65,6 +65,25 @@ def _answers(url: str) -> bool:
     thread.start()
     thread.join(REACH_SECONDS)
     return answers == [True]
+
+
+def ready_repository(api: Any, repo: str, kind: str, private: bool, **create: Any) -> Any:
+    """Make a repository that is not there yet; what the Hub says of it (`HfApi.repo_info`).
+
+    - `kind`: model, dataset or space.
+    - `create`: more of `HfApi.create_repo`.
+
+    Raises `NogsError` if it is there and others may see it, or may not, against `private`.
+    """
+    api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **create)
+    about = api.repo_info(repo, repo_type=kind)
+    if bool(about.private) != private:
+        is_now = "private" if about.private else "public"
+        raise NogsError(
+            f"{repo} exists and is {is_now}; {'leave out' if private else 'give'} --private, "
+            "change its visibility on the Hub, or take another name"
+        )
+    return about
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import HUB_SCORES, HubScore, hub_scores
-from nogs_bench.files import hub_errors, require_hub
+from nogs_bench.files import hub_errors, ready_repository, require_hub
 from nogs_bench.results import RunResult, load_result
 from nogs_bench.sharing.model_card import model_card
 from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
@@ -83,14 +83,14 @@ def publish_network(
         )
     with TemporaryDirectory(prefix="nogs-bench-") as folder:
         files = _files(network, run, repo, Path(folder), source, dataset_id, data)
-        shown = _space_files(network, repo, Path(folder), data) if space is not None else {}
+        sent = [(repo, "model", files)]
+        if space is not None:
+            sent.append((space, "space", _space_files(network, repo, Path(folder), data)))
         sizes = {name: len(content) for name, content in files.items()}
         if dry_run:
             return PublishedNetwork(repo, space, None, sizes)
         require_hub(f"{repo} cannot be published")
-        commit = _push(repo, "model", files, private, token)
-        if space is not None:
-            _push(space, "space", shown, private, token)
+        commit, *_ = _push(sent, private, token)
     return PublishedNetwork(repo, space, commit, sizes)
 
 
@@ -143,16 +143,22 @@ def _scores(run: RunResult, dataset_id: str, repo: str) -> str:
 
 
 def _push(
-    repo: str, kind: str, files: dict[str, bytes], private: bool, token: str | None
-) -> str | None:
+    sent: list[tuple[str, str, dict[str, bytes]]], private: bool, token: str | None
+) -> list[str | None]:
+    """The commits of all repositories. Each is there before anything is sent to one."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(token=token, library_name="nogs-bench")
-    with hub_errors(f"{repo} cannot be published", token):
+    for repo, kind, _ in sent:
         static: dict[str, Any] = {"space_sdk": "static"} if kind == "space" else {}
-        api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **static)
+        with hub_errors(f"{repo} cannot be published", token):
+            ready_repository(api, repo, kind, private, **static)
+    commits = []
+    for repo, kind, files in sent:
         operations = [CommitOperationAdd(name, content) for name, content in files.items()]
-        made = api.create_commit(
-            repo, operations, commit_message="Publish a trained network", repo_type=kind
-        )
-    return made.oid
+        with hub_errors(f"{repo} cannot be published", token):
+            made = api.create_commit(
+                repo, operations, commit_message="Publish a trained network", repo_type=kind
+            )
+        commits.append(made.oid)
+    return commits

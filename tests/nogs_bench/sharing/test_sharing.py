@@ -15,7 +15,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from corner_task import CORNER
-from hub_double import Hub, running
+from hub_double import Hub, Repo, running
 from nogs_bench import export_network, load_network, look_at, publish_network
 from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
@@ -73,6 +73,22 @@ def test_a_published_network_gives_its_recorded_accuracy(
         assert 'load_network("me/net")' in card
         assert "The figures are of the last weights" in card
         assert set(_files(hub, "me/page")) >= {"index.html", "README.md"}
+
+
+def test_what_is_public_is_not_taken_for_private(network: TrainedNetwork, tmp_path: Path) -> None:
+    code = PUBLISH.replace('"nogs/bench")', '"nogs/bench", private=True)')
+    with running() as hub:
+        env = client(hub.url, tmp_path / "home")
+        hub.repos["me/page"] = Repo(private=False)
+        hub.repos["me/page"].commit("initial commit", {})
+        refused = python(code, env, tmp_path, network.path)
+        assert refused.returncode != 0
+        assert "me/page exists and is public; leave out --private" in refused.stderr
+        assert not any("/commit/" in request for request in hub.requests)
+        del hub.repos["me/page"]
+        assert python(code, env, tmp_path, network.path).returncode == 0
+        assert hub.repos["me/net"].private
+        assert hub.repos["me/page"].private
 
 
 def _files(hub: Hub, name: str) -> dict[str, bytes]:

@@ -31,11 +31,11 @@ from nogs_bench.figures import (
     target,
     times,
 )
-from nogs_bench.figures.families import mean_span, over_tasks
+from nogs_bench.figures.families import LEAST, over_tasks
 from nogs_bench.files import read_provenance
 from nogs_bench.leaderboard.validation import load_board
-from nogs_bench.methods import METHODS
-from nogs_bench.results import Estimate, ScoreRow, Span, SpanEstimate, combined
+from nogs_bench.methods import place_of
+from nogs_bench.results import Estimate, ScoreRow, Span, SpanEstimate, combined, mean_span
 from nogs_bench.sequences import SHIPPED
 from nogs_bench.tasks import TASKS, get_task
 
@@ -55,7 +55,6 @@ ABLATION = {
     "locations, maps, beliefs": "ps-nogs-maps-taught+minimum-1+rate-1",
 }
 PHOTOGRAPH = 3  # channels
-MANY = 5  # tasks of a family from which on their mean stands in the tables
 NONE = "\N{EN DASH}"
 # Of `headline`, where there is none.
 WITHOUT_PRETRAINING = (0, 1, 2, 4, 5, 6)
@@ -85,7 +84,7 @@ def tables() -> Iterable[tuple[str, dict[str, str]]]:
     yield (
         "README.md",
         {
-            "photographs": markdown(columns(headline(photographs, MANY), WITHOUT_PRETRAINING)),
+            "photographs": markdown(columns(headline(photographs, LEAST), WITHOUT_PRETRAINING)),
             "headline": markdown(headline(paper)),
         },
     )
@@ -227,7 +226,7 @@ def attributes(rows: Sequence[ScoreRow]) -> Table:
     found = []
     for _, members in _settings(rows):
         if len({row.task for row in members}) > 1:
-            for row in sorted(members, key=lambda row: (row.task, _place(row.method))):
+            for row in sorted(members, key=lambda row: (row.task, place_of(row.method))):
                 balanced = estimate_text(row.test_balanced_accuracy, percent) or NONE
                 speed, own = _speed([row], lambda row: row.headline), [row]
                 found.append([f"`{row.task}`", f"`{row.method}`", speed, _accuracy(own), balanced])
@@ -254,7 +253,7 @@ def _settings(
 
     def key(row: ScoreRow) -> tuple[int, str, str, str]:
         task = get_task(row.task)
-        large = len(families[task.family]) >= MANY
+        large = len(families[task.family]) >= LEAST
         return -task.channels, task.family if large else row.task, row.protocol, row.model
 
     for (_, name, protocol, model), own in groupby(sorted(rows, key=key), key=key):
@@ -282,7 +281,7 @@ def _entries(rows: Sequence[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:
     tasks = {row.task for row in rows}
 
     def key(row: ScoreRow) -> tuple[tuple[int, str], float]:
-        return _place(row.method), row.learning_rate
+        return place_of(row.method), row.learning_rate
 
     found = []
     for _, own in groupby(sorted(rows, key=key), key=key):
@@ -297,11 +296,6 @@ def _entries(rows: Sequence[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:
 
 def _at_reference(row: ScoreRow) -> bool:
     return row.reference_rate in (None, row.learning_rate)
-
-
-def _place(method: str) -> tuple[int, str]:
-    names = METHODS.names()
-    return (names.index(method) if method in names else len(names)), method
 
 
 Of = Callable[[ScoreRow], SpanEstimate | None]
@@ -403,7 +397,7 @@ def protocols() -> Iterable[tuple[str, dict[str, str]]]:
     for family, members in groupby(map(get_task, TASKS.names()), key=lambda task: task.family):
         same = list(members)
         task = same[0]
-        large = len(same) >= MANY
+        large = len(same) >= LEAST
         for plan in task.protocols:
             targets = {each.protocol(plan.name).target_accuracy for each in same}
             rows = [(f"{family}-..." if large else task.name, task, targets)]

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import MalformedJson
-from nogs_bench.leaderboard.checks import SEEDS, Fault, joint_faults, task_faults
+from nogs_bench.leaderboard.checks import Fault, task_faults
+from nogs_bench.leaderboard.joint_checks import SEEDS, joint_faults
 from nogs_bench.results import (
     ENTRY_SUFFIX,
     MAX_BYTES,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.figures import drawing, recorded_grid
-from nogs_bench.sequences import dataset_folder, load
+from nogs_bench.figures import drawing, observed
+from nogs_bench.sequences import dataset_folder, load, recorded_grid
 from nogs_bench.tasks import GlimpseGrid
 
 
@@ -36,19 +36,11 @@ def draw_locations(glimpses: np.ndarray, grid: GlimpseGrid, out: str | Path) -> 
     which its title says.
     """
     steps = glimpses.shape[1]
+    taken = np.apply_along_axis(np.bincount, 0, grid.pixel_to_index(glimpses), None, grid.cells)
     with drawing(Path(out), (1.7 * steps, 2.0)) as figure:
-        for t, axes in enumerate(figure.subplots(1, steps, squeeze=False)[0]):
-            share = seen_share(glimpses[:, t], grid)
+        panels = figure.subplots(1, steps, squeeze=False)[0]
+        for t, (axes, share) in enumerate(zip(panels, observed(grid, taken.T), strict=True)):
             axes.imshow(np.sqrt(share), cmap="viridis", vmin=0, interpolation="nearest")
             axes.set_title(f"t = {t + 1}, at most {share.max():.0%}", fontsize=8)
             axes.set(xticks=[], yticks=[])
     return Path(out)
-
-
-def seen_share(glimpses: np.ndarray, grid: GlimpseGrid) -> np.ndarray:
-    """float64 (size, size): the share of glimpses, integer (n, 2), that show each pixel."""
-    cells, counts = np.unique(grid.pixel_to_index(glimpses), return_counts=True)
-    seen = np.zeros((grid.image_size, grid.image_size))
-    for (row, col), count in zip(grid.index_to_pixel(cells), counts, strict=True):
-        seen[row : row + grid.glimpse_size, col : col + grid.glimpse_size] += count
-    return seen / len(glimpses)

@@ -23,8 +23,8 @@ from nogs_bench.builders.dataset.parquet import (
     posterior_files,
 )
 from nogs_bench.errors import NogsError
-from nogs_bench.figures import recorded_grid
 from nogs_bench.files import PROVENANCE, digest_file, digest_json, read_provenance
+from nogs_bench.sequences import recorded_grid
 from nogs_bench.tasks import Task, get_task, recorded_task
 
 EVALUATION = "eval.yaml"

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.figures import EpeCase, recorded_grid
+from nogs_bench.figures import EpeCase
 from nogs_bench.files import read_provenance
-from nogs_bench.sequences import dataset_folder, load, load_pictured
+from nogs_bench.sequences import dataset_folder, load, load_pictured, recorded_grid
 from nogs_bench.tasks import GlimpseGrid, Task
 
 # Only so many images and maps are read: a report shows samples.

@@ -9,7 +9,7 @@ import numpy as np
 
 from nogs_bench.builders.report.data import ReportData
 from nogs_bench.builders.report.procedure import Procedure
-from nogs_bench.figures import CHOSEN, UNSEEN, cell_edges, drawing
+from nogs_bench.figures import UNSEEN, draw_map, drawing
 
 COLOUR = "#0072b2"
 
@@ -66,7 +66,6 @@ def draw_procedure(procedure: Procedure, epe: np.ndarray, out: Path) -> Path:
     grid, count = procedure.grid, len(procedure.completions)
     seen = grid.masks[procedure.prefix].any(0)
     maps = procedure.nats.reshape(count, *grid.shape)
-    edges = [cell_edges(steps, grid) for steps in (grid.cols, grid.rows)]
     with drawing(out, (1.5 * (count + 2), 3.2)) as figure:
         panels = figure.subplots(2, count + 2, squeeze=False)
         for axes in panels.flat:
@@ -79,16 +78,11 @@ def draw_procedure(procedure: Procedure, epe: np.ndarray, out: Path) -> Path:
         for n in range(count):
             panels[0, n + 1].imshow(_rgb(procedure.completions[n]), interpolation="nearest")
             panels[0, n + 1].set_title(f"completion {n + 1}", fontsize=8)
-            panels[1, n + 1].pcolormesh(*edges, maps[n], cmap="viridis", rasterized=True)
+            draw_map(panels[1, n + 1], grid, maps[n], None, cmap="viridis")
             panels[1, n + 1].set_title(f"{maps[n].min():.2f} to {maps[n].max():.2f}", fontsize=8)
         mean = panels[1, -1]
-        mean.pcolormesh(*edges, np.ma.masked_invalid(epe), cmap="viridis", rasterized=True)
-        row, col = np.unravel_index(np.nanargmin(epe), epe.shape)
-        middle = grid.glimpse_size / 2
-        mean.plot(grid.cols[col] + middle, grid.rows[row] + middle, "x", color=CHOSEN)
+        draw_map(mean, grid, epe, grid.pixels[np.nanargmin(epe)], cmap="viridis")
         mean.set_title("mean over all", fontsize=8)
-        for axes in panels[1, 1:]:
-            axes.set(xlim=(0, grid.image_size), ylim=(grid.image_size, 0))
     return out
 
 

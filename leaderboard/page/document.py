@@ -10,15 +10,15 @@ from pathlib import Path
 from nogs_bench.errors import NogsError
 from nogs_bench.files import package_version, require_own, write_text
 from nogs_bench.leaderboard.bars import family_bars
-from nogs_bench.leaderboard.checks import SEEDS
 from nogs_bench.leaderboard.comparison import compare
+from nogs_bench.leaderboard.joint_checks import SEEDS
 from nogs_bench.leaderboard.page.boards import Entry, boards_of
 from nogs_bench.leaderboard.page.formats import FORMATS
 from nogs_bench.leaderboard.page.marks import style_of
 from nogs_bench.leaderboard.page.overall import overall_of, profile_of
 from nogs_bench.leaderboard.places import GlimpseSequence, gallery
 from nogs_bench.leaderboard.validation import validate
-from nogs_bench.methods import METHODS
+from nogs_bench.methods import METHODS, place_of
 from nogs_bench.results import BASELINE, RunResult, score_runs
 
 GALLERY = 4
@@ -102,5 +102,4 @@ def render(runs: Sequence[RunResult], sequences: Sequence[GlimpseSequence] = ())
 def _methods(entries: Sequence[Entry]) -> list[tuple[str, int]]:
     """Methods in the registry's order, others after them by name; each with its style."""
     found = {entry.row.method for entry in entries}
-    known = [name for name in METHODS.names() if name in found]
-    return [(name, style_of(name)) for name in [*known, *sorted(found - set(known))]]
+    return [(name, style_of(name)) for name in sorted(found, key=place_of)]

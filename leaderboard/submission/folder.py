@@ -23,7 +23,7 @@ from nogs_bench.figures import (
     times,
 )
 from nogs_bench.files import require_empty, write_text
-from nogs_bench.leaderboard.checks import SEEDS
+from nogs_bench.leaderboard.joint_checks import SEEDS
 from nogs_bench.leaderboard.submission.clones import add_to_clone, check_clone
 from nogs_bench.leaderboard.validation import validate
 from nogs_bench.results import (

@@ -4,19 +4,12 @@ In come scores, results, datasets; out come tables for the terminal and figures 
 """
 
 from nogs_bench.figures.canvas import drawing, png_address
+from nogs_bench.figures.curves import plot_curves
+from nogs_bench.figures.epe import EpeCase, draw_epe, plot_epe
 from nogs_bench.figures.eval_results import HUB_SCORES, HubScore, hub_scores
 from nogs_bench.figures.families import of_families
-from nogs_bench.figures.plots import (
-    CHOSEN,
-    UNSEEN,
-    EpeCase,
-    cell_edges,
-    draw_epe,
-    plot_curves,
-    plot_epe,
-    recorded_grid,
-)
-from nogs_bench.figures.study_plots import plot_bars, plot_locations
+from nogs_bench.figures.maps import CHOSEN, UNSEEN, draw_map, frame
+from nogs_bench.figures.study_plots import observed, plot_bars, plot_locations
 from nogs_bench.figures.tables import (
     choices_table,
     empty_table,
@@ -49,16 +42,18 @@ __all__ = [
     "UNSEEN",
     "EpeCase",
     "HubScore",
-    "cell_edges",
     "choices_table",
     "draw_epe",
+    "draw_map",
     "drawing",
     "duration",
     "empty_table",
     "estimate_text",
+    "frame",
     "hub_scores",
     "method_text",
     "methods_table",
+    "observed",
     "of_families",
     "percent",
     "plot_bars",
@@ -71,7 +66,6 @@ __all__ = [
     "quality_table",
     "rank_text",
     "rate_text",
-    "recorded_grid",
     "scores_tables",
     "span_text",
     "spans_text",

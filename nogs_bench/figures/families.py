@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from nogs_bench.figures.lines import Line
 from nogs_bench.figures.texts import estimate_text, percent, rate_text, span_text, times, whole
 from nogs_bench.tasks import TASKS
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 # Fewer tasks have a table each.
 LEAST = 5
-Entry = tuple[str, float]
 
 
 def of_families(
@@ -62,7 +61,7 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
     """
     first = rows[0]
     entries = list(dict.fromkeys((row.method, row.learning_rate) for row in rows))
-    by_task: dict[str, dict[Entry, ScoreRow]] = {}
+    by_task: dict[str, dict[Line, ScoreRow]] = {}
     for row in rows:
         by_task.setdefault(row.task, {})[row.method, row.learning_rate] = row
     balanced = all(row.test_balanced_accuracy is not None for row in rows)
@@ -110,6 +109,8 @@ def _of_row(row: ScoreRow, balanced: bool) -> list[str]:
 
 def _of_means(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
     """The same of the mean over tasks."""
+    from nogs_bench.results import geometric_span, mean_span
+
     cells = [estimate_text(over_tasks([row.test_accuracy for row in rows]), percent)]
     if balanced:
         known = [row.test_balanced_accuracy for row in rows]
@@ -124,6 +125,8 @@ def _of_means(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
 
 def _of_medians(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
     """The same of the median over tasks."""
+    from nogs_bench.results import median_span
+
     cells = [percent(statistics.median(row.test_accuracy.mean for row in rows))]
     if balanced:
         known = [e.mean for row in rows if (e := row.test_balanced_accuracy) is not None]
@@ -147,7 +150,7 @@ def _counted(
 
 def _median_text(ratios: Sequence[Span]) -> str:
     """The median of how many times sooner, with its interval by the sign test where it has one."""
-    from nogs_bench.results import sign_interval
+    from nogs_bench.results import median_span, sign_interval
 
     text, interval = span_text(median_span(ratios), times), sign_interval(ratios)
     if interval.bounded:
@@ -163,31 +166,3 @@ def over_tasks(each: Sequence[Estimate]) -> Estimate:
         return estimate([statistics.fmean(one.mean for one in each)])
     by_seed = zip(*(one.values for one in each), strict=True)
     return estimate([statistics.fmean(values) for values in by_seed])
-
-
-def mean_span(spans: Sequence[Span]) -> Span:
-    """Where the mean lies: unbounded if one of them is."""
-    from nogs_bench.results import Span
-
-    return Span(
-        statistics.fmean(span.low for span in spans), statistics.fmean(s.high for s in spans)
-    )
-
-
-def median_span(spans: Sequence[Span]) -> Span:
-    """Where the median lies."""
-    from nogs_bench.results import Span
-
-    return Span(
-        statistics.median(span.low for span in spans), statistics.median(s.high for s in spans)
-    )
-
-
-def geometric_span(spans: Sequence[Span]) -> Span:
-    """Where the geometric mean lies."""
-    from nogs_bench.results import Span
-
-    lows, highs = [span.low for span in spans], [span.high for span in spans]
-    low = 0.0 if min(lows) == 0 else statistics.geometric_mean(lows)
-    high = math.inf if max(highs) == math.inf else statistics.geometric_mean(highs)
-    return Span(low, high)

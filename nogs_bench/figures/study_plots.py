@@ -10,7 +10,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
-from nogs_bench.figures.plots import Line, colour_of, line_names
+from nogs_bench.figures.lines import Line, colour_of, line_names
 from nogs_bench.results import RunResult, ScoreRow, SpanEstimate, entries_of, load_results, score
 from nogs_bench.tasks import TASKS, GlimpseGrid, Task, get_task
 

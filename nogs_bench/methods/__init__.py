@@ -25,6 +25,7 @@ from nogs_bench.methods.method import (
     find_method,
     method_source,
     names_method,
+    place_of,
     recorded_method,
     register_method,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "method_source",
     "names_method",
     "partially_supervised",
+    "place_of",
     "recorded_method",
     "register_method",
     "soft_cross_entropy",

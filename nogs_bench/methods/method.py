@@ -176,6 +176,12 @@ def register_method(method: Method) -> Method:
     return METHODS.add(method.name, method)
 
 
+def place_of(name: str) -> tuple[int, str]:
+    """What to sort methods' names by: the registry's order, and then others by name."""
+    names = METHODS.names()
+    return (names.index(name) if name in names else len(names)), name
+
+
 def find_method(spec: str) -> Method:
     """The method that `spec` names: NAME or FILE.py:NAME, then any number of :SETTING=NUMBER.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, geometric_mean, median
 from typing import Any
 
 import numpy as np
@@ -121,9 +122,27 @@ def middle(values: Sequence[Span]) -> Span:
     median: that of the lower ends to that of the upper ends, which a few unreached times leave
     finite.
     """
-    if all(value.bounded for value in values):
-        return Span(_geometric([v.low for v in values]), _geometric([v.high for v in values]))
-    return Span(_median([v.low for v in values]), _median([v.high for v in values]))
+    bounded = all(value.bounded for value in values)
+    return geometric_span(values) if bounded else median_span(values)
+
+
+def mean_span(values: Sequence[Span]) -> Span:
+    """Where the mean lies: unbounded if one of them is."""
+    return Span(fmean(v.low for v in values), fmean(v.high for v in values))
+
+
+def median_span(values: Sequence[Span]) -> Span:
+    """Where the median lies."""
+    return Span(median(v.low for v in values), median(v.high for v in values))
+
+
+def geometric_span(values: Sequence[Span]) -> Span:
+    """Where the geometric mean lies. An end is known only if it is known of each of them."""
+    lows, highs = [v.low for v in values], [v.high for v in values]
+    return Span(
+        geometric_mean(lows) if min(lows) > 0 else 0.0,
+        geometric_mean(highs) if max(highs) < math.inf else math.inf,
+    )
 
 
 def median_interval(values: Sequence[Span]) -> Span | None:
@@ -178,7 +197,7 @@ def ratios(above: Sequence[Span], below: Sequence[Span]) -> list[Span]:
 
 def ratio_of_means(above: Sequence[Span], below: Sequence[Span]) -> Span:
     """Mean over mean, as the paper's "factor of 6.8": of these runs, without an interval."""
-    return _mean_span(above).over(_mean_span(below))
+    return mean_span(above).over(mean_span(below))
 
 
 def combined(values: Sequence[Span | None]) -> tuple[Span, int] | None:
@@ -190,9 +209,7 @@ def combined(values: Sequence[Span | None]) -> tuple[Span, int] | None:
     known = [value for value in values if value is not None and value.known]
     if not known:
         return None
-    low = _geometric([v.low for v in known]) if all(v.low > 0 for v in known) else 0.0
-    high = _geometric([v.high for v in known]) if all(v.reached for v in known) else math.inf
-    return Span(low, high), len(known)
+    return geometric_span(known), len(known)
 
 
 def prediction_interval(values: Sequence[Span], level: float) -> Span | None:
@@ -230,22 +247,3 @@ def _heads(most: int, n: int) -> float:
     from scipy.special import bdtr
 
     return float(bdtr(most, n, 0.5))
-
-
-def _geometric(values: Sequence[float]) -> float:
-    return math.exp(math.fsum(map(math.log, values)) / len(values))
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    below, above = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
-    return below if below == above else (below + above) / 2
-
-
-def _mean_span(values: Sequence[Span]) -> Span:
-    return Span(
-        math.fsum(v.low for v in values) / len(values),
-        math.inf
-        if not all(v.reached for v in values)
-        else math.fsum(v.high for v in values) / len(values),
-    )

@@ -21,7 +21,7 @@ from nogs_bench.sequences.loading import (
 )
 from nogs_bench.sequences.maps import load_maps
 from nogs_bench.sequences.pictured import load_pictured
-from nogs_bench.sequences.recorded import require_digest
+from nogs_bench.sequences.recorded import recorded_grid, require_digest
 
 __all__ = [
     "SHIPPED",
@@ -37,6 +37,7 @@ __all__ = [
     "picture",
     "posterior_folder",
     "read_identity",
+    "recorded_grid",
     "require_digest",
     "write_annotations",
 ]

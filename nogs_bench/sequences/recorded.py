@@ -1,4 +1,4 @@
-"""Whether a dataset's files are those whose sha256 its `provenance.json` records."""
+"""What a dataset's `provenance.json` records: the sha256 of its files, and its grid."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, digest_file, read_provenance
+from nogs_bench.tasks import GlimpseGrid
 
 
 def require_digest(folder: Path, file: Path, content: bytes) -> None:
@@ -47,3 +48,15 @@ def require_same(what: str, found: str, recorded: str) -> None:
             f"{what} cannot be loaded: it is not the file whose sha256 {PROVENANCE} records; build "
             "or download the dataset again"
         )
+
+
+def recorded_grid(folder: Path) -> GlimpseGrid:
+    """The grid that the dataset records."""
+    record = read_provenance(folder)
+    try:
+        grid = record["grid"]
+        sizes = int(grid["image_size"]), int(grid["glimpse_size"])
+        return GlimpseGrid(*sizes, tuple(grid["rows"]), tuple(grid["cols"]))
+    except (ValueError, KeyError, TypeError) as error:
+        path = folder / PROVENANCE
+        raise NogsError(f"{path} does not record the dataset's grid; build it again") from error

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.figures import CHOSEN, cell_edges, drawing
+from nogs_bench.figures import CHOSEN, draw_map, drawing, frame
 from nogs_bench.files import replacing
 from nogs_bench.trained.cases import LookCase
 
@@ -103,12 +103,8 @@ def _draw_whole(axes: Any, case: LookCase) -> None:
 
 def _draw_policy(axes: Any, case: LookCase, t: int) -> None:
     assert case.policy is not None
-    edges = [cell_edges(steps, case.grid) for steps in (case.grid.cols, case.grid.rows)]
     values = case.policy[t].reshape(case.grid.shape)
-    axes.pcolormesh(*edges, values, cmap="Greys", vmin=0, rasterized=True)
-    row, col = case.glimpses[t] + case.grid.glimpse_size / 2
-    axes.plot(col, row, "x", color=CHOSEN, markersize=8, markeredgewidth=2)
-    _frame(axes, case.grid.image_size)
+    draw_map(axes, case.grid, values, case.glimpses[t], cmap="Greys", vmin=0)
     axes.set_title(f"t = {t + 1}", fontsize=9)
 
 
@@ -145,13 +141,7 @@ def _colour(case: LookCase, number: int) -> str:
 def _picture(axes: Any, image: np.ndarray) -> None:
     size = image.shape[0]
     axes.imshow(image, interpolation="nearest", extent=(0, size, size, 0))
-    _frame(axes, size)
-
-
-def _frame(axes: Any, size: int) -> None:
-    axes.set(xlim=(0, size), ylim=(size, 0), xticks=[], yticks=[], aspect="equal")
-    for spine in axes.spines.values():
-        spine.set(visible=True, color="0.75", linewidth=0.8)
+    frame(axes, size)
 
 
 def _box(axes: Any, case: LookCase, place: np.ndarray, colour: str, number: str) -> None:

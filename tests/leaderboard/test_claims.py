@@ -14,12 +14,12 @@ import nogs_bench
 from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import HUB_SCORES
-from nogs_bench.leaderboard.checks import entry_key
 from nogs_bench.leaderboard.comparison import compare
 from nogs_bench.leaderboard.paper import paper_figures
 from nogs_bench.leaderboard.submission import MESSAGE, build_cost, submit
 from nogs_bench.leaderboard.validation import load_board, validate
 from nogs_bench.leaderboard.verification import verify
+from nogs_bench.results import entry_key
 from nogs_bench.results.entries import load_results, save_entries
 from nogs_bench.results.result import BuildCost, RunResult
 from nogs_bench.results.scoring import score_runs

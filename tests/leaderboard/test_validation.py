@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
-from nogs_bench.leaderboard.checks import joint_faults, task_faults
+from nogs_bench.leaderboard.checks import task_faults
+from nogs_bench.leaderboard.joint_checks import joint_faults
 from nogs_bench.leaderboard.validation import check_file, validate
 from nogs_bench.results.entries import load_entry
 from nogs_bench.results.result import RunResult

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from builds import SETTINGS
-from nogs_bench.builders.dataset.location_figure import seen_share
 from nogs_bench.builders.dataset.parquet import LabelsOnly
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.builders.report import procedure
@@ -114,14 +113,6 @@ def test_the_shipped_dataset_s_report_has_all_figures(shipped: Path) -> None:
     assert "records no" not in page.text
     assert "0 of 1,500 sequences look at a place twice" in page.text
     assert shipped.stat().st_size < 1e6
-
-
-def test_each_pixel_is_seen_by_the_share_of_glimpses_that_show_it() -> None:
-    grid = TASK.grid  # glimpses of 4 x 4, 4 pixels apart, in 12 x 12
-    share = seen_share(np.array([[0, 0], [0, 0], [8, 4], [4, 8]]), grid)
-    expected = np.zeros((12, 12))
-    expected[0:4, 0:4], expected[8:12, 4:8], expected[4:8, 8:12] = 0.5, 0.25, 0.25
-    np.testing.assert_array_equal(share, expected)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,8 @@ import pytest
 from matplotlib.axes import Axes
 
 from nogs_bench.figures import plot_bars, scores_tables
-from nogs_bench.figures.families import (
-    LEAST,
-    family_table,
-    geometric_span,
-    mean_span,
-    median_span,
-    of_families,
-)
-from nogs_bench.results import Scores, Span, save_result, score_runs
+from nogs_bench.figures.families import LEAST, family_table, of_families
+from nogs_bench.results import Scores, save_result, score_runs
 from nogs_bench.tasks.families.celeba_hq import CELEBA_HQ
 from results import run_result
 
@@ -96,16 +88,6 @@ def test_few_tasks_have_a_table_each() -> None:
     assert not large
     assert len(rest) == 2 * (LEAST - 1)
     assert len(scores_tables(scores)) == LEAST - 1
-
-
-def test_spans_of_means_are_unbounded_where_one_is() -> None:
-    assert mean_span([Span(1, 3), Span(3, 5)]) == Span(2, 4)
-    assert mean_span([Span(1, 3), Span(3, math.inf)]) == Span(2, math.inf)
-    spans = [Span(1, 3), Span(4, math.inf), Span(0, 2)]
-    assert median_span(spans) == Span(1, 3)
-    found = geometric_span([Span(2, 8), Span(8, 8)])
-    assert (found.low, found.high) == pytest.approx((4, 8))
-    assert geometric_span([Span(0, 8), Span(8, math.inf)]) == Span(0, math.inf)
 
 
 def test_bars_of_one_family_are_named_without_it(

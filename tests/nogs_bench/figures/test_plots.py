@@ -11,7 +11,9 @@ from PIL import Image
 
 from board import board_run
 from nogs_bench.errors import NogsError
-from nogs_bench.figures.plots import cell_edges, plot_curves, plot_epe
+from nogs_bench.figures.curves import plot_curves
+from nogs_bench.figures.epe import plot_epe
+from nogs_bench.figures.maps import _cell_edges
 from nogs_bench.figures.study_plots import plot_bars, plot_locations
 from nogs_bench.results.entries import save_entries
 from nogs_bench.results.storage import save_result
@@ -49,11 +51,11 @@ def test_shipped_sequences_are_drawn_by_their_task_s_name(tmp_path: Path) -> Non
 
 
 def test_a_cell_of_the_map_surrounds_the_centre_of_its_glimpse() -> None:
-    edges = cell_edges(TASK.grid.rows, TASK.grid)
+    edges = _cell_edges(TASK.grid.rows, TASK.grid)
     assert edges.tolist() == [0, 4, 8, 12]
     celeba = get_task("celeba-hq-male").grid
     centres = np.array(celeba.rows) + celeba.glimpse_size / 2
-    edges = cell_edges(celeba.rows, celeba)
+    edges = _cell_edges(celeba.rows, celeba)
     assert (edges[0], edges[-1]) == (0, 224)
     assert ((edges[:-1] < centres) & (centres < edges[1:])).all()
 
@@ -89,7 +91,7 @@ def test_curves_have_a_line_for_each_method(tmp_path: Path) -> None:
 
 
 def test_runs_at_two_rates_are_two_lines_and_two_bars(tmp_path: Path) -> None:
-    from nogs_bench.figures.plots import line_names
+    from nogs_bench.figures.lines import line_names
 
     runs = [run_result(method, seed) for method in ("ram", "ps-nogs") for seed in range(2)]
     for run in runs[:2]:
@@ -125,7 +127,7 @@ def test_runs_at_two_rates_looked_apart(tmp_path: Path) -> None:
 
 
 def test_methods_of_one_colour_have_lines_and_bars_of_their_own(tmp_path: Path) -> None:
-    from nogs_bench.figures.plots import colour_of
+    from nogs_bench.figures.lines import colour_of
 
     assert colour_of("ram") == colour_of("ps-nogs-anneal")
     save_entries([run_result(method) for method in ("ram", "ps-nogs-anneal")], tmp_path / "runs")

@@ -10,7 +10,10 @@ from nogs_bench.results.statistics import (
     Span,
     combined,
     estimate,
+    geometric_span,
+    mean_span,
     median_interval,
+    median_span,
     middle,
     prediction_interval,
     ratio_of_means,
@@ -131,3 +134,13 @@ def test_prediction_intervals_by_hand():
     )
     assert prediction_interval(points[:1], 0.95) is None
     assert prediction_interval([*points, Span(3, math.inf)], 0.95) is None
+
+
+def test_spans_of_means_are_unbounded_where_one_is() -> None:
+    assert mean_span([Span(1, 3), Span(3, 5)]) == Span(2, 4)
+    assert mean_span([Span(1, 3), Span(3, math.inf)]) == Span(2, math.inf)
+    spans = [Span(1, 3), Span(4, math.inf), Span(0, 2)]
+    assert median_span(spans) == Span(1, 3)
+    found = geometric_span([Span(2, 8), Span(8, 8)])
+    assert (found.low, found.high) == pytest.approx((4, 8))
+    assert geometric_span([Span(0, 8), Span(8, math.inf)]) == Span(0, math.inf)

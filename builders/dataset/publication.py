@@ -24,8 +24,8 @@ from nogs_bench.builders.dataset.parquet import (
 )
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, digest_file, digest_json, read_provenance
-from nogs_bench.sequences import recorded_grid
-from nogs_bench.tasks import Task, get_task, recorded_task
+from nogs_bench.sequences import built_task, recorded_grid
+from nogs_bench.tasks import Task
 
 EVALUATION = "eval.yaml"
 FIGURE = "locations.png"
@@ -90,6 +90,8 @@ def make_publication(
     record = read_provenance(folder, whole=True)
     task = _task(folder, record, task)
     names = _file_names(folder, record)
+    types = config_features(task, has_column(record))
+    _require_fitting(folder, task, {each: names[each]["train"] for each in names}, types)
     if with_images:
         _require_images(folder, task, names)
     else:
@@ -100,7 +102,6 @@ def make_publication(
         "licence": record.get("licence", record["made_by"].get("licence", task.licence)),
         "publishable": True,
     }
-    types = config_features(task, has_column(record))
     configs = describe_configs({config: types[config] for config in names}, names, record["digest"])
     glimpses, epe = _annotated(folder)
     card = dataset_card(task, record, configs, epe, repo, FIGURE).encode()
@@ -139,7 +140,7 @@ def evaluation(task: Task) -> str:
 def _task(folder: Path, record: Mapping[str, Any], task: str | Task | None) -> Task:
     """The task that the folder says it is about. Never has a file run that a dataset names."""
     name = str(record.get("task"))
-    known = recorded_task(name, folder) if task is None else get_task(task)
+    known = built_task(task, folder)
     if known.name != name:
         raise NogsError(f"{folder} is about the task {name}, not {known.name}")
     return known
@@ -161,6 +162,24 @@ def _file_names(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, 
     if "train" not in names.get("annotations", {}):
         raise NogsError(f"{folder} holds no whole dataset (no sequences); build it again")
     return names
+
+
+def _require_fitting(
+    folder: Path, task: Task, files: Mapping[str, str], types: Mapping[str, Any]
+) -> None:
+    """Whether the rows are what the card will say: on the task's grid, with its T and classes."""
+    from datasets import Features
+    from pyarrow import parquet
+
+    found = {
+        config: Features.from_arrow_schema(parquet.read_schema(folder / file))
+        for config, file in files.items()
+    }
+    if recorded_grid(folder) != task.grid or any(found[each] != types[each] for each in found):
+        raise NogsError(
+            f"{folder} was built of {task.name} with another grid, other glimpses or classes than "
+            "it has now; give the task as it was then"
+        )
 
 
 def _require_digest(path: Path, digest: str) -> None:

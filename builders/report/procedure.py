@@ -13,9 +13,11 @@ from nogs_bench.builders.pipeline import POSTERIORS, BuildPlan, Stages
 from nogs_bench.builders.search import Annotator, Ask, Found, Problem, StepEpe, Steps
 from nogs_bench.errors import NogsError
 from nogs_bench.files import map_arrays
-from nogs_bench.tasks import Annotation, AvpTraining, GlimpseGrid, Task, get_task, recorded_task
+from nogs_bench.sequences import built_task, recorded_grid
+from nogs_bench.tasks import Annotation, AvpTraining, GlimpseGrid, Task
 
 SHOWN = 4
+OTHER = "{build} was not built of {task} as that is now; give the task as it was then"
 STAGE = {"stage": str, "key": str, "seed": int, "config": dict}  # what a stage records
 Part = TypeVar("Part", Annotation, AvpTraining)
 
@@ -60,7 +62,7 @@ def lay_open(
         annotator = stages.annotator()
     except RuntimeError as error:  # of other networks than the weights are
         about = stages.plan.task.name
-        raise NogsError(f"{build}: its posterior is none of {about} as that is now") from error
+        raise NogsError(OTHER.format(build=build, task=about)) from error
     return _look(annotator, kept["annotated_images"][rows[0]], index, prefix)
 
 
@@ -102,7 +104,9 @@ def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> 
             raise NogsError(f"{path} is missing: name the folder that the dataset was built in")
     made = record["made_by"]["stages"]
     config = made["first-step"]["config"]
-    about = recorded_task(record["task"], build) if task is None else get_task(task)
+    about = built_task(task, build)
+    if about.grid != recorded_grid(build):
+        raise NogsError(OTHER.format(build=build, task=about.name))
     spec = replace(about, annotation=_recorded(about.annotation, config))
     # Of a network, which a posterior need not be.
     avp = _recorded(about.avp, made["posterior"]["config"].get("avp", {}))

@@ -15,7 +15,6 @@ from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import difference
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.evaluation.logs import check_log
-from nogs_bench.evaluation.own import as_built
 from nogs_bench.evaluation.packing import discard_finished, pack
 from nogs_bench.evaluation.pool import do_all, do_all_by, shown_in
 from nogs_bench.evaluation.study import (
@@ -34,6 +33,7 @@ from nogs_bench.methods import names_method
 from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
 from nogs_bench.results import RunConfig, Scores, load_result, score_runs
+from nogs_bench.sequences import as_built
 from nogs_bench.tasks import Task, merged_settings, split_short
 from nogs_bench.trained import weights_path
 

@@ -11,6 +11,7 @@ from nogs_bench.sequences.annotations import (
     own_sequences,
     write_annotations,
 )
+from nogs_bench.sequences.built import as_built, built_task
 from nogs_bench.sequences.identity import first_other, identity_record, read_identity
 from nogs_bench.sequences.joining import picture
 from nogs_bench.sequences.loading import (
@@ -26,6 +27,8 @@ from nogs_bench.sequences.recorded import recorded_grid, require_digest
 __all__ = [
     "SHIPPED",
     "Annotations",
+    "as_built",
+    "built_task",
     "dataset_folder",
     "first_other",
     "identity_record",

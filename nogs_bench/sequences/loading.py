@@ -13,14 +13,14 @@ from nogs_bench.files import (
     hub_errors,
     is_offline,
     is_url,
-    read_provenance,
     require_hub,
     require_plain,
 )
+from nogs_bench.sequences.built import built_task
 from nogs_bench.sequences.identity import read_identity
 from nogs_bench.sequences.recorded import recorded_digests, require_digests, require_same
 from nogs_bench.sequences.showing import shown
-from nogs_bench.tasks import TASKS, Task, get_task, recorded_task
+from nogs_bench.tasks import TASKS, Task
 
 OWNER = "nogs"
 SHIPPED = Path(__file__).parent / "shipped"
@@ -94,11 +94,7 @@ def load(
 
         data = None if images is True else Path(str(images))
         identity = read_identity(folder)
-        if task is None:
-            about = recorded_task(read_provenance(folder).get("task"), folder)
-        else:
-            about = get_task(task)
-        rows = join_images(rows, about, data, format, identity)
+        rows = join_images(rows, built_task(task, folder), data, format, identity)
     elif format == "numpy":
         from nogs_bench.sequences.joining import in_numpy
 

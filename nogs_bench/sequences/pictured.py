@@ -7,8 +7,9 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import read_provenance
+from nogs_bench.sequences.built import built_task
 from nogs_bench.sequences.loading import dataset_folder, load
-from nogs_bench.tasks import TASKS, Task, get_task, load_split
+from nogs_bench.tasks import TASKS, Task, load_split
 
 
 def load_pictured(
@@ -26,14 +27,15 @@ def load_pictured(
     """
     if images:
         return load(name, images=images, task=task, split="train")
-    record = read_provenance(dataset_folder(name, "annotations"))
+    folder = dataset_folder(name, "annotations")
+    record = read_provenance(folder)
     if any(str(file).startswith("data/") for file in record.get("files", ())):
         return load(name, "default", split="train")
-    known = task or str(record.get("task"))
-    if images is False or (isinstance(known, str) and task is None and known not in TASKS.names()):
+    if images is False or (task is None and record.get("task") not in TASKS.names()):
         return None
+    about = built_task(task, folder)
     try:
-        load_split(get_task(known), "train", None)
+        load_split(about, "train", None)
     except NogsError:  # they are not here, which is no fault of the dataset
         return None
     return load(name, images=True, task=task, split="train")

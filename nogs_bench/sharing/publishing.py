@@ -144,7 +144,7 @@ def _scores(run: RunResult, dataset_id: str, repo: str) -> str:
 
 def _push(
     sent: list[tuple[str, str, dict[str, bytes]]], private: bool, token: str | None
-) -> list[str | None]:
+) -> list[str]:
     """The commits of all repositories. Each is there before anything is sent to one."""
     from huggingface_hub import CommitOperationAdd, HfApi
 

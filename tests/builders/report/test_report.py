@@ -201,7 +201,7 @@ def test_a_step_is_shown_with_the_settings_of_the_build(
         report(folder, build=folder)
     # Another task of that name.
     other = replace(task, labels=(replace(task.labels[0], classes=("black", "other")),))
-    with pytest.raises(NogsError, match="its posterior is none of corner as that is now"):
+    with pytest.raises(NogsError, match="was not built of corner as that is now"):
         lay_open(read_provenance(folder), folder, 0, first, task=other)
     [bank] = (folder / ".build").glob("bank-*.safetensors")
     bank.write_bytes(bank.read_bytes()[:100])

@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 from nogs_bench.builders.pipeline.plan import tasks_of
 from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluation.own import as_built
 from nogs_bench.images import HubImages, Label
 from nogs_bench.images.hub.rows import ParquetRows
+from nogs_bench.sequences import as_built
 from nogs_bench.tasks import get_task, source_specs, task_file, task_of
 from processes import python
 

@@ -1,18 +1,21 @@
-"""A folder as an evaluation's task is what it was for the build of the sequences."""
+"""A folder as a task is what it was for the build of the sequences."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from drawings import write_drawings
+from nogs_bench.builders.dataset.publication import make_publication
+from nogs_bench.builders.pipeline import build
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.evaluation.own import as_built
-from nogs_bench.tasks import get_task
+from nogs_bench.sequences import as_built, load, load_pictured
+from nogs_bench.tasks import get_task, source_specs
 
 
 def test_numbers_set_by_hand_come_with_the_sequences(tmp_path: Path) -> None:
@@ -52,3 +55,21 @@ def test_several_tasks_are_what_each_alone_would_be(
             evaluate(tasks=tasks, **settings)
     with pytest.raises(NogsError, match="give task or tasks, not both"):
         evaluate(task="fashion-mnist", tasks=folders)
+
+
+def test_what_reads_a_dataset_of_ones_own_images_takes_its_numbers(tmp_path: Path) -> None:
+    photos = str(write_drawings(tmp_path / "photos", each=20))
+    made = source_specs(photos, image_size=24, glimpse=6, glimpses=2, minutes=1)[0]
+    folder = tmp_path / "built"
+    settings = {"avp.epochs": 1, "annotation.samples": 20}
+    build(made, folder, posterior="bank", images=3, workers=1, anyway=True, overrides=settings)
+    rows = load(folder, images=True, task=photos, split="train")
+    assert rows[0]["image"].size == (24, 24)
+    assert load_pictured(folder, task=photos)[0]["image"].size == (24, 24)
+    card = make_publication(folder, "me/photos", photos).files["README.md"]
+    assert isinstance(card, bytes)
+    assert "24 x 24" in card.decode()
+    # A task of these images that was changed since then is not what the rows are of.
+    changed = replace(get_task(made), T=3)
+    with pytest.raises(NogsError, match=r"was built of .* with another grid, other glimpses"):
+        make_publication(folder, "me/photos", changed)

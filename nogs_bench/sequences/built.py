@@ -1,4 +1,4 @@
-"""Images of one's own as an evaluation's task: as the build of the sequences had it."""
+"""The task of a dataset: images of one's own as the build of the sequences had them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,18 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, read_provenance
-from nogs_bench.tasks import get_task, is_source, source_specs, with_choices
+from nogs_bench.tasks import Task, get_task, is_source, recorded_task, source_specs, with_choices
+
+
+def built_task(task: str | Task | None, folder: Path) -> Task:
+    """The task of the dataset in `folder`; None: the registered one that it names.
+
+    Of images, with the numbers that were set by hand when the dataset was built of them. Raises
+    `NogsError` if there is no such task.
+    """
+    if task is None:
+        return recorded_task(read_provenance(folder).get("task"), folder)
+    return get_task(as_built(task, folder, {}))
 
 
 def as_built(task: Any, sequences: str | Path | None, choices: dict[str, Any]) -> Any:

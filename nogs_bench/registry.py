@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Generic, TypeVar
 
-from nogs_bench.errors import NogsError
+from nogs_bench.errors import NogsError, place_of
 
 # Results record a digest of the reference network's file, which imports these from here.
 from nogs_bench.own_code import load_object as load_object
+from nogs_bench.own_code import running_file
 from nogs_bench.own_code import source_digest as source_digest
 
 T = TypeVar("T")
@@ -25,7 +28,7 @@ class Registry(Generic[T]):
 
     - `kind`: what an entry is, as errors call it ("task").
     - `group`: the entry-point group from which installed packages add entries; an entry point's
-      object is either the entry itself or a function without arguments that returns it.
+      object is the entry itself or, where it can be called without arguments, returns it.
     """
 
     def __init__(self, kind: str, group: str | None = None):
@@ -34,11 +37,20 @@ class Registry(Generic[T]):
         self._asked = False
         self._entries: dict[str, T] = {}
         self._passing: set[str] = set()
+        self._files: dict[str, Path] = {}
 
     def add(self, name: str, entry: T) -> T:
-        """Register `entry` under `name`. Raises `NogsError` if another object has that name."""
-        if self._entries.setdefault(name, entry) != entry:
+        """Register `entry` under `name`. Raises `NogsError` if another object has that name.
+
+        A user's file that is run again, since it was changed, replaces what it had registered.
+        """
+        file = running_file()
+        again = file is not None and self._files.get(name) == file
+        if name in self._entries and self._entries[name] != entry and not again:
             raise NogsError(f"{self.kind} {name!r} is registered twice; give one another name")
+        self._entries[name] = entry
+        if file is not None:
+            self._files[name] = file
         self._passing.discard(name)
         return entry
 
@@ -86,8 +98,28 @@ class Registry(Generic[T]):
     def _load_entry_points(self) -> None:
         asked, self._asked = self._asked, True
         for point in entry_points(group=self.group) if self.group and not asked else ():
-            entry = point.load()
-            self.add(point.name, entry() if callable(entry) else entry)
+            try:
+                entry = point.load()
+                self.add(point.name, entry() if _makes_one(entry) else entry)
+            except Exception as error:
+                if isinstance(error, NogsError):
+                    raise
+                package = f" of {point.dist.name}" if point.dist else ""
+                raise NogsError(
+                    f"entry point {point.name!r} ({point.value}){package} in {self.group} "
+                    f"failed{place_of(error)}; mend or uninstall that package"
+                ) from error
+
+
+def _makes_one(entry: object) -> bool:
+    """Whether an entry point's object can be called without arguments."""
+    if not callable(entry):
+        return False
+    try:
+        inspect.signature(entry).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+import os
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
@@ -62,3 +64,18 @@ def test_entry_points_are_read_when_they_are_needed(monkeypatch: pytest.MonkeyPa
     assert numbers["pi"] == pytest.approx(3.14159265)
     assert numbers["now"] == {}, "a function gives what it returns"
     assert numbers.names() == ["two", "pi", "now"]
+
+
+def test_entry_points_may_be_functions_that_take_arguments(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    group = "nogs_bench.numbers"
+    points = [EntryPoint("root", "math:sqrt", group), EntryPoint("path", "os:path", group)]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    numbers: Registry[object] = Registry("number", group)
+    assert numbers["root"] is math.sqrt
+    assert numbers["path"] is os.path
+    points[:] = [EntryPoint("root", "math:wurzel", group)]
+    broken: Registry[object] = Registry("number", group)
+    with pytest.raises(NogsError, match=r"entry point 'root' \(math:wurzel\).*AttributeError"):
+        broken.names()

@@ -4,6 +4,6 @@ In comes `FILE.py:NAME`, or files; out come the object of that name, and a diges
 """
 
 from nogs_bench.own_code.imports import joint_digest, own_files, source_digest
-from nogs_bench.own_code.loading import load_object
+from nogs_bench.own_code.loading import load_object, running_file
 
-__all__ = ["joint_digest", "load_object", "own_files", "source_digest"]
+__all__ = ["joint_digest", "load_object", "own_files", "running_file", "source_digest"]

@@ -1,6 +1,7 @@
 """Which modules of the user's a file imports, and a digest of them all.
 
-Imports are read from the text, and nothing is run: the digest is the same before and after.
+Imports are read from the text, and nothing is run: the digest is the same before and after. An
+installed package that extends this one by entry points counts as the user's: it may change too.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import inspect
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import distributions
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from typing import Any
@@ -21,7 +24,7 @@ from nogs_bench.own_code.beside import BESIDE
 
 def source_digest(*files: Path | str) -> str:
     """sha256 of Python files and of every module that they import, directly or not, and that lies
-    outside the environment's libraries and this package.
+    outside the environment's libraries (but for extensions of this package) and this package.
 
     A module is looked for beside the file first, then where Python looks.
     """
@@ -51,11 +54,12 @@ def own_files(*objects: Callable[..., Any]) -> set[Path]:
     for each in objects:
         code = inspect.unwrap(getattr(each, "func", each))
         named = inspect.isclass(code) or inspect.isroutine(code)
+        kind: Any = code if named else type(code)
         try:
-            file = Path(inspect.getfile(code if named else type(code))).resolve()
+            file = Path(inspect.getfile(kind)).resolve()
         except TypeError:
             continue
-        if file.is_file() and not _in_library(file):
+        if file.is_file() and (_is_extension(kind.__module__) or not _in_library(file)):
             found.add(file)
     return found
 
@@ -134,8 +138,22 @@ def _known(name: str) -> ModuleSpec | None:
 
 
 def _is_library(spec: ModuleSpec) -> bool:
+    if _is_extension(spec.name):
+        return False
     places = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
     return any(_in_library(Path(place)) for place in places if place)
+
+
+def _is_extension(module: str | None) -> bool:
+    return (module or "").partition(".")[0] in _extensions()
+
+
+@cache
+def _extensions() -> frozenset[str]:
+    """Top-level names of the installed packages that extend this one."""
+    points = [point for package in distributions() for point in package.entry_points]
+    ours = [point.module for point in points if point.group.startswith("nogs_bench.")]
+    return frozenset(module.partition(".")[0] for module in ours) - {"nogs_bench"}
 
 
 def _in_library(file: Path) -> bool:

@@ -43,6 +43,14 @@ def load_object(spec: str, kind: str) -> Any:
     return getattr(module, name)
 
 
+_RUNNING: list[Path] = []
+
+
+def running_file() -> Path | None:
+    """The user's file that is being run, if one is."""
+    return _RUNNING[-1] if _RUNNING else None
+
+
 def _look_beside(path: Path, modules: dict[str, Path | None]) -> None:
     """Let `path` import those of its `modules` that lie in its folder.
 
@@ -88,9 +96,12 @@ def _run_file(path: Path, module_name: str, kind: str) -> ModuleType:
         raise NogsError(f"{path} is not a Python file; write the {kind} as FILE.py:NAME")
     module = module_from_spec(module_spec)
     sys.modules[module_name] = module
+    _RUNNING.append(path)
     try:
         loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]
         raise NogsError(f"{path} failed while it was loaded{place_of(error)}") from error
+    finally:
+        _RUNNING.pop()
     return module

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,7 +13,7 @@ from corner_task import CORNER
 from nogs_bench.evaluation.configs import model_info
 from nogs_bench.methods import METHODS, method_source
 from nogs_bench.network import EMBEDDERS, load_model
-from nogs_bench.own_code import load_object, own_files, source_digest
+from nogs_bench.own_code import imports, load_object, own_files, source_digest
 
 
 def test_a_model_is_known_by_all_that_it_imports(
@@ -40,6 +43,32 @@ def test_a_model_is_known_by_all_that_it_imports(
     alone = tmp_path / "alone.py"
     alone.write_text("import torch, nogs_bench, json\n")
     assert source_digest(alone) == hashlib.sha256(alone.read_bytes()).hexdigest()
+
+
+def test_an_installed_extension_is_known_by_its_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    monkeypatch.syspath_prepend(installed)
+    (installed / "extension_parts.py").write_text("WIDTH = 3\n")
+    file = installed / "extension_of_tests.py"
+    file.write_text("import json\nimport extension_parts\n\ndef search(problem): pass\n")
+    search = importlib.import_module("extension_of_tests").search
+    assert own_files(search) == set()
+    points = [
+        EntryPoint("mine", f"{name}:search", "nogs_bench.searches")
+        for name in ("extension_of_tests", "extension_parts")
+    ]
+    package = SimpleNamespace(entry_points=points)
+    monkeypatch.setattr(imports, "distributions", lambda: [package])
+    imports._extensions.cache_clear()
+    assert own_files(search) == {file}
+    before = source_digest(file)
+    (installed / "extension_parts.py").write_text("WIDTH = 4000\n")
+    assert source_digest(file) != before
+    monkeypatch.undo()
+    imports._extensions.cache_clear()
 
 
 EMBEDDER = """

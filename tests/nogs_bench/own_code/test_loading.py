@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nogs_bench.builders.search.searches import SEARCHES
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import LocalExecutor
 from nogs_bench.methods import method_source
@@ -50,6 +51,37 @@ def test_a_file_is_run_again_only_if_it_changed(tmp_path):
     assert load_object(f"{file}:Net", "model") is first
     file.write_text("class Net: size = 2\n")
     assert load_object(f"{file}:Net", "model").size == 2
+
+
+def test_a_file_that_is_run_again_replaces_what_it_registered(tmp_path: Path) -> None:
+    file, other = tmp_path / "mine.py", tmp_path / "other.py"
+    text = (
+        "from nogs_bench.builders.search.searches import SEARCHES\n\n\n"
+        "@SEARCHES.register('of-the-tests')\ndef mine(problem, ask={number}): return ask\n"
+    )
+    for number in (1, 2):
+        file.write_text(text.format(number=number))
+        mine = load_object(f"{file}:mine", "search")
+        assert SEARCHES["of-the-tests"] is mine
+        assert mine(None) == number
+    other.write_text(text.format(number=3))
+    with pytest.raises(NogsError, match="search 'of-the-tests' is registered twice"):
+        load_object(f"{other}:mine", "search")
+
+
+def test_a_file_may_itself_say_where_its_imports_are(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "farparts.py").write_text("NAME = 'far-of-the-tests'\n")
+    file = tmp_path / "mine.py"
+    file.write_text(
+        f"import sys\nsys.path.insert(0, {str(tmp_path / 'lib')!r})\nimport farparts\n"
+        "from nogs_bench.builders.search.searches import SEARCHES\n\n\n"
+        "@SEARCHES.register(farparts.NAME)\ndef mine(problem): pass\n"
+    )
+    load_object(f"{file}:mine", "search")
+    again = load_object(f"{file}:mine", "search")
+    assert SEARCHES["far-of-the-tests"] is again is load_object(f"{file}:mine", "search")
+    sys.path.remove(str(tmp_path / "lib"))
 
 
 def test_an_error_in_a_user_s_file_says_where(tmp_path: Path) -> None:

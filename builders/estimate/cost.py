@@ -226,6 +226,7 @@ def estimate_build(
     workers_a_node: int = 8,
     posterior: str = "avp",
     bank: str | None = None,
+    precision: str = "float32",
     overrides: Mapping[str, Any] | None = None,
     **short: Any,
 ) -> BuildEstimate:
@@ -234,8 +235,8 @@ def estimate_build(
     **Arguments**
 
     - `rates`: a file that `benchmarks/rates.py` wrote; None those that come with the package.
-    - `posterior`, `bank`, `overrides` and their `short` forms (`images`, `search`, ...): as `build`
-      has them.
+    - `posterior`, `bank`, `precision`, `overrides` and their `short` forms (`images`, `search`,
+      ...): as `build` has them.
 
     Raises `NogsError` at bad input.
     """
@@ -244,6 +245,7 @@ def estimate_build(
         out=Path(),
         posterior=posterior,
         bank=bank,
+        precision=precision,
         settings=merged_settings("build", overrides, **short),
     )
     return estimate(

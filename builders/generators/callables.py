@@ -62,7 +62,8 @@ class CallableGenerator:
             )
         width = len(task.labels)
         labels = np.full((count, width), -1) if said is None else self._array(said, "labels")
-        if labels.size != count * width or len(images) != count or labels.dtype.kind not in "iu":
+        shapes = [(count, width), *([(count,)] if width == 1 else [])]
+        if labels.shape not in shapes or len(images) != count or labels.dtype.kind not in "iu":
             raise NogsError(
                 f"{self.name} was asked for {count} images and gave {len(images)}, with labels "
                 f"{labels.dtype} {labels.shape}; expected integers ({count}, {width})"

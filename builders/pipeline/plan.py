@@ -17,7 +17,7 @@ from nogs_bench.builders.generators import named_generator
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS
 from nogs_bench.builders.pipeline.workspace import Workspace
 from nogs_bench.builders.posterior import check_network
-from nogs_bench.builders.search import CRITERIA, PRECISIONS, SEARCHES
+from nogs_bench.builders.search import CRITERIA, PRECISIONS, SEARCHES, check_own
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror
 from nogs_bench.tasks import TASKS, Task, get_task, with_settings
@@ -117,6 +117,7 @@ def check_plan(plan: BuildPlan) -> None:
     if not kind.labelled:
         criterion = CRITERIA[task.annotation.criterion]
         criterion(torch.zeros(1, 1, len(task.classes)), torch.tensor([-1]))
+    check_own(task)
 
 
 def check_settings(task: Task) -> None:

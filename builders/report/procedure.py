@@ -150,7 +150,7 @@ def _look(annotator: Annotator, image: np.ndarray, index: int, prefix: np.ndarra
     rng = np.random.default_rng([annotator.seed, 1, index, len(prefix) + 1])
     belief = annotator.belief(image, prefix, task.target)
     drawn = query.draw(task.annotation.samples, rng, belief)
-    observed = annotator.shown(image, drawn, prefix)
+    drawn, observed = annotator.shown(image, drawn, prefix)
     step = StepEpe(drawn, prefix, (task.target,), task.grid.cells, observed)
     nats: np.ndarray = np.empty((0, 0))
 

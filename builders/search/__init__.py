@@ -11,6 +11,7 @@ from nogs_bench.builders.search import (  # noqa: F401  (they register)
     rematch,
 )
 from nogs_bench.builders.search.annotate import GROUP, Annotator
+from nogs_bench.builders.search.check import check_own
 from nogs_bench.builders.search.correction import corrections, holds
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import PRECISIONS, Evaluator
@@ -55,6 +56,7 @@ __all__ = [
     "Steps",
     "Work",
     "annotate_all",
+    "check_own",
     "corrections",
     "gathered",
     "holds",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -148,18 +148,20 @@ class Annotator:
             log = posterior.log_posteriors(pixels, cells)[target]
         return Belief(target, log[0].float().cpu().numpy())
 
-    def shown(self, image: np.ndarray, drawn: Completions, prefix: np.ndarray) -> np.ndarray | None:
-        """Have completions show what the posterior is to see of an image at `prefix`, in place.
+    def shown(
+        self, image: np.ndarray, drawn: Completions, prefix: np.ndarray
+    ) -> tuple[Completions, np.ndarray | None]:
+        """Completions with what the posterior is to see of an image at `prefix`.
 
-        **Returns** the image where what follows from its pixels is to be computed once
+        **Returns** them, and the image where what follows from its pixels is to be computed once
         (`StepEpe`'s `observed`).
         """
         settings = self.task.annotation
         if settings.observed != "pasted":
-            return None
+            return drawn, None
         seen = self.task.grid.masks[prefix].any(0)
-        drawn.images[..., seen] = image[:, seen]
-        return image if settings.together else None
+        pasted = np.where(seen, image, drawn.images)  # what was drawn may be the bank itself
+        return replace(drawn, images=pasted), image if settings.together else None
 
     def _gathered(self, images: list[_Image]) -> Sequences:
         found = [[image.found[target] for target in self.targets] for image in images]
@@ -240,7 +242,7 @@ class _Image:
             prefix = np.array(branch.prefix)
             belief = self.annotator.belief(self.image, prefix, branch.targets[0])
             drawn = branch.query.draw(settings.samples, rng, belief)
-            shared = self.annotator.shown(self.image, drawn, prefix)
+            drawn, shared = self.annotator.shown(self.image, drawn, prefix)
             steps.append(StepEpe(drawn, prefix, branch.targets, task.grid.cells, shared))
         return steps
 

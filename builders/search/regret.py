@@ -76,7 +76,7 @@ def _of_image(
         query.observe(int(cells[t - 1]))
         rng = np.random.default_rng([annotator.seed, 3, int(chosen.numbers[place]), t])
         drawn = query.draw(draws, rng, annotator.belief(image, prefix, target))
-        observed = annotator.shown(image, drawn, prefix)
+        drawn, observed = annotator.shown(image, drawn, prefix)
         step = StepEpe(drawn, prefix, (target,), task.grid.cells, observed)
         cell = int(cells[t])
         (found,), (spent,) = annotator.evaluator.search(_beside(cell), [step], task.grid.shape)

@@ -190,6 +190,7 @@ def build(
             posterior=posterior,
             images=images,
             bank=bank,
+            precision=precision,
             bank_images=bank_images,
             criterion=criterion,
             search=search,

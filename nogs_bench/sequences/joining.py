@@ -132,10 +132,10 @@ def in_numpy(rows: Any) -> Any:
         for split, part in rows.items():
             rows[split] = in_numpy(part)
         return rows
-    if "image" not in (rows.features or {}):
-        return rows.with_format("numpy")
     if isinstance(rows, IterableDataset):
         return rows.map(_as_arrays, batched=True)
+    if "image" not in rows.features:
+        return rows.with_format("numpy")
     return rows.with_transform(_as_arrays)
 
 

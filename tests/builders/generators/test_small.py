@@ -82,6 +82,8 @@ def floats(seed, start, count):
     return np.zeros((count, 1, 12, 12))
 def wrong_labels(seed, start, count):
     return np.zeros((count, 1, 12, 12), np.uint8), np.full(count, 4)
+def turned_labels(seed, start, count):
+    return np.zeros((count, 1, 12, 12), np.uint8), np.zeros((1, count), int)
 def triple(seed, start, count):
     return np.zeros((count, 1, 12, 12), np.uint8), np.zeros(count, int), "more"
 def ragged(seed, start, count):
@@ -123,6 +125,7 @@ def test_a_function_of_the_user(tmp_path, mine):
         ("batch_seeded", "image 4 of seed 0 differs when it is asked for alone"),
         ("floats", "gave float64"),
         ("wrong_labels", "not a class of corner"),
+        ("turned_labels", r"labels int64 \(1, 5\); expected integers \(5, 1\)"),
         ("triple", "triple gave 3 values; give images, or also labels"),
         ("ragged", "ragged gave images that are no array"),
         ("ragged_labels", "ragged_labels gave labels that are no array"),

@@ -173,3 +173,25 @@ def test_the_bound_covers_the_oracle_s_least():
             exact = exact_epe(posterior, image, cells[:t])
             held.append(exact[cells[t]] - exact.min() <= bounds[t] + 1e-9)
     assert np.mean(held) >= 0.95
+
+
+def test_pasted_pixels_stay_out_of_the_bank() -> None:
+    """A completion of one's own may give a part of its bank as it lies there."""
+
+    class View(Retrieval):
+        def query(self, image):
+            query = super().query(image)
+
+            def draw(count, rng, belief=None):
+                return replace(own(count, rng, belief), images=self.bank.images[:count])
+
+            own, query.draw = query.draw, draw
+            return query
+
+    settings = replace(family()[0].annotation, observed="pasted", samples=50)
+    task = replace(family()[0], annotation=settings)
+    bank = two_corners(7, 150)
+    before = bank.images.copy()
+    one = Annotator(task, trained(task), View(bank, task.grid, settings), 0)
+    one.annotate(two_corners(8, 2).images, [0, 1], one.first_step())
+    np.testing.assert_array_equal(bank.images, before)

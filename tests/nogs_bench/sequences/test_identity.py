@@ -139,6 +139,9 @@ def test_numpy_s_images_are_channels_first(streaming: bool, tmp_path: Path) -> N
     np.testing.assert_array_equal(first["image"], load_split(task, "train").images[0])
     assert first["index"].dtype == np.int64
     assert first["epe"].dtype == np.float32
+    for config, column in (("annotations", "epe"), ("maps", "epe_map")):
+        rows = nogs_bench.load(folder, config, split="train", format="numpy", streaming=streaming)
+        assert next(iter(rows))[column].dtype == np.float32
 
 
 def test_an_unwritable_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

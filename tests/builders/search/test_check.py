@@ -1,0 +1,124 @@
+"""A user's own search and criterion are refused in one line before anything is built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nogs_bench.builders.search.check import check_own
+from nogs_bench.builders.search.epe import CRITERIA
+from nogs_bench.builders.search.searches import SEARCHES, Ask, Found, Problem
+from nogs_bench.errors import NogsError
+from tiny import corner_task
+
+
+def good(problem: Problem) -> Any:
+    values = yield Ask(np.arange(problem.cells), np.arange(problem.samples))
+    return Found(int(values.mean(1).argmin()), values.mean(1))
+
+
+def forgets(problem: Problem) -> Any:
+    yield Ask(np.arange(problem.cells), np.arange(problem.samples))
+
+
+def lists(problem: Problem) -> Any:
+    yield Ask([0], [0])  # type: ignore[arg-type]
+
+
+def outside(problem: Problem) -> Any:
+    yield Ask(np.array([problem.cells]), np.array([0]))
+
+
+def twice(problem: Problem) -> Any:
+    yield Ask(np.array([0, 0]), np.array([0]))
+
+
+def silent(problem: Problem) -> Any:
+    if problem.samples < 0:
+        yield
+    return Found(0, np.zeros(problem.cells))
+
+
+def returns(problem: Problem) -> Any:
+    return Found(0, np.zeros(problem.cells))
+
+
+def endless(problem: Problem) -> Any:
+    while True:
+        yield Ask(np.array([0]), np.array([0]))
+
+
+def halves(problem: Problem) -> Any:
+    values = yield from good(problem)
+    return Found(0.5, values.epe)  # type: ignore[arg-type]
+
+
+def planes(problem: Problem) -> Any:
+    found = yield from good(problem)
+    return Found(found.cell, found.epe.reshape(problem.shape))
+
+
+def unknown(problem: Problem) -> Any:
+    found = yield from good(problem)
+    return Found(found.cell, np.full(problem.cells, np.nan))
+
+
+def fails(problem: Problem) -> Any:
+    yield Ask(np.arange(problem.cells), np.arange(problem.samples))
+    raise ValueError("my own bug")
+
+
+@pytest.fixture(autouse=True)
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    for registry in (SEARCHES, CRITERIA):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+
+
+@pytest.mark.parametrize(
+    ("search", "message"),
+    [
+        (forgets, "returns NoneType; return a `Found`"),
+        (lists, "cells that search own asks for are list; give an integer array"),
+        (outside, r"cells that search own asks for must be 0 \.\. 8"),
+        (twice, "cells that search own asks for come twice"),
+        (silent, "asks for nothing"),
+        (returns, "gives Found; it must be a generator"),
+        (endless, "has not ended after 10,000 asks"),
+        (halves, r"finds the cell 0\.5; it must be 0 \.\. 8"),
+        (planes, r"gives an epe float64 \(3, 3\); float \(9,\)"),
+        (unknown, "knows no epe of the cell that it finds"),
+        (fails, r"failed when it was tried: ValueError\('my own bug'\) \(.*test_check\.py, line"),
+    ],
+)
+def test_a_search_that_is_none(search: Any, message: str) -> None:
+    SEARCHES.add("own", search)
+    task = corner_task()
+    with pytest.raises(NogsError, match=f"search own.*{message}|{message}"):
+        check_own(replace(task, annotation=replace(task.annotation, search="own")))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "message"),
+    [
+        (lambda log, labels: log, r"gives Tensor \(2, 3, 4\); nats must be a tensor \(k, n\)"),
+        (lambda log, labels: log.sum(-1), "negative or NaN"),
+        (lambda log, labels: log.exp().sum(-1).log() * torch.nan, "negative or NaN"),
+        (lambda log, labels: 1 / 0, r"ZeroDivisionError.*test_check\.py, line"),
+    ],
+)
+def test_a_criterion_that_is_none(criterion: Any, message: str) -> None:
+    CRITERIA.add("own", criterion)
+    task = corner_task()
+    with pytest.raises(NogsError, match=f"criterion own .*{message}"):
+        check_own(replace(task, annotation=replace(task.annotation, criterion="own")))
+
+
+def test_what_is_sound_passes() -> None:
+    SEARCHES.add("own", good)
+    CRITERIA.add("own", lambda log, labels: torch.special.entr(log.exp()).sum(-1))
+    task = corner_task()
+    check_own(replace(task, annotation=replace(task.annotation, search="own", criterion="own")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,12 +30,12 @@ def check_own(task: Task) -> None:
         )
         for problem in problems:
             what = f"search {settings.search}"
-            _tried(what, lambda problem=problem, what=what: _run(what, search, problem))
+            _tried(what, partial(_run, what, search, problem))
     if own_files(criterion):
         log = torch.randn(2, 3, len(task.classes), generator=torch.Generator().manual_seed(0))
         labels = torch.arange(3) % len(task.classes)
         what = f"criterion {settings.criterion}"
-        nats = _tried(what, lambda: criterion(log.log_softmax(-1), labels))
+        nats = _tried(what, partial(criterion, log.log_softmax(-1), labels))
         shape = getattr(nats, "shape", None)
         if not isinstance(nats, torch.Tensor) or shape != (2, 3):
             raise NogsError(f"{what} gives {_name(nats)}; nats must be a tensor (k, n)")

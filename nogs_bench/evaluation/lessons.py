@@ -125,11 +125,12 @@ def forget_lessons() -> None:
     load_network.cache_clear()
 
 
-def check_same(folder: str, found: str, expected: str | None) -> None:
-    """Raise `NogsError` if what a job reads of a folder is not what it was when runs were
-    planned."""
+def check_same(
+    what: str, found: str | None, expected: str | None, happened: str = "was built anew"
+) -> None:
+    """Raise `NogsError` if what a job reads is not what it was when runs were planned."""
     if found != expected:
-        raise NogsError(f"{folder} was built anew meanwhile; give the same command again")
+        raise NogsError(f"{what} {happened} meanwhile; give the same command again")
 
 
 def _posterior_digest(folder: str) -> str:

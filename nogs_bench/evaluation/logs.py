@@ -180,8 +180,13 @@ class Logs:
         self.folder, self.configs = folder, configs
         self.logs = [LOGS[kind](LogPlace(folder, config)) for config in configs]
         self.began = time.monotonic()
+        self.going = False
 
     def __call__(self, iteration: int, learner: Learner) -> None:
+        if iteration and not self.going:  # a run that goes on has logged this point, with its norm
+            self.going = True
+            return
+        self.going = True
         norms = gradient_norms(learner) if iteration else None
         length = learner.run.iterations
         drawn = iteration and (PICTURES * iteration) % length < PICTURES * _period(learner)
@@ -190,7 +195,7 @@ class Logs:
             values = {
                 "accuracy": last.accuracy,
                 "cross_entropy": last.cross_entropy,
-                "learning_rate": learner.settings.learning_rate,
+                "learning_rate": learner.runs[run].task.training.learning_rate,
                 "seconds": round(time.monotonic() - self.began, 3),
             }
             if norms is not None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.files import digest_json, resumed
 from nogs_bench.methods import find_method
+from nogs_bench.results import load_result
 from nogs_bench.tasks import TASKS
 from nogs_bench.training import saved_runs, worth_keeping
 
@@ -72,17 +73,24 @@ def saved(stage: str, place: Place) -> list[tuple[Path, int, list[str]]]:
 def discard_finished(place: Place) -> None:
     """Delete checkpoints of which every run is done, as one is whose runs went on elsewhere."""
     for path, _, keys in saved("run", place):
-        if all((Path(place.out) / f"{key.rpartition('-')[0]}.json").is_file() for key in keys):
-            path.unlink()
+        if all(_is_done(key, Path(place.out)) for key in keys):
+            path.unlink(missing_ok=True)
     for path, _, keys in saved("pretraining", place):
         if all((place.pretrained / f"{key}.safetensors").is_file() for key in keys):
-            path.unlink()
+            path.unlink(missing_ok=True)
+
+
+def _is_done(key: str, out: Path) -> bool:
+    """Whether `out` has the result of the run that `key` names, and not of other settings."""
+    name, _, digest = key.rpartition("-")
+    path = out / f"{name}.json"
+    return path.is_file() and load_result(path).config_digest == digest
 
 
 def _alike(runs: Sequence[RunPlan], device: str) -> list[list[RunPlan]]:
     """Runs by what must be the same to train together: images, shapes, settings, length.
 
-    On a CPU the learning rate too: there, a run is the same bytes in any company.
+    On a CPU the learning rate too: there, a run is the same bytes in any company (docs/sweeps.md).
     """
     found: dict[str, list[RunPlan]] = {}
     for run in runs:

@@ -94,6 +94,12 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     tuned = with_settings(replace(registered, training=own), wanted.settings, wanted.protocol)
     plan = tuned.protocol(wanted.protocol)
     methods = _methods(wanted.methods, tuned, plan)
+    if "training.learning_rate" in wanted.settings:
+        for method in methods.values():
+            if "+rate-" in method.name:
+                raise NogsError(
+                    f"{method.name} and training.learning_rate both say the learning rate; give one"
+                )
     chosen = list(methods.values())
     seeds = _seeds(wanted.seeds)
     sequences = _of_task(wanted.sequences, tuned.name)
@@ -231,7 +237,7 @@ def _methods(methods: str | Sequence[str], task: Task, plan: TrainingProtocol) -
     found: dict[str, Method] = {}
     for spec in specs:
         method = _fitting(find_method(spec), task, plan)
-        check_method(method)
+        check_method(method, plan.iterations, plan.pretraining is not None)
         if method.name in {other.name for other in found.values()}:
             raise NogsError(f"two methods are called {method.name!r}; give one another name")
         found[spec] = method

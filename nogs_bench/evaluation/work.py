@@ -17,7 +17,7 @@ from nogs_bench.evaluation.lessons import check_same, forget_lessons, lessons_of
 from nogs_bench.evaluation.logs import logging
 from nogs_bench.evaluation.study import SPLITS
 from nogs_bench.images import LabelledImages, mapping_of, open_split
-from nogs_bench.methods import find_method
+from nogs_bench.methods import Method, find_method, method_source
 from nogs_bench.network import (
     FrozenNetwork,
     ImageTensors,
@@ -37,7 +37,7 @@ from nogs_bench.results import (
 )
 from nogs_bench.sequences import load_annotations
 from nogs_bench.tasks import TASKS, GlimpseGrid, Pretraining, Task, get_task
-from nogs_bench.trained import Kept, save_weights, task_shape, weights_path
+from nogs_bench.trained import Kept, code_digest, save_weights, task_shape, weights_path
 from nogs_bench.training import (
     GLIMPSES,
     Pretrainee,
@@ -53,6 +53,8 @@ from nogs_bench.training import (
     pretrain,
     train_together,
 )
+
+CHANGED = "was changed"
 
 
 @contextmanager
@@ -81,7 +83,7 @@ def do_pretraining(job: Job, report: Report) -> None:
         plan = Pretraining(info.iterations, info.learning_rate, info.evaluation_period)
         assert run.pretrained is not None
         task, model, _ = _prepare(job.place, run)
-        find_method(run.method)  # its file may define the glimpses
+        _method(run)  # its file may define the glimpses
         glimpses = GLIMPSES[info.glimpses]
         epe = first_step_map(task, run.maps) if glimpses.of_map else None
         if epe is not None:
@@ -119,7 +121,7 @@ def do_run(job: Job, report: Report) -> None:
             Trainee(
                 Run(
                     task=task,
-                    method=find_method(run.method),
+                    method=_method(run),
                     iterations=config.hyperparameters.iterations,
                     seed=config.seed,
                     frozen=run.pretrained is not None,
@@ -185,8 +187,22 @@ def _prepare(place: Place, run: RunPlan) -> tuple[Task, Any, torch.device]:
     settings = run.config.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
     task = replace(task, training=replace(task.training, **settings))
     device = torch.device(place.device)
-    model = load_model(place.model).build(task, derive(run.config.seed, "model"))
+    source = load_model(place.model)
+    if ":" in place.model:
+        digest = run.config.model.source_digest
+        check_same(place.model, code_digest(source, task), digest, CHANGED)
+    model = source.build(task, derive(run.config.seed, "model"))
     return task, model, device
+
+
+def _method(run: RunPlan) -> Method:
+    """The run's method. Raises `NogsError` if its code is not what it was when it was planned."""
+    method = find_method(run.method)
+    stage, info = run.config.hyperparameters.pretraining, run.config.method_info
+    used = () if stage is None else (GLIMPSES[stage.glimpses].probabilities,)
+    digest = None if info is None else info.source_digest
+    check_same(run.method, method_source(run.method, *used), digest, CHANGED)
+    return method
 
 
 def prepare(place: Place, run: RunPlan) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
-from nogs_bench.errors import NogsError
+from nogs_bench.errors import NogsError, place_of
 from nogs_bench.methods.method import Method
 from nogs_bench.methods.rows import NEEDS, Rows
 
@@ -15,16 +16,25 @@ RUNS, IMAGES, STEPS, CELLS, CLASSES = 2, 6, 3, 5, 4
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
 
 
-def check_method(method: Method) -> None:
+def check_method(method: Method, iterations: int, frozen: bool) -> None:
     """Raise `NogsError` unless the method's loss of two runs together is each one's own, finite,
-    with the gradient that each one alone has, and computed without waiting for a device.
+    with the gradient that each one alone has, and computed without waiting for a device; and its
+    schedule is a number of at least 0 in each of `iterations`.
 
     Tried on random rows, in the first pass over a batch and, if there are several, in the second.
+    `frozen`: only the location network and the baseline are trained, so that one of them needs a
+    gradient.
     """
+    _check_schedule(method, iterations)
     for later in (False, True) if method.passes > 1 else (False,):
         given = made_up(later)
         whole = trial_rows(given, method.needs)
         found, gradients = _loss(method, whole)
+        if frozen and not (gradients["location_logits"].any() or gradients["baseline"].any()):
+            raise NogsError(
+                f"method {method.name}: after pre-training only the location network is trained, "
+                "and the objective has no gradient to it; give a protocol without pre-training"
+            )
         for run in range(RUNS):
             alone = trial_rows({name: value[run] for name, value in given.items()}, method.needs)
             own, expected = _loss(method, alone)
@@ -42,6 +52,22 @@ def check_method(method: Method) -> None:
                 f"method {method.name}: the objective waits for the device, or uses a tensor on "
                 f"another: {_line(error)}"
             ) from error
+
+
+def _check_schedule(method: Method, iterations: int) -> None:
+    for iteration in range(iterations):
+        try:
+            factor = float(method.schedule(iteration, iterations))
+        except Exception as error:
+            raise NogsError(
+                f"method {method.name}: its schedule failed at iteration {iteration} of "
+                f"{iterations}{place_of(error)}"
+            ) from error
+        if not 0 <= factor < math.inf:
+            raise NogsError(
+                f"method {method.name}: its schedule gives {factor} at iteration {iteration}; it "
+                "must be a number of at least 0"
+            )
 
 
 def _loss(method: Method, rows: Rows) -> tuple[Tensor, dict[str, Tensor]]:

@@ -94,6 +94,7 @@ class Method:
             )
         if not float(self.passes).is_integer() or self.passes < 1 or not self.rate > 0:
             raise NogsError(f"method {self.name}: passes must be at least 1, rate more than 0")
+        object.__setattr__(self, "passes", int(self.passes))
         try:
             inspect.signature(self.objective).bind(None, **self.settings)
         except (TypeError, ValueError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
@@ -32,6 +34,15 @@ def check_model(model: object, task: Task, name: str = "") -> None:
     if missing:
         wanted = ", ".join(METHODS.values())
         raise NogsError(f"model {name} has no method {missing[0]}; it needs {wanted}")
+    if any(not isinstance(value, Tensor) for value in model.state_dict().values()):
+        raise NogsError(
+            f"model {name} keeps a state beside parameters and buffers (get_extra_state), which "
+            "weights and checkpoints leave out; make it a buffer"
+        )
+    try:
+        copy.deepcopy(model)
+    except Exception as error:
+        raise NogsError(f"model {name} cannot be copied (deepcopy){place_of(error)}") from error
     trial, training = _Trial(model, task, name), model.training
     model.eval()
     with torch.no_grad():
@@ -69,7 +80,7 @@ def reached(model: nn.Module, method: str, state: Tensor, through_state: bool = 
     With `through_state`, "state" is among them if it depends on that.
     """
     state = state.detach().clone().requires_grad_(through_state)
-    named = dict(model.named_parameters())
+    named = {name: p for name, p in model.named_parameters() if p.is_floating_point()}
     frozen = [parameter for parameter in named.values() if not parameter.requires_grad]
     try:
         for parameter in frozen:
@@ -182,8 +193,8 @@ class _Trial:
             raise self.wrong(
                 method, f"must return a tensor whose first dimension is n = {N}, got {what}"
             )
-        if not out.is_floating_point():
-            raise self.wrong(method, f"must return floats, got {out.dtype}")
+        if out.dtype != torch.float32:
+            raise self.wrong(method, f"must return float32, got {out.dtype}")
         return out
 
     def wrong(self, method: str, what: str) -> NogsError:

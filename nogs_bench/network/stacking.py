@@ -205,7 +205,9 @@ def why_not(create: Callable[[int], nn.Module], task: Task) -> str | None:
 
     Two of them are tried, alone and stacked, in train and in eval mode.
     """
-    models = [create(seed).requires_grad_() for seed in range(RUNS)]
+    models = [create(seed) for seed in range(RUNS)]
+    for parameter in (p for model in models for p in model.parameters()):
+        parameter.requires_grad_(parameter.is_floating_point())
     generator = torch.Generator().manual_seed(0)
     size = task.grid.glimpse_size
     patch = torch.rand(RUNS, IMAGES, task.channels, size, size, generator=generator)

@@ -127,7 +127,12 @@ class Learner:
             "optimiser": self.optimiser,
         }
         self.members = [
-            Member(r.key, torch_generator(self.device, r.seed, "training")) for r in self.runs
+            Member(
+                r.key,
+                torch_generator(self.device, r.seed, "training"),
+                r.key.rpartition("-")[0] or "the run",
+            )
+            for r in self.runs
         ]
 
     def _data(self) -> None:
@@ -264,6 +269,9 @@ def network_of(models: Sequence[Any], device: torch.device, stacked: bool) -> tu
     network = stack(models).to(device) if stacked else None
     if network is None or (len(models) == 1 and isinstance(network, MappedStack)):
         (model,) = models
+        for parameter in model.parameters():  # fused Adam steps memory as it lies
+            if torch.empty_like(parameter).stride() != parameter.stride():
+                parameter.data = parameter.data.contiguous()
         return model.to(device), model
     return network, network.members
 

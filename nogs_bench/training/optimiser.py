@@ -94,15 +94,19 @@ class FlatAdam:
         return {"state": states if moments else {}, "param_groups": groups}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a `state_dict` of parameters of the same shapes."""
+        """Go on from a `state_dict` of parameters of the same shapes.
+
+        Adam's own has nothing of those that never had a gradient.
+        """
         if not state["state"]:
             return
         moments = {}
-        for name, value in state["state"][0].items():
+        for name, value in next(iter(state["state"].values())).items():
             moments[name] = torch.zeros_like(self.flat) if value.dim() else value
             if value.dim():
                 for number, part in enumerate(self._parts(moments[name])):
-                    part.copy_(state["state"][number][name])
+                    if number in state["state"]:
+                        part.copy_(state["state"][number][name])
         whole = self.inner.state_dict()
         self.inner.load_state_dict({"state": {0: moments}, "param_groups": whole["param_groups"]})
 

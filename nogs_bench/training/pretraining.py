@@ -126,7 +126,10 @@ def pretrain(
     fovea = fovea_of(task, first.images)
     classify = _classifier(network, fovea_of(task, first.validation), draw)
     best = Best(len(trainees), stacked)
-    members = [Member(t.key, g) for t, g in zip(trainees, generators, strict=True)]
+    members = [
+        Member(t.key, g, f"the pre-training of {t.task.name} with seed {t.seed}")
+        for t, g in zip(trainees, generators, strict=True)
+    ]
     parts = {"model": parameters, "optimiser": optimiser, "best": best}
     progress = RunState(members, first.seed, parts, checkpoint, earlier, stacked)
 

@@ -32,10 +32,12 @@ class Member:
 
     - `key`: names the run and its settings; a checkpoint without it is refused.
     - `generator`: the run's own randomness.
+    - `name`: what errors call it.
     """
 
     key: str
     generator: torch.Generator
+    name: str = "the run"
     curve: list[Point] = field(default_factory=list)
 
 
@@ -84,8 +86,10 @@ class RunState:
     def record(self, iteration: int, log_probability: Tensor, labels: Tensor) -> Tensor:
         """Add the points of class log-probabilities ([R,] n, classes) and labels ([R,] n).
 
-        Returns the accuracies float64 (R,). Raises `NogsError` if they are not finite.
+        Returns the accuracies float64 (R,). Raises `NogsError` if they, or the weights, are not
+        finite.
         """
+        self._require_finite(iteration)
         each = zip(
             self.members,
             log_probability.cpu().view(-1, *log_probability.shape[-2:]),
@@ -95,8 +99,8 @@ class RunState:
         for member, log_p, own in each:
             if not held(log_p):
                 raise NogsError(
-                    f"{member.key or 'the run'} diverged before iteration {iteration}: its "
-                    "predictions are not finite; lower the learning rate"
+                    f"{member.name} diverged before iteration {iteration}: its predictions are not "
+                    "finite; lower the learning rate"
                 )
             found = quality(log_p, own)
             point = Point(
@@ -112,6 +116,19 @@ class RunState:
             member.curve.append(point)
         self.iteration = iteration
         return torch.tensor([m.curve[-1].accuracy for m in self.members], dtype=torch.float64)
+
+    def _require_finite(self, iteration: int) -> None:
+        """A network whose weights for where to look are NaN still classifies."""
+        named = list(self.parts["model"].named_parameters()) if "model" in self.parts else []
+        runs = len(self.members)
+        sound = [value.detach().isfinite().reshape(runs, -1).all(1) for _, value in named]
+        if not sound or bool((table := torch.stack(sound).cpu()).all()):
+            return
+        number, run = torch.nonzero(~table)[0].tolist()
+        raise NogsError(
+            f"{self.members[run].name} diverged before iteration {iteration}: {named[number][0]} "
+            "is not finite; lower the learning rate, or mend the method's loss"
+        )
 
     def cross_entropy(self) -> Tensor:
         """Validation cross-entropies float64 (R,) of the last points, nats."""

@@ -133,6 +133,6 @@ def strengths(methods: SequenceOf[Method], length: int, network: Any) -> Tensor:
 
     `methods`: of each run; `network`: what they train, a stack of R or one.
     """
-    each = [torch.tensor([method.schedule(i, length) for i in range(length)]) for method in methods]
-    found = joint(each, network)
+    factors = [[float(method.schedule(i, length)) for i in range(length)] for method in methods]
+    found = joint([torch.tensor(each) for each in factors], network)
     return found if found.dim() == 1 else found.T[..., None, None].contiguous()

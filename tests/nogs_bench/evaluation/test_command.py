@@ -132,6 +132,71 @@ def test_an_interrupted_evaluation_resumes_to_the_same_result(tmp_path, monkeypa
     assert not (tmp_path / "cut" / ".checkpoints").exists()
 
 
+def test_a_short_run_leaves_the_checkpoint_of_a_long_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("nogs_bench.training.runstate.CHECKPOINT_SECONDS", 0.0)
+    settings = {"task": CORNER, "methods": "ram", "seeds": 1, "protocol": "scratch"}
+    settings |= {"out": tmp_path, "workers": 1}
+
+    def interrupted(job, report):
+        def stop(done, note):
+            if done == 20:
+                raise KeyboardInterrupt
+            report(done, note)
+
+        do(job, stop)
+
+    do = nogs_bench.evaluation.pool.do
+    with monkeypatch.context() as patch:
+        patch.setattr("nogs_bench.evaluation.pool.do", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(iterations=40, **settings)
+    (kept,) = (tmp_path / ".checkpoints").iterdir()
+    evaluate(iterations=10, **settings)
+    assert kept.is_file()
+
+
+MODEL = """
+from nogs_bench.methods import METHODS
+from dataclasses import replace
+from nogs_bench.network.model import HardAttentionNet
+SCALE = 1.0
+class Net(HardAttentionNet):
+    def classify(self, state):
+        return SCALE * super().classify(state)
+METHOD = replace(METHODS["ram"], name="mine")
+"""
+
+
+@pytest.mark.parametrize(
+    "named",
+    [{"model": "{}:Net", "methods": "ram"}, {"methods": "{}:METHOD"}],
+    ids=["model", "method"],
+)
+def test_code_that_was_changed_during_an_evaluation_is_not_run(named, tmp_path, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text(MODEL)
+    named = {name: text.format(file) for name, text in named.items()}
+    settings = {"task": CORNER, "seeds": 1, "workers": 1, "out": tmp_path / "out"}
+    settings |= {"protocol": "scratch", "device": "cpu", **named}
+
+    def edit(*_: object) -> None:
+        file.write_text(MODEL.replace("1.0", "0.5"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nogs_bench.evaluation.command.prepare", edit)
+        with pytest.raises(NogsError, match=r"mine\.py:.* was changed meanwhile"):
+            evaluate(**settings)
+    assert not list((tmp_path / "out").glob("*.json"))
+    evaluate(**settings)
+
+
+def test_two_learning_rates_are_refused(tmp_path):
+    with pytest.raises(NogsError, match=r"ram\+rate-2 and training\.learning_rate both say"):
+        evaluate(
+            task=CORNER, methods="ram,ram:rate=2", training={"learning_rate": 1e-3}, out=tmp_path
+        )
+
+
 def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
     settings = {"task": CORNER, "sequences": sequences, "out": tmp_path / "out"}
     (tmp_path / "net.py").write_text(f"from nogs_bench import HardAttentionNet as {'N' * 101}\n")

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from PIL import Image
 
 from corner_task import CORNER, write_sequences
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluation import logs
+from nogs_bench.evaluation import logs, pool
 from nogs_bench.evaluation.command import evaluate
 
 SETTINGS = {"task": CORNER, "seeds": 2, "device": "cpu", "protocol": "scratch", "workers": 1}
@@ -66,6 +67,34 @@ def test_a_run_that_goes_on_writes_no_point_twice(tmp_path: Path) -> None:
     again = rows(path)
     assert [row["iteration"] for row in again] == [row["iteration"] for row in whole[:-1]]
     assert again[-1]["accuracy"] == "0.5"
+
+
+def test_a_run_that_goes_on_keeps_the_norm_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nogs_bench.training.runstate.CHECKPOINT_SECONDS", 0.0)
+    settings = SETTINGS | {"seeds": 1, "methods": "ram", "log": "csv"}
+    evaluate(out=tmp_path / "whole", **settings)
+    do = pool.do
+
+    def interrupted(job: Any, report: Any) -> None:
+        def stop(done: int, note: str) -> None:
+            if done == 20:
+                raise KeyboardInterrupt
+            report(done, note)
+
+        do(job, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pool, "do", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(out=tmp_path / "cut", **settings)
+    evaluate(out=tmp_path / "cut", **settings)
+    logged = []
+    for name in ("whole", "cut"):
+        (path,) = (tmp_path / name / "logs").glob("*.csv")
+        logged.append([row | {"seconds": ""} for row in rows(path)])
+    assert logged[0] == logged[1]
 
 
 def test_tensorboard_holds_the_points(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from nogs_bench.methods import (
     find_method,
     recorded_method,
 )
-from nogs_bench.methods.losses import partially_supervised
+from nogs_bench.methods.losses import class_loss, partially_supervised
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
 from nogs_bench.results.entries import load_results
@@ -140,8 +141,9 @@ def test_a_changed_method_is_found_by_what_results_call_it(spec):
 
 @pytest.mark.parametrize("name", METHODS.names())
 def test_registered_methods_fit_stacks_and_do_not_wait(name):
-    check_method(METHODS[name])
-    check_method(METHODS[name].changed({"each_step": 0.5}))
+    for frozen in (False, True):
+        check_method(METHODS[name], 20, frozen)
+        check_method(METHODS[name].changed({"each_step": 0.5}), 20, frozen)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +161,36 @@ def test_registered_methods_fit_stacks_and_do_not_wait(name):
 )
 def test_an_objective_that_does_not_fit_is_refused_in_one_line(objective, message):
     with pytest.raises(NogsError, match=message) as error:
-        check_method(_method(objective))
+        check_method(_method(objective), 20, False)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [
+        (lambda i, n: -1, "gives -1.0 at iteration 0"),
+        (lambda i, n: math.nan if i == 19 else 1, "gives nan at iteration 19"),
+        (lambda i, n: 1 / (19 - i), r"failed at iteration 19 of 20: ZeroDivisionError.*\.py, line"),
+        (lambda i, n: "much", "failed at iteration 0 of 20: ValueError"),
+        (lambda i: 1.0, "failed at iteration 0 of 20: TypeError"),
+    ],
+)
+def test_a_schedule_that_is_none_is_refused_before_training(schedule, message):
+    method = replace(_method(partially_supervised), schedule=schedule)
+    with pytest.raises(NogsError, match=message) as error:
+        check_method(method, 20, False)
+    assert "\n" not in str(error.value)
+
+
+def test_an_objective_of_classes_alone_has_nothing_to_train_after_pretraining():
+    method = _method(lambda rows: class_loss(rows.class_logits, rows.labels))
+    check_method(method, 20, False)
+    with pytest.raises(NogsError, match="no gradient to it; give a protocol without pre-training"):
+        check_method(method, 20, True)
+
+
+def test_passes_are_a_whole_number():
+    assert isinstance(replace(METHODS["ram"], passes=2.0).passes, int)
 
 
 @pytest.mark.parametrize(

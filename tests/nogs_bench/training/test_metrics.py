@@ -50,9 +50,28 @@ def test_predictions_that_no_result_holds_are_refused(worst):
 
     with pytest.raises(NogsError, match="test split are not finite"):
         measure(torch.nn.Identity(), classify, torch.tensor([[0]]), T=1, rollouts=1)
-    run = RunState([Member("r", torch.Generator())], 0, {}, None)
+    run = RunState([Member("r", torch.Generator(), "r")], 0, {}, None)
     with pytest.raises(NogsError, match="r diverged before iteration 10"):
         run.record(10, torch.tensor([[worst, 0.0]]), torch.tensor([0]))
+
+
+@pytest.mark.parametrize("stacked", [False, True])
+def test_weights_that_are_not_finite_are_said_though_predictions_are(stacked):
+    """A location network of NaN always looks at the last place, and may do well there."""
+    model = torch.nn.Linear(2, 3)
+    members = [Member("a", torch.Generator(), "the first")]
+    if stacked:
+        members.append(Member("b", torch.Generator(), "the second"))
+        for name, value in list(model.named_parameters()):
+            setattr(model, name, torch.nn.Parameter(torch.stack([value, value])))
+    run = RunState(members, 0, {"model": model}, None, stacked=stacked)
+    log_p = torch.zeros(len(members), 4, 2).log_softmax(-1)
+    labels = torch.zeros(len(members), 4, dtype=torch.long)
+    run.record(0, log_p, labels)
+    with torch.no_grad():
+        model.bias.view(len(members), -1)[-1, 1] = math.nan
+    with pytest.raises(NogsError, match=f"{members[-1].name} diverged .*: bias is not finite"):
+        run.record(10, log_p, labels)
 
 
 def test_accuracy_after_each_glimpse_is_of_the_same_rollouts():

@@ -177,7 +177,7 @@ def test_the_readme_s_lines_work_elsewhere(run: Run) -> None:
         "print(rows[0]['glimpses'].shape, len(scores.rows))"
     )
     assert run("python", "-c", code) == "torch.Size([5, 2]) 2\n"
-    shipped = "import nogs_bench.sequences.loading as a; print(a.SHIPPED / 'cluttered-digits')"
+    shipped = "import nogs_bench.sequences.finding as a; print(a.SHIPPED / 'cluttered-digits')"
     folder = run("python", "-c", shipped).strip()
     assert "report.html is ready" in run(
         "nogs-bench", "report", folder, "--join-images", "--out", "report.html"

@@ -35,11 +35,10 @@ def sigma_where(
     log_weights: Callable[[float], np.ndarray],
     distances: np.ndarray,
     wanted: float,
-    steps: int = 60,
 ) -> float:
     """The sigma at which weights have the wanted effective sample size.
 
-    Brent's method on the logarithms of both, over a fixed range and at most `steps` evaluations, so
+    Brent's method on the logarithms of both, over a fixed range and at most 60 evaluations, so
     it always ends; the effective sample size grows with sigma. Returns infinity (all weights equal)
     where `wanted` is n or more, or no distance differs from another.
 
@@ -61,5 +60,5 @@ def sigma_where(
     for end, reached in ((low, excess(low) >= 0), (high, excess(high) <= 0)):
         if reached:
             return math.exp(end)
-    root, _ = brentq(excess, low, high, xtol=1e-6, maxiter=steps, full_output=True, disp=False)
+    root, _ = brentq(excess, low, high, xtol=1e-6, maxiter=60, full_output=True, disp=False)
     return math.exp(root)

@@ -43,31 +43,31 @@ class Reliability:
         return float(np.average(gaps, weights=self.count))
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
     """The curve of predictions, float (n, classes) whose rows sum to 1, and labels, int64 (n,)."""
     confidence = probabilities.max(1).astype(np.float64)
     correct = (probabilities.argmax(1) == labels).astype(np.float64)
     # A bin holds its upper edge, as in Guo et al.
-    place = (np.ceil(confidence * bins).astype(np.int64) - 1).clip(0, bins - 1)
-    count = np.bincount(place, minlength=bins)
+    place = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1)
+    count = np.bincount(place, minlength=BINS)
     held = np.flatnonzero(count)
     means = [
-        np.bincount(place, values, minlength=bins)[held] / count[held]
+        np.bincount(place, values, minlength=BINS)[held] / count[held]
         for values in (confidence, correct)
     ]
     return Reliability(tuple(means[0]), tuple(means[1]), tuple(count[held].tolist()))
 
 
-def pooled(curves: Sequence[Reliability], bins: int = BINS) -> Reliability:
-    """The curve of all predictions behind several curves of as many bins."""
+def pooled(curves: Sequence[Reliability]) -> Reliability:
+    """The curve of all predictions behind several curves."""
     confidence, accuracy, count = (
         np.concatenate([getattr(curve, name) for curve in curves]) for name in CURVE
     )
-    place = (np.ceil(confidence * bins).astype(np.int64) - 1).clip(0, bins - 1)
-    total = np.bincount(place, count, bins)
+    place = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1)
+    total = np.bincount(place, count, BINS)
     held = np.flatnonzero(total)
     means = [
-        np.bincount(place, values * count, bins)[held] / total[held]
+        np.bincount(place, values * count, BINS)[held] / total[held]
         for values in (confidence, accuracy)
     ]
     return Reliability(tuple(means[0]), tuple(means[1]), tuple(total[held].astype(int).tolist()))
@@ -86,7 +86,6 @@ def calibration(
     labels: np.ndarray,
     cells: np.ndarray,
     device: torch.device | str = "cpu",
-    bins: int = BINS,
 ) -> list[Reliability]:
     """A posterior's reliability for t = 1 .. T along given sequences of glimpses.
 
@@ -97,7 +96,7 @@ def calibration(
     - `cells`: int64 (n, T), such as `fixed_cells` gives.
     """
     return [
-        reliability(log.cpu().exp().numpy(), labels, bins)
+        reliability(log.cpu().exp().numpy(), labels)
         for log in log_along(posterior, images, cells, device)
     ]
 

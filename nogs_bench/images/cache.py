@@ -100,19 +100,17 @@ def file_state(path: Path) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def decoded(
-    items: Sequence[Item], shape: tuple[int, int, int], place: str, threads: int | None = None
-) -> Decoded:
+def decoded(items: Sequence[Item], shape: tuple[int, int, int], place: str) -> Decoded:
     """The pixels of all items, `shape` (channels, size, size) each, kept for the next call.
 
-    `place` says of what and how they were made: other places are kept apart. Decodes in `threads`
-    (default: one a core) with a bar. A call that is stopped keeps what it has. Raises `NogsError`
+    `place` says of what and how they were made: other places are kept apart. Decodes on
+    all cores, with a bar. A call that is stopped keeps what it has. Raises `NogsError`
     for the first bad image, and if the cache cannot be written.
     """
     settings = {"format": FORMAT, "place": place, "shape": list(shape)}
     folder = cache_folder() / "images" / digest_json(settings)[:32]
     with writable(folder), locked(folder / "lock", "", wait=True):
-        return _decoded(folder, settings, items, shape, threads)
+        return _decoded(folder, settings, items, shape)
 
 
 @contextmanager
@@ -132,13 +130,12 @@ def _decoded(
     settings: Mapping[str, Any],
     items: Sequence[Item],
     shape: tuple[int, int, int],
-    threads: int | None,
 ) -> Decoded:
     known = _known(folder, settings)
     wanted = [(item.name, list(item.state)) for item in items]
     held = all(name in known and known[name]["state"] == state for name, state in wanted)
     if not held or not (folder / "images.npy").is_file():
-        known = _make(folder, settings, items, shape, known, threads)
+        known = _make(folder, settings, items, shape, known)
     return Decoded(
         pixels=read_array(folder / "images.npy", "c"),
         rows=np.array([known[item.name]["row"] for item in items], np.int64),
@@ -167,7 +164,6 @@ def _make(
     items: Sequence[Item],
     shape: tuple[int, int, int],
     known: Mapping[str, dict[str, Any]],
-    threads: int | None,
 ) -> dict[str, dict[str, Any]]:
     """Decode what is not known into a new file beside the old one; all rows.
 
@@ -188,7 +184,7 @@ def _make(
             else:
                 todo.append(row)
         try:
-            for row, told in _each(items, pixels, todo, threads):
+            for row, told in _each(items, pixels, todo):
                 rows[items[row].name] = {"row": row, "state": list(items[row].state), **told}
         except BaseException as error:  # Ctrl-C too: what is decoded is kept
             failed = error
@@ -204,7 +200,7 @@ def _make(
 
 
 def _each(
-    items: Sequence[Item], pixels: np.ndarray, todo: Sequence[int], threads: int | None
+    items: Sequence[Item], pixels: np.ndarray, todo: Sequence[int]
 ) -> Iterator[tuple[int, dict[str, str | None]]]:
     """Decode rows into `pixels`, in threads: Pillow works without the interpreter's lock.
 
@@ -217,7 +213,7 @@ def _each(
         image = pixels[row] = items[row].read()
         return row, {"digest": picture_digest(image), "shape": shape_of(image)}
 
-    count = threads or cores()
+    count = cores()
     waiting: deque[Future[tuple[int, dict[str, str | None]]]] = deque()
     with quietly(), progress_bars() as bars, ThreadPoolExecutor(count) as pool:
         bar = bars.add_task("Images", total=len(todo), note="")

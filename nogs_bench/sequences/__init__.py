@@ -12,14 +12,10 @@ from nogs_bench.sequences.annotations import (
     write_annotations,
 )
 from nogs_bench.sequences.built import as_built, built_task
+from nogs_bench.sequences.finding import SHIPPED, dataset_folder, posterior_folder
 from nogs_bench.sequences.identity import first_other, identity_record, read_identity
 from nogs_bench.sequences.joining import picture
-from nogs_bench.sequences.loading import (
-    SHIPPED,
-    dataset_folder,
-    load,
-    posterior_folder,
-)
+from nogs_bench.sequences.loading import load
 from nogs_bench.sequences.maps import load_maps
 from nogs_bench.sequences.pictured import load_pictured
 from nogs_bench.sequences.recorded import recorded_grid, require_digest

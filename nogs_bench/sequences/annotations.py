@@ -13,8 +13,9 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, read_provenance, replacing
 from nogs_bench.images import LabelledImages, say
+from nogs_bench.sequences.finding import SHIPPED, dataset_folder
 from nogs_bench.sequences.identity import Identity, check_identity, read_identity
-from nogs_bench.sequences.loading import SHIPPED, dataset_folder, load
+from nogs_bench.sequences.loading import load
 from nogs_bench.sequences.recorded import require_digest
 from nogs_bench.tasks import Task
 

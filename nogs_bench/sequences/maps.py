@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.sequences.loading import dataset_folder
+from nogs_bench.sequences.finding import dataset_folder
 from nogs_bench.sequences.recorded import require_digest
 from nogs_bench.tasks import Task
 

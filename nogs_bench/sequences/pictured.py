@@ -8,7 +8,8 @@ from typing import Any
 from nogs_bench.errors import NogsError
 from nogs_bench.files import read_provenance
 from nogs_bench.sequences.built import built_task
-from nogs_bench.sequences.loading import dataset_folder, load
+from nogs_bench.sequences.finding import dataset_folder
+from nogs_bench.sequences.loading import load
 from nogs_bench.tasks import TASKS, Task, load_split
 
 

@@ -6,7 +6,7 @@ by name. Importing the room fills `TASKS`.
 
 from importlib import import_module
 
-from nogs_bench.tasks.geometry import GlimpseGrid, extract
+from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.handcrafted import hand_crafted_glimpses
 from nogs_bench.tasks.loading import check_images, load_split, sample_images
 from nogs_bench.tasks.own import (
@@ -53,7 +53,6 @@ __all__ = [
     "TrainingProtocol",
     "check_images",
     "choices_of",
-    "extract",
     "get_task",
     "hand_crafted_glimpses",
     "is_source",

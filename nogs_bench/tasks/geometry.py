@@ -1,4 +1,4 @@
-"""Where a glimpse may go, and what it sees."""
+"""Where a glimpse may go."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.values import settle
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -173,28 +169,6 @@ class GlimpseGrid:
             for corner in self.pixels.T
         ]
         return covers[0][:, :, None] & covers[1][:, None, :]
-
-
-def extract(images: Tensor, pixel: Tensor, glimpse_size: int) -> Tensor:
-    """The glimpses `f_fovea(I, l)`: one gather, no loop over images.
-
-    **Arguments**
-
-    - `images`: (n, channels, height, width), any dtype.
-    - `pixel`: integer (n, 2), (row, col) of each top-left corner, inside the image.
-    - `glimpse_size`: pixels.
-
-    **Returns** (n, channels, glimpse_size, glimpse_size), dtype of `images`.
-    """
-    import torch
-
-    n, channels, height, width = images.shape
-    line = torch.arange(glimpse_size, device=images.device)
-    row = pixel[:, 0, None] + line
-    col = pixel[:, 1, None] + line
-    flat = (row[:, :, None] * width + col[:, None, :]).view(n, 1, glimpse_size**2)
-    seen = images.reshape(n, channels, height * width).gather(2, flat.expand(-1, channels, -1))
-    return seen.view(n, channels, glimpse_size, glimpse_size)
 
 
 def _integers(values: np.ndarray, name: str) -> np.ndarray:

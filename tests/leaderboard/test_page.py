@@ -19,7 +19,7 @@ from nogs_bench.leaderboard.charts import VIRIDIS, heat_png
 from nogs_bench.leaderboard.page import build, render
 from nogs_bench.leaderboard.places import gallery, location_counts, location_maps, spread
 from nogs_bench.results.result import Environment, Point, RunResult, step_locations
-from nogs_bench.sequences.loading import SHIPPED
+from nogs_bench.sequences.finding import SHIPPED
 from nogs_bench.tasks import get_task, register_task
 from nogs_bench.tasks.geometry import GlimpseGrid
 from results import run_result

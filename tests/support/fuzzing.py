@@ -36,7 +36,7 @@ from nogs_bench.leaderboard.validation import validate
 from nogs_bench.network.weights import load_weights
 from nogs_bench.results.storage import load_result, save_result
 from nogs_bench.sequences.annotations import load_annotations
-from nogs_bench.sequences.loading import _check_digests
+from nogs_bench.sequences.finding import check_digests
 from nogs_bench.tasks.families.celeba_hq import ATTRIBUTES
 from nogs_bench.tasks.handcrafted import read_keypoints
 from nogs_bench.tasks.task import get_task
@@ -273,7 +273,7 @@ TARGETS = (
         lambda f: write_maps(f, np.arange(9.0)),
         lambda f: first_step_map(CORNER, f),
     ),
-    Target("provenance", "provenance.json", _record, lambda f: _check_digests(f, None, str(f))),
+    Target("provenance", "provenance.json", _record, lambda f: check_digests(f, None, str(f))),
     Target("calibration", "provenance.json", _record, read_calibration),
     Target("tar", "a.tar", lambda f: _tar(f, "w"), lambda f: read_released(f / "a.tar")),
     Target("tar.gz", "a.tar", lambda f: _tar(f, "w:gz"), lambda f: read_released(f / "a.tar")),
@@ -294,7 +294,7 @@ TARGETS = (
         lambda f: open_array(f / "images.npy"),
     ),
     Target("image", "image.npy", _prepared, lambda f: read_npy(f / "image.npy")),
-    Target("card", "README.md", _record, lambda f: _check_digests(f, None, str(f))),
+    Target("card", "README.md", _record, lambda f: check_digests(f, None, str(f))),
     Target(
         "keypoints",
         "k.npy",

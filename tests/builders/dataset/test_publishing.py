@@ -25,7 +25,7 @@ from nogs_bench.builders.dataset.publishing import publish
 from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import read_provenance, write_json
-from nogs_bench.sequences.loading import SHIPPED
+from nogs_bench.sequences.finding import SHIPPED
 from processes import client, program, python
 from small_dataset import TASK, write
 

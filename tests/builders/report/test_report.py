@@ -22,7 +22,8 @@ from nogs_bench.builders.report.procedure import lay_open
 from nogs_bench.builders.search.epe import StepEpe
 from nogs_bench.errors import NogsError
 from nogs_bench.files.artefact import read_provenance, write_json
-from nogs_bench.sequences.loading import SHIPPED, load
+from nogs_bench.sequences.finding import SHIPPED
+from nogs_bench.sequences.loading import load
 from small_dataset import ROWS, TASK, annotations, write
 from tiny import corner_task
 

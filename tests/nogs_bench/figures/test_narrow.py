@@ -12,7 +12,7 @@ from nogs_bench.cli import app
 from nogs_bench.figures import empty_table
 from nogs_bench.figures.narrow import fitted
 from nogs_bench.results import save_result
-from nogs_bench.sequences.loading import SHIPPED
+from nogs_bench.sequences.finding import SHIPPED
 from places import ROOT
 from results import run_result
 

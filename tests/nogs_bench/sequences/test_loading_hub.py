@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hub_double import Hub, Repo, running
-from nogs_bench.sequences.loading import SHIPPED
+from nogs_bench.sequences.finding import SHIPPED
 from processes import client, python
 
 DIGITS = SHIPPED / "cluttered-digits"

@@ -13,7 +13,7 @@ from nogs_bench.builders.dataset.card_check import check_card
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.files.artefact import read_provenance
 from nogs_bench.sequences.annotations import load_annotations
-from nogs_bench.sequences.loading import SHIPPED
+from nogs_bench.sequences.finding import SHIPPED
 from nogs_bench.tasks.task import get_task
 from nogs_bench.training.heuristic import first_step_map
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nogs_bench.errors import NogsError
-from nogs_bench.tasks.geometry import GlimpseGrid, extract
+from nogs_bench.network.fovea import Fovea
+from nogs_bench.tasks.geometry import GlimpseGrid
 
 
 @st.composite
@@ -120,7 +121,8 @@ def test_a_glimpse_is_the_slice_at_its_corner(grid: GlimpseGrid, channels: int, 
     rng = np.random.default_rng(seed)
     size, side = grid.image_size, grid.glimpse_size
     images = rng.integers(256, size=(grid.cells, channels, size, size)).astype(np.uint8)
-    seen = extract(torch.from_numpy(images), torch.from_numpy(grid.pixels), side)
-    assert seen.dtype == torch.uint8
-    for image, glimpse, (row, col) in zip(images, seen.numpy(), grid.pixels, strict=True):
-        np.testing.assert_array_equal(glimpse, image[:, row : row + side, col : col + side])
+    every = torch.arange(grid.cells)
+    patches, _ = Fovea(grid, torch.from_numpy(images))(every, every)
+    for image, patch, (row, col) in zip(images, patches.numpy(), grid.pixels, strict=True):
+        expected = image[:, row : row + side, col : col + side] / 255
+        np.testing.assert_allclose(patch, expected, rtol=1e-6)

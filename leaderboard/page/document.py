@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from nogs_bench.errors import NogsError
+from nogs_bench.figures import rendered
 from nogs_bench.files import package_version, require_own, write_text
 from nogs_bench.leaderboard.bars import family_bars
 from nogs_bench.leaderboard.comparison import compare
@@ -60,26 +59,14 @@ def build(
 
 def render(runs: Sequence[RunResult], sequences: Sequence[GlimpseSequence] = ()) -> str:
     """The page's HTML. Every text from a result is escaped; nothing of it is markup."""
-    import jinja2
-
     scores = score_runs(runs)
     boards = boards_of(scores, runs)
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("nogs_bench.leaderboard", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates = environment.loader
-    assert templates is not None
-    script = templates.get_source(environment, "page.js")[0]
     overall = overall_of(scores, boards)
     entries = [entry for board in boards for entry in board.entries]
     marked = {id(entry.row): (entry.style, entry.marks) for entry in entries}
-    return environment.get_template("page.html").render(
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return rendered(
+        "nogs_bench.leaderboard",
+        "page",
         boards=boards,
         families=family_bars(scores.rows, lambda row: marked[id(row)]),
         overall=overall,

@@ -3,12 +3,13 @@
 In come scores, results, datasets; out come tables for the terminal and figures in files.
 """
 
-from nogs_bench.figures.canvas import drawing, png_address
+from nogs_bench.figures.canvas import address, drawing, png_address
 from nogs_bench.figures.curves import plot_curves
 from nogs_bench.figures.epe import EpeCase, draw_epe, plot_epe
 from nogs_bench.figures.eval_results import HUB_SCORES, HubScore, hub_scores
 from nogs_bench.figures.families import of_families
 from nogs_bench.figures.maps import CHOSEN, UNSEEN, draw_map, frame
+from nogs_bench.figures.page import rendered
 from nogs_bench.figures.study_plots import observed, plot_bars, plot_locations
 from nogs_bench.figures.tables import (
     choices_table,
@@ -42,6 +43,7 @@ __all__ = [
     "UNSEEN",
     "EpeCase",
     "HubScore",
+    "address",
     "choices_table",
     "draw_epe",
     "draw_map",
@@ -66,6 +68,7 @@ __all__ = [
     "quality_table",
     "rank_text",
     "rate_text",
+    "rendered",
     "scores_tables",
     "span_text",
     "spans_text",

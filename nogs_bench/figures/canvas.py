@@ -51,4 +51,9 @@ def png_address(pixels: np.ndarray) -> str:
 
     out = BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(out, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(out.getvalue()).decode()}"
+    return address(out.getvalue())
+
+
+def address(png: bytes) -> str:
+    """A `data:` address of a PNG."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

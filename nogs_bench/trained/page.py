@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.figures import png_address
+from nogs_bench.figures import png_address, rendered
 from nogs_bench.files import write_text
 from nogs_bench.trained.cases import LookCase
 
-TEMPLATES = "templates"
 UNSAFE = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
@@ -27,18 +24,10 @@ def write_looks(cases: Sequence[LookCase], out: str | Path, title: str, lead: st
     glimpse, with the beliefs, and the near-optimal sequence where there is one. Texts are escaped.
     Raises `NogsError` if there are no images.
     """
-    import jinja2
+    from markupsafe import Markup
 
     if not cases:
         raise NogsError("no images to look at; name some")
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("nogs_bench.trained", TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    assert environment.loader is not None
-    script = environment.loader.get_source(environment, "looks.js")[0]
     first = cases[0]
     data = {
         "size": first.image.shape[0],
@@ -47,16 +36,16 @@ def write_looks(cases: Sequence[LookCase], out: str | Path, title: str, lead: st
         "classes": first.classes,
         "cases": [_plain(case) for case in cases],
     }
-    text = environment.get_template("looks.html").render(
+    text = rendered(
+        "nogs_bench.trained",
+        "looks",
         title=title,
         lead=lead,
         T=len(first.glimpses),
         optimal=any(case.optimal is not None for case in cases),
         groups=_groups(cases),
         # A JSON string may not end the element it stands in.
-        data=jinja2.utils.markupsafe.Markup(json.dumps(data).translate(UNSAFE)),
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        data=Markup(json.dumps(data).translate(UNSAFE)),
         footer="Made by nogs-bench. The network sees the bright squares only.",
     )
     write_text(Path(out), text)

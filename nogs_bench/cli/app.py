@@ -64,6 +64,16 @@ Set = Annotated[
     typer.Option("--set", metavar="FIELD=VALUE", help="Replace a setting of the task; repeatable."),
 ]
 
+OwnTask = Annotated[
+    str | None, typer.Option("--task", help="FILE.py:NAME of a task that is not registered.")
+]
+BuildSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
+TaskSplit = Annotated[str, typer.Option("--task-split", help="Which split of the task's images.")]
+Private = Annotated[bool, typer.Option("--private", help="Make the repository private.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
+]
+
 Executor = Annotated[
     str,
     typer.Option(

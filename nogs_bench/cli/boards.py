@@ -95,17 +95,17 @@ def verify(
 
     found = run(
         file,
-        rerun,
-        model,
-        task,
-        sequences,
-        data,
-        out,
-        device,
-        keypoints,
-        maps,
-        seed,
-        deterministic,
+        rerun=rerun,
+        model=model,
+        task=task,
+        sequences=sequences,
+        data=data,
+        out=out,
+        device=device,
+        keypoints=keypoints,
+        maps=maps,
+        seed=seed,
+        deterministic=deterministic,
     )
     if as_json:
         checks = [asdict(check) | {"holds": check.holds} for check in found.checks]

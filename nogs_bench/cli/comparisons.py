@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Data, Deterministic, Device, Json, Set, app, print_json, settings
+from nogs_bench.cli.app import (
+    BuildSeed,
+    Data,
+    Deterministic,
+    Device,
+    Json,
+    Set,
+    app,
+    print_json,
+    settings,
+)
 from nogs_bench.cli.shell import one
 
 compare = typer.Typer(no_args_is_help=True, help="Compare parts that can stand in for each other.")
@@ -35,7 +45,7 @@ def compare_completions(
     ] = None,
     set_: Set = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: BuildSeed = 0,
     device: Device = "auto",
     deterministic: Deterministic = False,
     as_json: Json = False,
@@ -47,13 +57,13 @@ def compare_completions(
     measures = run(
         task,
         chosen,
-        images,
-        samples,
-        glimpses,
-        data,
-        seed,
-        device,
-        deterministic,
+        images=images,
+        samples=samples,
+        glimpses=glimpses,
+        data=data,
+        seed=seed,
+        device=device,
+        deterministic=deterministic,
         overrides=settings("compare", set_),
     )
     if as_json:
@@ -92,7 +102,7 @@ def compare_avp(
     ] = 0,
     set_: Set = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: BuildSeed = 0,
     threads: Annotated[int, typer.Option(min=1, help="Threads to train and to ask with.")] = 1,
     device: Device = "auto",
     deterministic: Deterministic = False,
@@ -105,15 +115,15 @@ def compare_avp(
     measures = run(
         task,
         chosen,
-        seconds,
-        out,
-        data,
-        seed,
-        threads,
-        device,
-        cost_only,
-        sequences,
-        deterministic,
+        seconds=seconds,
+        out=out,
+        data=data,
+        seed=seed,
+        threads=threads,
+        device=device,
+        cost_only=cost_only,
+        sequences=sequences,
+        deterministic=deterministic,
         overrides=settings("compare", set_),
     )
     if as_json:

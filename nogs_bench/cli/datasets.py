@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from nogs_bench.cli.app import (
+    BuildSeed,
     Data,
     Deterministic,
     Device,
@@ -92,7 +93,7 @@ def build(
         int | None, typer.Option(min=1, help="How many images to annotate. Default: the task's.")
     ] = None,
     data: Data = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: BuildSeed = 0,
     posterior: Annotated[
         str, typer.Option(help="avp trains a network; bank computes from labelled images.")
     ] = "avp",

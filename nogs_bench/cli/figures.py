@@ -7,7 +7,12 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Anew, Dataset, app
+from nogs_bench.cli.app import (
+    Anew,
+    Dataset,
+    OwnTask,
+    app,
+)
 from nogs_bench.cli.shell import one
 
 plot = typer.Typer(no_args_is_help=True, help="Draw figures, .png or .svg.")
@@ -31,9 +36,7 @@ def plot_epe(
     images: Annotated[
         Path | None, typer.Option(help="Folder of the task's images, if the dataset has none.")
     ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
-    ] = None,
+    task: OwnTask = None,
     replace: Anew = False,
 ) -> None:
     """Draw how one image's glimpses were chosen (the paper's figure 2)."""
@@ -47,9 +50,7 @@ def plot_epe(
 def plot_curves(
     results: Annotated[Path, typer.Argument(help="A folder of results.")],
     out: Figure,
-    task: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
-    ] = None,
+    task: OwnTask = None,
     replace: Anew = False,
 ) -> None:
     """Draw validation accuracy against iterations, each method's band over its seeds."""
@@ -63,9 +64,7 @@ def plot_curves(
 def plot_bars(
     results: Annotated[Path, typer.Argument(help="A folder of results.")],
     out: Figure,
-    task: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
-    ] = None,
+    task: OwnTask = None,
     replace: Anew = False,
 ) -> None:
     """Draw iterations to convergence of each task and method (the paper's figure 5)."""
@@ -85,9 +84,7 @@ def plot_locations(
         ),
     ],
     out: Figure,
-    task: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
-    ] = None,
+    task: OwnTask = None,
     replace: Anew = False,
 ) -> None:
     """Draw how often each pixel was seen at each step (the paper's figure 4)."""

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nogs_bench.cli.app import Anew, Data, Json, Over, app, print_json
+from nogs_bench.cli.app import (
+    Anew,
+    Data,
+    DryRun,
+    Json,
+    Over,
+    Private,
+    TaskSplit,
+    app,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from nogs_bench.trained import TrainedNetwork
@@ -71,9 +81,7 @@ def look(
     image: Annotated[
         Path | None, typer.Argument(help="A picture, or a folder of them. Default: the task's.")
     ] = None,
-    split: Annotated[
-        str, typer.Option("--task-split", help="Which split of the task's images.")
-    ] = "test",
+    split: TaskSplit = "test",
     index: Annotated[
         str | None, typer.Option(help="Numbers in the split, as 7 or 0,3,9. Default: the first.")
     ] = None,
@@ -145,9 +153,7 @@ def predict(
 @app.command()
 def test(
     run: Where,
-    split: Annotated[
-        str, typer.Option("--task-split", help="Which split of the task's images.")
-    ] = "test",
+    split: TaskSplit = "test",
     data: Data = None,
     rollouts: Annotated[
         int | None, typer.Option(min=1, help="Rollouts of each image (M). Default: the run's.")
@@ -195,12 +201,8 @@ def publish_network(
     dataset_id: Annotated[
         str | None, typer.Option(help="The benchmark's dataset on the Hub: writes .eval_results.")
     ] = None,
-    private: Annotated[
-        bool, typer.Option("--private", help="Make the repository private.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
-    ] = False,
+    private: Private = False,
+    dry_run: DryRun = False,
     data: Data = None,
     weights: Weights = "last",
     model: Model = None,

@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import Anew, Dataset, Json, app, print_json
+from nogs_bench.cli.app import (
+    Anew,
+    Dataset,
+    DryRun,
+    Json,
+    OwnTask,
+    Private,
+    app,
+    print_json,
+)
 from nogs_bench.errors import NogsError
 from nogs_bench.exits import keeping
 
@@ -23,9 +32,7 @@ def publish(
         typer.Option(help="OWNER/NAME on the Hub; with --all OWNER. Default: the folder's name."),
     ] = None,
     all_41: Annotated[bool, typer.Option("--all", help="Publish the paper's 41 datasets.")] = False,
-    private: Annotated[
-        bool, typer.Option("--private", help="Make the repository private.")
-    ] = False,
+    private: Private = False,
     with_images: Annotated[
         bool, typer.Option("--with-images", help="Send the images too, if their licence allows it.")
     ] = False,
@@ -33,12 +40,8 @@ def publish(
         bool,
         typer.Option("--i-have-the-rights", help="Publish although the origin names no licence."),
     ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be sent, and send nothing.")
-    ] = False,
-    task: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
-    ] = None,
+    dry_run: DryRun = False,
+    task: OwnTask = None,
     as_json: Json = False,
 ) -> None:
     """Push a dataset folder to the Hugging Face Hub; log in by HF_TOKEN or `hf auth login`."""
@@ -93,9 +96,7 @@ def report(
         bool,
         typer.Option("--join-images", help="Join images that need no folder, or fail."),
     ] = False,
-    task: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
-    ] = None,
+    task: OwnTask = None,
     build: Annotated[
         Path | None, typer.Option(help="Folder of the build, to show how a glimpse was chosen.")
     ] = None,

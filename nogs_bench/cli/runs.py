@@ -14,6 +14,7 @@ from nogs_bench.cli.app import (
     Device,
     Executor,
     Json,
+    OwnTask,
     RayAddress,
     Set,
     Store,
@@ -152,9 +153,7 @@ def evaluate(
 @app.command()
 def score(
     results: Annotated[Path, typer.Argument(help="A folder of results.")],
-    task: Annotated[
-        str | None, typer.Option(help="FILE.py:NAME of a task that is not registered.")
-    ] = None,
+    task: OwnTask = None,
     as_json: Json = False,
 ) -> None:
     """Compute all scores of finished runs from their curves."""

@@ -5,17 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from nogs_bench.device import choose_device, cores, gpus_of
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluation.configs import difference
-from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.evaluation.jobs import Job, Place
 from nogs_bench.evaluation.logs import check_log
-from nogs_bench.evaluation.packing import discard_finished, pack
+from nogs_bench.evaluation.packing import pack
 from nogs_bench.evaluation.pool import do_all, do_all_by, shown_in
 from nogs_bench.evaluation.study import (
     Study,
@@ -25,17 +23,17 @@ from nogs_bench.evaluation.study import (
     study_of,
     task_names,
 )
+from nogs_bench.evaluation.upkeep import bring, clear_killed, remaining, tidy
 from nogs_bench.evaluation.work import nothing_kept, prepare
 from nogs_bench.executors import Where
-from nogs_bench.files import check_store, sweep
-from nogs_bench.images import data_folder, sweep_store
+from nogs_bench.files import check_store
+from nogs_bench.images import data_folder
 from nogs_bench.methods import names_method
 from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
-from nogs_bench.results import RunConfig, Scores, load_result, score_runs
+from nogs_bench.results import Scores, load_result, score_runs
 from nogs_bench.sequences import as_built
 from nogs_bench.tasks import Task, merged_settings, split_short
-from nogs_bench.trained import weights_path
 
 HERE, TASK = Where(), "cluttered-digits"
 BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
@@ -160,12 +158,12 @@ def evaluate(
     check_apart(studies)
     crew = None if where.executor == "local" else where.open(place.device)
     processes = _workers(where.workers, place.device, names) if crew is None else crew.workers
-    _bring(place, [run for study in studies for run in study.runs])
+    bring(place, [run for study in studies for run in study.runs])
     configs = [run.config for study in studies for run in study.runs]
     if not again:
-        studies = _remaining(studies, Path(out))
+        studies = remaining(studies, Path(out))
     todo = [study for study in studies if study.runs]
-    _sweep(place)
+    clear_killed(place)
     if todo:
         most = _together(together, model, todo)
         with _packed(todo, place, processes, most) as jobs, progress_bars() as bars:
@@ -173,7 +171,7 @@ def evaluate(
                 do_all(jobs, processes, place.checkpoints, shown_in(bars, jobs))
             else:
                 do_all_by(crew, jobs, shown_in(bars, jobs))
-    _tidy(place)
+    tidy(place)
     return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
 
 
@@ -203,57 +201,6 @@ def _packed(
         yield jobs
 
 
-def _remaining(studies: Sequence[Study], out: Path) -> list[Study]:
-    """Without the runs whose results are there, which one line names."""
-    there: list[RunConfig] = []
-    left = []
-    for study in studies:
-        done = [_finished(out, run.config) for run in study.runs]
-        there += [run.config for run, is_done in zip(study.runs, done, strict=True) if is_done]
-        runs = tuple(run for run, is_done in zip(study.runs, done, strict=True) if not is_done)
-        left.append(replace(study, runs=runs))
-    if there:
-        more = f" and {len(there) - 1} more runs" if len(there) > 1 else ""
-        print(
-            f"already there: {out / there[0].name}.json{more}; --again makes them anew",
-            file=sys.stderr,
-        )
-    return left
-
-
-def _bring(place: Place, runs: Sequence[RunPlan]) -> None:
-    """Copy results and networks from the store, and what runs without a result start from."""
-    out, mirror = Path(place.out), place.mirror
-    for run in runs:
-        result = out / f"{run.config.name}.json"
-        if result.exists():
-            continue
-        if place.weights:  # before the result, which says that all is there
-            mirror.pull(weights_path(result))
-        if not mirror.pull(result) and run.pretrained is not None:
-            weights = place.pretrained / f"{run.pretrained}.safetensors"
-            if not weights.exists():
-                mirror.pull(weights)
-
-
-def _sweep(place: Place) -> None:
-    """Remove what a killed call left half written, unless another call is at work there."""
-    if sweep_store(place.checkpoints):
-        for folder in (Path(place.out), place.checkpoints, place.pretrained):
-            sweep(folder.glob(".*"))
-
-
-def _tidy(place: Place) -> None:
-    """Remove what only unfinished work needs."""
-    if not place.checkpoints.is_dir():
-        return
-    for log in place.checkpoints.glob("*.log"):
-        log.unlink()
-    discard_finished(place)
-    if not any(place.checkpoints.iterdir()):  # it may hold checkpoints of other runs
-        place.checkpoints.rmdir()
-
-
 def _together(together: int | None, model: str, studies: Sequence[Study]) -> int | None:
     """Most runs at once; 1, with a line that says why, if the model cannot be stacked."""
     if together is not None and together < 1:
@@ -267,20 +214,6 @@ def _together(together: int | None, model: str, studies: Sequence[Study]) -> int
             print(f"{source.name} is trained one run at a time: {reason}", file=sys.stderr)
             return 1
     return together
-
-
-def _finished(out: Path, config: RunConfig) -> bool:
-    """Whether the run's result is there. Raises `NogsError` if it is of other settings."""
-    path = out / f"{config.name}.json"
-    if not path.exists():
-        return False
-    result = load_result(path)
-    if not result.same_run(config):
-        where = difference(result.model_dump(), config.model_dump())
-        raise NogsError(
-            f"{path} was made with {where}; choose another --out, or --again to replace it"
-        )
-    return True
 
 
 def _workers(workers: int | None, device: str, tasks: Sequence[str | Task]) -> int:

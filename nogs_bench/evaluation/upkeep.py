@@ -1,0 +1,83 @@
+"""A folder of results: what is brought, passed over and cleared around an evaluation."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from nogs_bench.errors import NogsError
+from nogs_bench.evaluation.configs import difference
+from nogs_bench.evaluation.jobs import Place, RunPlan
+from nogs_bench.evaluation.packing import discard_finished
+from nogs_bench.evaluation.study import Study
+from nogs_bench.files import sweep
+from nogs_bench.images import sweep_store
+from nogs_bench.results import RunConfig, load_result
+from nogs_bench.trained import weights_path
+
+
+def bring(place: Place, runs: Sequence[RunPlan]) -> None:
+    """Copy results and networks from the store, and what runs without a result start from."""
+    out, mirror = Path(place.out), place.mirror
+    for run in runs:
+        result = out / f"{run.config.name}.json"
+        if result.exists():
+            continue
+        if place.weights:  # before the result, which says that all is there
+            mirror.pull(weights_path(result))
+        if not mirror.pull(result) and run.pretrained is not None:
+            weights = place.pretrained / f"{run.pretrained}.safetensors"
+            if not weights.exists():
+                mirror.pull(weights)
+
+
+def clear_killed(place: Place) -> None:
+    """Remove what a killed call left half written, unless another call is at work there."""
+    if sweep_store(place.checkpoints):
+        for folder in (Path(place.out), place.checkpoints, place.pretrained):
+            sweep(folder.glob(".*"))
+
+
+def remaining(studies: Sequence[Study], out: Path) -> list[Study]:
+    """Without the runs whose results are there, which one line names."""
+    there: list[RunConfig] = []
+    left = []
+    for study in studies:
+        done = [_finished(out, run.config) for run in study.runs]
+        there += [run.config for run, is_done in zip(study.runs, done, strict=True) if is_done]
+        runs = tuple(run for run, is_done in zip(study.runs, done, strict=True) if not is_done)
+        left.append(replace(study, runs=runs))
+    if there:
+        more = f" and {len(there) - 1} more runs" if len(there) > 1 else ""
+        print(
+            f"already there: {out / there[0].name}.json{more}; --again makes them anew",
+            file=sys.stderr,
+        )
+    return left
+
+
+def tidy(place: Place) -> None:
+    """Remove what only unfinished work needs."""
+    if not place.checkpoints.is_dir():
+        return
+    for log in place.checkpoints.glob("*.log"):
+        log.unlink()
+    discard_finished(place)
+    if not any(place.checkpoints.iterdir()):  # it may hold checkpoints of other runs
+        place.checkpoints.rmdir()
+
+
+def _finished(out: Path, config: RunConfig) -> bool:
+    """Whether the run's result is there. Raises `NogsError` if it is of other settings."""
+    path = out / f"{config.name}.json"
+    if not path.exists():
+        return False
+    result = load_result(path)
+    if not result.same_run(config):
+        where = difference(result.model_dump(), config.model_dump())
+        raise NogsError(
+            f"{path} was made with {where}; choose another --out, or --again to replace it"
+        )
+    return True

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from nogs_bench.builders.pipeline import build
 from nogs_bench.builders.search.check import check_own
 from nogs_bench.builders.search.epe import CRITERIA
 from nogs_bench.builders.search.searches import SEARCHES, Ask, Found, Problem
 from nogs_bench.errors import NogsError
+from nogs_bench.sequences import load
+from places import ROOT
 from tiny import corner_task
 
 
@@ -122,3 +127,16 @@ def test_what_is_sound_passes() -> None:
     CRITERIA.add("own", lambda log, labels: torch.special.entr(log.exp()).sum(-1))
     task = corner_task()
     check_own(replace(task, annotation=replace(task.annotation, search="own", criterion="own")))
+
+
+def test_the_documented_search_builds(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "searches.md").read_text(encoding="utf-8")
+    text = re.search(r"```python\n(# mine\.py\n.*?)```", page, re.S)
+    assert text is not None
+    (tmp_path / "mine.py").write_text(text[1], encoding="utf-8")
+    settings = {"posterior": "bank", "images": 2, "bank_images": 100, "workers": 1}
+    folder = build(f"{tmp_path / 'mine.py'}:MINE", tmp_path / "built", **settings)
+    maps = np.array(load(folder, "maps", split="train")["epe_map"])
+    # From the second glimpse on; the first is chosen by a race over the bank.
+    evaluated = np.isfinite(maps[:, 1:].reshape(2, -1, 64)).all((0, 1))
+    assert evaluated.tolist() == [cell % 2 == 0 for cell in range(64)]

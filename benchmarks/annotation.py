@@ -209,7 +209,7 @@ def regrets(
             rng = np.random.default_rng([9, number, t])
             belief = annotator.belief(image, cells[:t], task.target)
             drawn = query.draw(10 * task.annotation.samples, rng, belief)
-            observed = annotator.shown(image, drawn, cells[:t])
+            drawn, observed = annotator.shown(image, drawn, cells[:t])
             step = StepEpe(drawn, cells[:t], (task.target,), task.grid.cells, observed)
             search = reference(int(cells[t]), found)
             annotator.evaluator.search(search, [step], task.grid.shape)

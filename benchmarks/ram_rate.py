@@ -16,19 +16,13 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from shared_weights import share_weights
+
 from nogs_bench import evaluate
 from nogs_bench.results import load_results
 
 CLOSE = 0.005
 RATES, SEEDS = (3e-4, 1e-3, 3e-3, 6e-3), (100, 101)
-
-
-def share_weights(folder: Path, out: Path) -> None:
-    """Let evaluations in `out` find, and keep, the pre-trained weights in `folder`."""
-    for path in (folder, out):
-        path.mkdir(parents=True, exist_ok=True)
-    if not (out / folder.name).exists():
-        (out / folder.name).symlink_to(folder.resolve())
 
 
 def trial(task: str, protocol: str, rate: float, given: argparse.Namespace) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from shared_weights import share_weights
 
 from nogs_bench import evaluate
 from nogs_bench.figures import drawing, estimate_text, percent, spans_text
@@ -40,14 +41,6 @@ WIDTH = 26
 def areas(runs: list[RunResult]) -> np.ndarray:
     """Of the seeds in their order."""
     return np.array([area_under_curve(run.curve) for run in sorted(runs, key=lambda r: r.seed)])
-
-
-def share_weights(folder: Path, out: Path) -> None:
-    """Let evaluations in `out` find, and keep, the pre-trained weights in `folder`."""
-    for path in (folder, out):
-        path.mkdir(parents=True, exist_ok=True)
-    if not (out / folder.name).exists():
-        (out / folder.name).symlink_to(folder.resolve())
 
 
 def draw(axes: Any, label: str, runs: list[RunResult]) -> None:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from nogs_bench.errors import NogsError, place_of
@@ -37,15 +38,15 @@ class Registry(Generic[T]):
         self._asked = False
         self._entries: dict[str, T] = {}
         self._passing: set[str] = set()
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, tuple[Path, ModuleType]] = {}  # the user's that registered a name
 
     def add(self, name: str, entry: T) -> T:
         """Register `entry` under `name`. Raises `NogsError` if another object has that name.
 
         A user's file that is run again, since it was changed, replaces what it had registered.
         """
-        file = running_file()
-        again = file is not None and self._files.get(name) == file
+        file, earlier = running_file(), self._files.get(name)
+        again = file and earlier and file[0] == earlier[0] and file[1] is not earlier[1]
         if name in self._entries and self._entries[name] != entry and not again:
             raise NogsError(f"{self.kind} {name!r} is registered twice; give one another name")
         self._entries[name] = entry

@@ -175,10 +175,12 @@ def _require_fitting(
         config: Features.from_arrow_schema(parquet.read_schema(folder / file))
         for config, file in files.items()
     }
-    if recorded_grid(folder) != task.grid or any(found[each] != types[each] for each in found):
+    other = [folder / files[each] for each in found if found[each] != types[each]]
+    if recorded_grid(folder) != task.grid or other:
+        where = f"; {other[0]} has other columns" if other else ""
         raise NogsError(
-            f"{folder} was built of {task.name} with another grid, other glimpses or classes than "
-            "it has now; give the task as it was then"
+            f"{folder} was not built of {task.name} as that is now (grid, glimpses, classes){where}"
+            "; give the task as it was then, or build again"
         )
 
 

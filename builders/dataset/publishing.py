@@ -11,7 +11,7 @@ from nogs_bench.builders.dataset.parquet import FOLDERS
 from nogs_bench.builders.dataset.posterior import FOLDER as POSTERIOR
 from nogs_bench.builders.dataset.publication import Publication, is_licensed, make_publication
 from nogs_bench.errors import NogsError
-from nogs_bench.files import hub_errors, ready_repository, require_hub
+from nogs_bench.files import hub_errors, require_hub, require_visibility
 from nogs_bench.progress import progress_bars
 from nogs_bench.tasks import Task
 from nogs_bench.tasks.families.celeba_hq import CELEBA_HQ
@@ -137,7 +137,9 @@ def _push(publication: Publication, private: bool, token: str | None) -> Publish
 
     api, repo = HfApi(token=token, library_name="nogs-bench"), publication.repo
     with hub_errors(f"{repo} cannot be published", token):
-        before = ready_repository(api, repo, KIND, private)
+        require_visibility(api, repo, KIND, private)
+        api.create_repo(repo, repo_type=KIND, private=private, exist_ok=True)
+        before = api.dataset_info(repo)
         there = [file.rfilename for file in before.siblings or ()]
         stale = [
             name for name in there if name.startswith(OWN_FOLDERS) and name not in publication.files

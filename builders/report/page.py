@@ -75,7 +75,7 @@ def _procedure(
     try:
         if build is None and not is_open(data.record, folder):
             return None
-        return lay_open(data.record, Path(build or folder), int(data.index[0]), first, task)
+        return lay_open(folder, int(data.index[0]), first, task, Path(build or folder))
     except NogsError as error:
         if build is not None:
             raise

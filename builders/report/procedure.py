@@ -12,7 +12,7 @@ import numpy as np
 from nogs_bench.builders.pipeline import POSTERIORS, BuildPlan, Stages
 from nogs_bench.builders.search import Annotator, Ask, Found, Problem, StepEpe, Steps
 from nogs_bench.errors import NogsError
-from nogs_bench.files import map_arrays
+from nogs_bench.files import map_arrays, read_provenance
 from nogs_bench.sequences import built_task, recorded_grid
 from nogs_bench.tasks import Annotation, AvpTraining, GlimpseGrid, Task
 
@@ -39,21 +39,22 @@ class Procedure:
 
 
 def lay_open(
-    record: Mapping[str, Any],
-    build: Path,
+    folder: Path,
     index: int,
     prefix: np.ndarray,
     task: str | Task | None = None,
+    build: Path | None = None,
 ) -> Procedure:
     """Draw completions of an annotated image anew, and evaluate a few of them at every cell.
 
-    - `record`: of the dataset; `build`: the folder that it was built in.
+    - `folder`: of the dataset; `build`: where it was built, if elsewhere, as one of several is.
     - `index`: the image's number in the training split; `prefix`: int64 cells, the glimpses taken.
     - `task`: as `build` was called with it.
 
     Raises `NogsError` if the build's files are gone, or it was built of generated images or folds.
     """
-    stages = _stages(record, build, task)
+    build = build or folder
+    stages = _stages(folder, build, task)
     kept = map_arrays(stages.files["bank"])
     rows = np.flatnonzero(kept["annotated_numbers"] == index)
     if not len(rows):
@@ -91,8 +92,9 @@ def _files(record: Mapping[str, Any], build: Path) -> dict[str, Path]:
     }
 
 
-def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> Stages:
-    """The stages that the record names, found again; none is made."""
+def _stages(folder: Path, build: Path, task: str | Task | None) -> Stages:
+    """The stages that the dataset's record names, found again; none is made."""
+    record = read_provenance(folder)
     files = _files(record, build)
     if not files:
         raise NogsError(
@@ -104,9 +106,9 @@ def _stages(record: Mapping[str, Any], build: Path, task: str | Task | None) -> 
             raise NogsError(f"{path} is missing: name the folder that the dataset was built in")
     made = record["made_by"]["stages"]
     config = made["first-step"]["config"]
-    about = built_task(task, build)
-    if about.grid != recorded_grid(build):
-        raise NogsError(OTHER.format(build=build, task=about.name))
+    about = built_task(task, folder)
+    if about.grid != recorded_grid(folder):
+        raise NogsError(OTHER.format(build=folder, task=about.name))
     spec = replace(about, annotation=_recorded(about.annotation, config))
     # Of a network, which a posterior need not be.
     avp = _recorded(about.avp, made["posterior"]["config"].get("avp", {}))

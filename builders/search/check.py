@@ -15,7 +15,7 @@ from nogs_bench.errors import NogsError, place_of
 from nogs_bench.own_code import own_files
 from nogs_bench.tasks import Task
 
-MOST_ASKS = 10_000
+LEAST_ASKS = 10_000  # after which a search may be taken to be endless
 
 
 def check_own(task: Task) -> None:
@@ -58,7 +58,8 @@ def _run(what: str, search: Search, problem: Problem) -> None:
     if not hasattr(steps, "send"):
         raise NogsError(f"{what} gives {_name(steps)}; it must be a generator that yields `Ask`s")
     answer = None
-    for number in range(MOST_ASKS):
+    most = max(LEAST_ASKS, 2 * problem.cells * problem.samples)
+    for number in range(most):
         try:
             ask = steps.send(answer)
         except StopIteration as end:
@@ -69,9 +70,11 @@ def _run(what: str, search: Search, problem: Problem) -> None:
         if not isinstance(ask, Ask):
             raise NogsError(f"{what} yields {_name(ask)}; yield an `Ask`")
         _check_numbers(f"cells that {what} asks for", ask.cells, problem.cells)
+        if len(np.unique(ask.cells)) < len(ask.cells):
+            raise NogsError(f"{what} asks for a cell twice at once")
         _check_numbers(f"completions that {what} asks for", ask.completions, problem.samples)
         answer = values[np.ix_(ask.cells, ask.completions)]
-    raise NogsError(f"{what} has not ended after {MOST_ASKS:,} asks")
+    raise NogsError(f"{what} has not ended after {most:,} asks")
 
 
 def _check_numbers(what: str, given: object, count: int) -> None:
@@ -81,8 +84,6 @@ def _check_numbers(what: str, given: object, count: int) -> None:
     numbers = np.asarray(given)
     if len(numbers) and not 0 <= numbers.min() <= numbers.max() < count:
         raise NogsError(f"{what} must be 0 .. {count - 1}")
-    if len(np.unique(numbers)) < len(numbers):
-        raise NogsError(f"{what} come twice")
 
 
 def _check_found(what: str, found: object, problem: Problem) -> None:

@@ -7,12 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import (
-    Anew,
-    Dataset,
-    OwnTask,
-    app,
-)
+from nogs_bench.cli.app import Anew, Dataset, OwnTask, app
 from nogs_bench.cli.shell import one
 
 plot = typer.Typer(no_args_is_help=True, help="Draw figures, .png or .svg.")

@@ -9,17 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nogs_bench.cli.app import (
-    Anew,
-    Data,
-    DryRun,
-    Json,
-    Over,
-    Private,
-    TaskSplit,
-    app,
-    print_json,
-)
+from nogs_bench.cli.app import Anew, Data, DryRun, Json, Over, Private, TaskSplit, app, print_json
 
 if TYPE_CHECKING:
     from nogs_bench.trained import TrainedNetwork

@@ -8,16 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nogs_bench.cli.app import (
-    Anew,
-    Dataset,
-    DryRun,
-    Json,
-    OwnTask,
-    Private,
-    app,
-    print_json,
-)
+from nogs_bench.cli.app import Anew, Dataset, DryRun, Json, OwnTask, Private, app, print_json
 from nogs_bench.errors import NogsError
 from nogs_bench.exits import keeping
 

@@ -183,7 +183,8 @@ class Logs:
         self.going = False
 
     def __call__(self, iteration: int, learner: Learner) -> None:
-        if iteration and not self.going:  # a run that goes on has logged this point, with its norm
+        if iteration and not self.going:
+            # Where a run goes on: it was logged when it came here, with the gradient of then.
             self.going = True
             return
         self.going = True

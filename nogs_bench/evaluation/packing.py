@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.files import digest_json, resumed
 from nogs_bench.methods import find_method
@@ -84,7 +85,10 @@ def _is_done(key: str, out: Path) -> bool:
     """Whether `out` has the result of the run that `key` names, and not of other settings."""
     name, _, digest = key.rpartition("-")
     path = out / f"{name}.json"
-    return path.is_file() and load_result(path).config_digest == digest
+    try:
+        return path.is_file() and load_result(path).config_digest == digest
+    except NogsError:  # it is damaged, or a newer version's
+        return False
 
 
 def _alike(runs: Sequence[RunPlan], device: str) -> list[list[RunPlan]]:

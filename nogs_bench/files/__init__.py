@@ -25,7 +25,7 @@ from nogs_bench.files.artefact import (
     write_text,
 )
 from nogs_bench.files.checkpoint import load_checkpoint, resumed, save_checkpoint
-from nogs_bench.files.hub import hub_errors, is_offline, ready_repository, require_hub
+from nogs_bench.files.hub import hub_errors, is_offline, require_hub, require_visibility
 from nogs_bench.files.lock import locked
 from nogs_bench.files.npy import new_array, read_array, take_room
 from nogs_bench.files.repairs import repaired, sweep
@@ -63,7 +63,6 @@ __all__ = [
     "read_array",
     "read_arrays",
     "read_provenance",
-    "ready_repository",
     "repaired",
     "replacing",
     "require_empty",
@@ -71,6 +70,7 @@ __all__ = [
     "require_new",
     "require_own",
     "require_plain",
+    "require_visibility",
     "resumed",
     "save_checkpoint",
     "sound_arrays",

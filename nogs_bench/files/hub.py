@@ -67,23 +67,21 @@ def _answers(url: str) -> bool:
     return answers == [True]
 
 
-def ready_repository(api: Any, repo: str, kind: str, private: bool, **create: Any) -> Any:
-    """Make a repository that is not there yet; what the Hub says of it (`HfApi.repo_info`).
+def require_visibility(api: Any, repo: str, kind: str, private: bool) -> None:
+    """Raise `NogsError` if a repository is there and others may see it, or may not, against
+    `private`. `kind`: model, dataset or space."""
+    from huggingface_hub.errors import RepositoryNotFoundError
 
-    - `kind`: model, dataset or space.
-    - `create`: more of `HfApi.create_repo`.
-
-    Raises `NogsError` if it is there and others may see it, or may not, against `private`.
-    """
-    api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **create)
-    about = api.repo_info(repo, repo_type=kind)
+    try:
+        about = api.repo_info(repo, repo_type=kind)
+    except RepositoryNotFoundError:
+        return
     if bool(about.private) != private:
         is_now = "private" if about.private else "public"
         raise NogsError(
             f"{repo} exists and is {is_now}; {'leave out' if private else 'give'} --private, "
             "change its visibility on the Hub, or take another name"
         )
-    return about
 
 
 @contextmanager

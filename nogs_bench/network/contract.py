@@ -16,6 +16,7 @@ METHODS = {
     "locate": "locate(state)",
     "classify": "classify(state)",
 }
+STATES = ("start", "look", "step")  # return a state, which the baseline reads too
 LARGEST = 1e6  # of a logit; beyond it a cross-entropy means nothing
 N = 2
 
@@ -193,8 +194,10 @@ class _Trial:
             raise self.wrong(
                 method, f"must return a tensor whose first dimension is n = {N}, got {what}"
             )
-        if out.dtype != torch.float32:
-            raise self.wrong(method, f"must return float32, got {out.dtype}")
+        of_state = method in STATES
+        if out.dtype != torch.float32 if of_state else not out.is_floating_point():
+            kind = "float32" if of_state else "floats"
+            raise self.wrong(method, f"must return {kind}, got {out.dtype}")
         return out
 
     def wrong(self, method: str, what: str) -> NogsError:

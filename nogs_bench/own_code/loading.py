@@ -43,11 +43,11 @@ def load_object(spec: str, kind: str) -> Any:
     return getattr(module, name)
 
 
-_RUNNING: list[Path] = []
+_RUNNING: list[tuple[Path, ModuleType]] = []
 
 
-def running_file() -> Path | None:
-    """The user's file that is being run, if one is."""
+def running_file() -> tuple[Path, ModuleType] | None:
+    """The user's file that is being run, if one is, and its module, another each time."""
     return _RUNNING[-1] if _RUNNING else None
 
 
@@ -96,7 +96,7 @@ def _run_file(path: Path, module_name: str, kind: str) -> ModuleType:
         raise NogsError(f"{path} is not a Python file; write the {kind} as FILE.py:NAME")
     module = module_from_spec(module_spec)
     sys.modules[module_name] = module
-    _RUNNING.append(path)
+    _RUNNING.append((path, module))
     try:
         loader.exec_module(module)
     except Exception as error:

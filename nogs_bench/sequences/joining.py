@@ -132,9 +132,10 @@ def in_numpy(rows: Any) -> Any:
         for split, part in rows.items():
             rows[split] = in_numpy(part)
         return rows
+    pictured = "image" in (rows.features or {})
     if isinstance(rows, IterableDataset):
-        return rows.map(_as_arrays, batched=True)
-    if "image" not in rows.features:
+        return rows.map(_as_arrays, batched=True, features=None if pictured else rows.features)
+    if not pictured:
         return rows.with_format("numpy")
     return rows.with_transform(_as_arrays)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import HUB_SCORES, HubScore, hub_scores
-from nogs_bench.files import hub_errors, ready_repository, require_hub
+from nogs_bench.files import hub_errors, require_hub, require_visibility
 from nogs_bench.results import RunResult, load_result
 from nogs_bench.sharing.model_card import model_card
 from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
@@ -145,18 +145,19 @@ def _scores(run: RunResult, dataset_id: str, repo: str) -> str:
 def _push(
     sent: list[tuple[str, str, dict[str, bytes]]], private: bool, token: str | None
 ) -> list[str]:
-    """The commits of all repositories. Each is there before anything is sent to one."""
+    """The commits of all repositories, none of which is made if one cannot be sent to."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(token=token, library_name="nogs-bench")
     for repo, kind, _ in sent:
-        static: dict[str, Any] = {"space_sdk": "static"} if kind == "space" else {}
         with hub_errors(f"{repo} cannot be published", token):
-            ready_repository(api, repo, kind, private, **static)
+            require_visibility(api, repo, kind, private)
     commits = []
     for repo, kind, files in sent:
+        static: dict[str, Any] = {"space_sdk": "static"} if kind == "space" else {}
         operations = [CommitOperationAdd(name, content) for name, content in files.items()]
         with hub_errors(f"{repo} cannot be published", token):
+            api.create_repo(repo, repo_type=kind, private=private, exist_ok=True, **static)
             made = api.create_commit(
                 repo, operations, commit_message="Publish a trained network", repo_type=kind
             )

@@ -98,10 +98,7 @@ class RunState:
         )
         for member, log_p, own in each:
             if not held(log_p):
-                raise NogsError(
-                    f"{member.name} diverged before iteration {iteration}: its predictions are not "
-                    "finite; lower the learning rate"
-                )
+                raise self._diverged(member, iteration, "its predictions are not finite")
             found = quality(log_p, own)
             point = Point(
                 iteration=iteration,
@@ -119,15 +116,20 @@ class RunState:
 
     def _require_finite(self, iteration: int) -> None:
         """A network whose weights for where to look are NaN still classifies."""
-        named = list(self.parts["model"].named_parameters()) if "model" in self.parts else []
+        known = self.parts["model"].named_parameters() if "model" in self.parts else ()
+        named = [(name, value) for name, value in known if value.requires_grad]
         runs = len(self.members)
         sound = [value.detach().isfinite().reshape(runs, -1).all(1) for _, value in named]
         if not sound or bool((table := torch.stack(sound).cpu()).all()):
             return
         number, run = torch.nonzero(~table)[0].tolist()
-        raise NogsError(
-            f"{self.members[run].name} diverged before iteration {iteration}: {named[number][0]} "
-            "is not finite; lower the learning rate, or mend the method's loss"
+        raise self._diverged(self.members[run], iteration, f"{named[number][0]} is not finite")
+
+    def _diverged(self, member: Member, iteration: int, why: str) -> NogsError:
+        others = "" if len(self.members) == 1 else "; without it, the runs beside it go on"
+        return NogsError(
+            f"{member.name} diverged before iteration {iteration}: {why}; lower the learning rate"
+            f"{others}"
         )
 
     def cross_entropy(self) -> Tensor:

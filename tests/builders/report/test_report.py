@@ -26,6 +26,7 @@ from nogs_bench.sequences.finding import SHIPPED
 from nogs_bench.sequences.loading import load
 from small_dataset import ROWS, TASK, annotations, write
 from tiny import corner_task
+from two_corners import family
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = (
@@ -154,7 +155,7 @@ def test_a_step_of_algorithm_1_is_shown_as_the_build_took_it(
     folder = build(few, tmp_path / "d", images=3, workers=1, device="cpu", posterior=posterior)
     rows, maps = load(folder, split="train[:1]")[0], load(folder, "maps", split="train[:1]")[0]
     first = few.grid.pixel_to_index(np.array(rows["glimpses"])[:1])
-    shown = lay_open(read_provenance(folder), folder, 0, first, task=few)
+    shown = lay_open(folder, 0, first, task=few)
     assert shown.completions.shape == (4, 1, 12, 12)
     expected = np.array(maps["epe_map"])[1].ravel()
     np.testing.assert_allclose(shown.nats.mean(0), expected, atol=2e-3)  # kept as float16
@@ -190,7 +191,7 @@ def test_a_step_is_shown_with_the_settings_of_the_build(
     monkeypatch.setattr(procedure, "StepEpe", step)
     row, maps = load(folder, split="train[:1]")[0], load(folder, "maps", split="train[:1]")[0]
     first = task.grid.pixel_to_index(np.array(row["glimpses"])[:1])
-    shown = lay_open(read_provenance(folder), folder, 0, first, task=task)
+    shown = lay_open(folder, 0, first, task=task)
     expected = np.array(maps["epe_map"])[1].ravel()
     np.testing.assert_allclose(shown.nats.mean(0), expected, atol=2e-3)  # kept as float16
     assert given == [None]  # apart, as the build computed it
@@ -203,11 +204,20 @@ def test_a_step_is_shown_with_the_settings_of_the_build(
     # Another task of that name.
     other = replace(task, labels=(replace(task.labels[0], classes=("black", "other")),))
     with pytest.raises(NogsError, match="was not built of corner as that is now"):
-        lay_open(read_provenance(folder), folder, 0, first, task=other)
+        lay_open(folder, 0, first, task=other)
     [bank] = (folder / ".build").glob("bank-*.safetensors")
     bank.write_bytes(bank.read_bytes()[:100])
     with pytest.raises(NogsError, match=r"bank-.* is missing or damaged; run the build again"):
         report(folder, task=task, build=folder)
+
+
+def test_a_step_of_one_of_several_tasks_is_shown(tmp_path: Path) -> None:
+    """Their stages are in the folder above theirs."""
+    tasks = family()
+    build(tasks, tmp_path / "both", **(SETTINGS | {"images": 3}))
+    own = tmp_path / "both" / tasks[0].name
+    page = Page(report(own, task=tasks[0], build=tmp_path / "both"))
+    assert "second glimpse was chosen" in page.text
 
 
 def test_a_record_of_stages_that_is_damaged_is_said_on_the_page(tmp_path: Path) -> None:

@@ -86,23 +86,26 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("search", "message"),
     [
-        (forgets, "returns NoneType; return a `Found`"),
+        (forgets, "search own returns NoneType; return a `Found`"),
         (lists, "cells that search own asks for are list; give an integer array"),
         (outside, r"cells that search own asks for must be 0 \.\. 8"),
-        (twice, "cells that search own asks for come twice"),
-        (silent, "asks for nothing"),
-        (returns, "gives Found; it must be a generator"),
-        (endless, "has not ended after 10,000 asks"),
-        (halves, r"finds the cell 0\.5; it must be 0 \.\. 8"),
-        (planes, r"gives an epe float64 \(3, 3\); float \(9,\)"),
-        (unknown, "knows no epe of the cell that it finds"),
-        (fails, r"failed when it was tried: ValueError\('my own bug'\) \(.*test_check\.py, line"),
+        (twice, "search own asks for a cell twice at once"),
+        (silent, "search own asks for nothing"),
+        (returns, "search own gives Found; it must be a generator"),
+        (endless, "search own has not ended after"),
+        (halves, r"search own finds the cell 0\.5; it must be 0 \.\. 8"),
+        (planes, r"search own gives an epe float64 \(3, 3\); float \(9,\)"),
+        (unknown, "search own knows no epe of the cell that it finds"),
+        (
+            fails,
+            r"search own failed .* ValueError\('my own bug'\) \(.*test_check\.py, line",
+        ),
     ],
 )
 def test_a_search_that_is_none(search: Any, message: str) -> None:
     SEARCHES.add("own", search)
     task = corner_task()
-    with pytest.raises(NogsError, match=f"search own.*{message}|{message}"):
+    with pytest.raises(NogsError, match=message):
         check_own(replace(task, annotation=replace(task.annotation, search="own")))
 
 
@@ -122,8 +125,20 @@ def test_a_criterion_that_is_none(criterion: Any, message: str) -> None:
         check_own(replace(task, annotation=replace(task.annotation, criterion="own")))
 
 
-def test_what_is_sound_passes() -> None:
-    SEARCHES.add("own", good)
+def bootstrap(problem: Problem) -> Any:
+    """One cell and a few completions at a time, some of them twice."""
+    epe = np.full(problem.cells, np.inf)
+    for cell in range(problem.cells):
+        drawn = np.random.default_rng(cell).integers(problem.samples, size=problem.samples)
+        for part in np.array_split(drawn, problem.samples):
+            values = yield Ask(np.array([cell]), part)
+            epe[cell] = values.mean()
+    return Found(int(epe.argmin()), epe)
+
+
+@pytest.mark.parametrize("search", [good, bootstrap])
+def test_what_is_sound_passes(search: Any) -> None:
+    SEARCHES.add("own", search)
     CRITERIA.add("own", lambda log, labels: torch.special.entr(log.exp()).sum(-1))
     task = corner_task()
     check_own(replace(task, annotation=replace(task.annotation, search="own", criterion="own")))

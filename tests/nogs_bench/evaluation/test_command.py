@@ -132,7 +132,7 @@ def test_an_interrupted_evaluation_resumes_to_the_same_result(tmp_path, monkeypa
     assert not (tmp_path / "cut" / ".checkpoints").exists()
 
 
-def test_a_short_run_leaves_the_checkpoint_of_a_long_one(tmp_path, monkeypatch):
+def test_a_short_run_leaves_the_checkpoint_of_a_long_one(tmp_path, sequences, monkeypatch):
     monkeypatch.setattr("nogs_bench.training.runstate.CHECKPOINT_SECONDS", 0.0)
     settings = {"task": CORNER, "methods": "ram", "seeds": 1, "protocol": "scratch"}
     settings |= {"out": tmp_path, "workers": 1}
@@ -151,6 +151,10 @@ def test_a_short_run_leaves_the_checkpoint_of_a_long_one(tmp_path, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             evaluate(iterations=40, **settings)
     (kept,) = (tmp_path / ".checkpoints").iterdir()
+    (tmp_path / "corner.scratch.ram.reference.seed0.json").write_text("{")
+    evaluate(iterations=10, **(settings | {"methods": "ps-nogs", "sequences": sequences}))
+    assert kept.is_file()
+    (tmp_path / "corner.scratch.ram.reference.seed0.json").unlink()
     evaluate(iterations=10, **settings)
     assert kept.is_file()
 

@@ -111,7 +111,7 @@ class HalfChanged(HardAttentionNet):
         (LocatesTogether, r"locate\(state\) gives an image something else when another image"),
         (Remembers, r"locate\(state\) gives"),
         (Rolls, r"locate\(state\) gives"),
-        (Integers, r"classify\(state\) must return float32, got torch\.int64"),
+        (Integers, r"classify\(state\) must return floats, got torch\.int64"),
         (Halves, r"start\(n\) must return float32, got torch\.bfloat16"),
         (SaysMore, "keeps a state beside parameters and buffers"),
         (Locked, r"cannot be copied \(deepcopy\): TypeError"),

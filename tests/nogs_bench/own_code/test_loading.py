@@ -64,6 +64,9 @@ def test_a_file_that_is_run_again_replaces_what_it_registered(tmp_path: Path) ->
         mine = load_object(f"{file}:mine", "search")
         assert SEARCHES["of-the-tests"] is mine
         assert mine(None) == number
+    file.write_text(text.format(number=3) + text.format(number=4))
+    with pytest.raises(NogsError, match="search 'of-the-tests' is registered twice"):
+        load_object(f"{file}:mine", "search")
     other.write_text(text.format(number=3))
     with pytest.raises(NogsError, match="search 'of-the-tests' is registered twice"):
         load_object(f"{other}:mine", "search")

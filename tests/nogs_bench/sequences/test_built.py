@@ -71,5 +71,5 @@ def test_what_reads_a_dataset_of_ones_own_images_takes_its_numbers(tmp_path: Pat
     assert "24 x 24" in card.decode()
     # A task of these images that was changed since then is not what the rows are of.
     changed = replace(get_task(made), T=3)
-    with pytest.raises(NogsError, match=r"was built of .* with another grid, other glimpses"):
+    with pytest.raises(NogsError, match=r"was not built of .* as that is now .* has other columns"):
         make_publication(folder, "me/photos", changed)

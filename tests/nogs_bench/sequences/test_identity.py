@@ -142,6 +142,7 @@ def test_numpy_s_images_are_channels_first(streaming: bool, tmp_path: Path) -> N
     for config, column in (("annotations", "epe"), ("maps", "epe_map")):
         rows = nogs_bench.load(folder, config, split="train", format="numpy", streaming=streaming)
         assert next(iter(rows))[column].dtype == np.float32
+        assert column in rows.features
 
 
 def test_an_unwritable_cache_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

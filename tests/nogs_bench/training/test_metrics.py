@@ -59,11 +59,13 @@ def test_predictions_that_no_result_holds_are_refused(worst):
 def test_weights_that_are_not_finite_are_said_though_predictions_are(stacked):
     """A location network of NaN always looks at the last place, and may do well there."""
     model = torch.nn.Linear(2, 3)
+    model.mask = torch.nn.Parameter(torch.full((3,), -math.inf), requires_grad=False)
     members = [Member("a", torch.Generator(), "the first")]
     if stacked:
         members.append(Member("b", torch.Generator(), "the second"))
         for name, value in list(model.named_parameters()):
-            setattr(model, name, torch.nn.Parameter(torch.stack([value, value])))
+            both = torch.nn.Parameter(torch.stack([value, value]), value.requires_grad)
+            setattr(model, name, both)
     run = RunState(members, 0, {"model": model}, None, stacked=stacked)
     log_p = torch.zeros(len(members), 4, 2).log_softmax(-1)
     labels = torch.zeros(len(members), 4, dtype=torch.long)

@@ -214,7 +214,8 @@ def test_a_step_is_shown_with_the_settings_of_the_build(
 def test_a_step_of_one_of_several_tasks_is_shown(tmp_path: Path) -> None:
     """Their stages are in the folder above theirs."""
     tasks = family()
-    build(tasks, tmp_path / "both", **(SETTINGS | {"images": 3}))
+    settings = {"posterior": "avp", "images": 3, "anyway": True, "overrides": {"avp.epochs": 1}}
+    build(tasks, tmp_path / "both", **(SETTINGS | settings))
     own = tmp_path / "both" / tasks[0].name
     page = Page(report(own, task=tasks[0], build=tmp_path / "both"))
     assert "second glimpse was chosen" in page.text

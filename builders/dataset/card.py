@@ -10,6 +10,7 @@ import numpy as np
 
 from nogs_bench.builders.dataset.card_fields import UNKNOWN, card_fields, pretty_name
 from nogs_bench.builders.dataset.parquet import posterior_files
+from nogs_bench.images import EVERY_SPLIT
 from nogs_bench.tasks import Task
 
 PAPER = "Near-Optimal Glimpse Sequences for Improved Hard Attention Neural Network Training"
@@ -161,7 +162,7 @@ def _columns(task: Task, configs: Mapping[str, Any], scored: bool) -> str:
 
 
 def _splits(images: Mapping[str, int]) -> str:
-    rows = [(name, f"{images[name]:,}") for name in ("train", "validation", "test")]
+    rows = [(name, f"{images[name]:,}") for name in EVERY_SPLIT]
     return _table(("split", "images"), rows)
 
 

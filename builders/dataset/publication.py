@@ -24,6 +24,7 @@ from nogs_bench.builders.dataset.parquet import (
 )
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, digest_file, digest_json, read_provenance
+from nogs_bench.images import EVERY_SPLIT
 from nogs_bench.sequences import built_task, recorded_grid
 from nogs_bench.tasks import Task
 
@@ -152,7 +153,7 @@ def _file_names(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, 
         raise NogsError(f"{folder} holds no whole dataset (no {CARD}); build it again")
     names: dict[str, dict[str, str]] = {}
     for config, part in FOLDERS.items():
-        for split in ("train", "validation", "test"):
+        for split in EVERY_SPLIT:
             name = f"{part}/{split}.parquet"
             if name not in record["files"]:
                 continue

@@ -33,7 +33,7 @@ from nogs_bench.device import choose_device, determined
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store
-from nogs_bench.images import LabelledImages, data_folder, say
+from nogs_bench.images import EVERY_SPLIT, LabelledImages, data_folder, say
 from nogs_bench.tasks import Task, load_split, merged_settings, split_short, with_choices
 
 HERE = Where()
@@ -154,7 +154,7 @@ def _write(plan: BuildPlan, outcome: Outcome, with_images: bool) -> None:
 
 def _rows(task: Task, data: Path | None, with_images: bool) -> dict[str, Rows]:
     rows: dict[str, Rows] = {}
-    for split in ("train", "validation", "test"):
+    for split in EVERY_SPLIT:
         loaded: LabelledImages = load_split(task, split, data)
         ships = with_images and task.images_may_ship
         rows[split] = loaded if ships else LabelsOnly(loaded.labels)

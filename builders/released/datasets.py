@@ -28,6 +28,7 @@ from nogs_bench.builders.released.archive import (
 )
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_file
+from nogs_bench.images import EVERY_SPLIT
 from nogs_bench.progress import progress_bars
 from nogs_bench.tasks import Task
 from nogs_bench.tasks.families.celeba_hq import CELEBA_HQ, SPLITS
@@ -143,7 +144,7 @@ def _celeba(
 ) -> Iterator[_Folder]:
     """Images in order: 27,000 train, 500 validation, 2,500 test; the first 600 annotated."""
     ends = np.cumsum([SPLITS.train, SPLITS.validation, SPLITS.test])[:-1]
-    names = ("train", "validation", "test")
+    names = EVERY_SPLIT
     rows = {
         name: LabelsOnly(part) for name, part in zip(names, np.split(attributes, ends), strict=True)
     }

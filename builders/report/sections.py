@@ -22,6 +22,7 @@ from nogs_bench.builders.report.figures import (
 from nogs_bench.builders.report.procedure import Procedure
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import address, draw_epe
+from nogs_bench.images import EVERY_SPLIT
 
 SAMPLES = 3
 STRIP = 10
@@ -138,7 +139,7 @@ def _calibration(record: Mapping[str, Any], folder: Path, picture: Draw) -> Part
 def _summary(data: ReportData) -> Table:
     record, grid = data.record, data.grid
     images = record["images"]
-    counts = ", ".join(f"{images[name]:,} {name}" for name in ("train", "validation", "test"))
+    counts = ", ".join(f"{images[name]:,} {name}" for name in EVERY_SPLIT)
     rows = [
         ("sequences", f"{record['annotated']:,}, of {data.glimpses.shape[1]} glimpses"),
         ("images", counts),

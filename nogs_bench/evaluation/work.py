@@ -15,8 +15,7 @@ from nogs_bench.device import determined
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.evaluation.lessons import check_same, forget_lessons, lessons_of
 from nogs_bench.evaluation.logs import logging
-from nogs_bench.evaluation.study import SPLITS
-from nogs_bench.images import LabelledImages, mapping_of, open_split
+from nogs_bench.images import EVERY_SPLIT, LabelledImages, mapping_of, open_split
 from nogs_bench.methods import Method, find_method, method_source
 from nogs_bench.network import (
     FrozenNetwork,
@@ -217,7 +216,7 @@ def prepare(place: Place, run: RunPlan) -> None:
     """Have what a frozen embedder makes of the images ready before many processes want it."""
     if is_frozen(run.config.hyperparameters.embedder):
         task, model, _ = _prepare(place, run)
-        for split in SPLITS:
+        for split in EVERY_SPLIT:
             _images(place, split, task, model)
 
 

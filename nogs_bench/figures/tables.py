@@ -24,6 +24,7 @@ from nogs_bench.figures.texts import (
     target,
     times,
 )
+from nogs_bench.images import EVERY_SPLIT
 from nogs_bench.tasks import TASKS, Task
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def print_tables(*tables: Table) -> None:
 def tasks_tables(tasks: Sequence[Task]) -> list[Table]:
     """The tasks, one a row, and the image families that they are about."""
     shape = empty_table("Tasks", "task", "images", "image", "glimpse", "cells", "T", "classes")
-    for column in ("train", "validation", "test"):
+    for column in EVERY_SPLIT:
         shape.add_column(column, justify="right")
     shape.add_column("protocols")
     families = empty_table(

@@ -36,7 +36,7 @@ from nogs_bench.images.labelled import (
     data_folder,
     picture_digest,
 )
-from nogs_bench.images.labels import Label, Splits
+from nogs_bench.images.labels import EVERY_SPLIT, Label, Splits
 from nogs_bench.images.listing import (
     SPLIT_NAMES,
     Listing,
@@ -62,6 +62,7 @@ from nogs_bench.images.store import (
 
 __all__ = [
     "BLOCK",
+    "EVERY_SPLIT",
     "OPEN_LICENCES",
     "RECORD",
     "SPLIT_NAMES",

@@ -33,6 +33,10 @@ class Label:
             raise NogsError(f"{where} has the class {twice[0]!r} twice")
 
 
+# Those that a dataset has, and that runs are trained, validated and tested on.
+EVERY_SPLIT = ("train", "validation", "test")
+
+
 @dataclass(frozen=True)
 class Splits:
     """How many images each split has (section 6).

@@ -43,16 +43,16 @@ class Reliability:
         return float(np.average(gaps, weights=self.count))
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
+def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:
     """The curve of predictions, float (n, classes) whose rows sum to 1, and labels, int64 (n,)."""
     confidence = probabilities.max(1).astype(np.float64)
     correct = (probabilities.argmax(1) == labels).astype(np.float64)
     # A bin holds its upper edge, as in Guo et al.
-    place = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1)
-    count = np.bincount(place, minlength=BINS)
+    place = (np.ceil(confidence * bins).astype(np.int64) - 1).clip(0, bins - 1)
+    count = np.bincount(place, minlength=bins)
     held = np.flatnonzero(count)
     means = [
-        np.bincount(place, values, minlength=BINS)[held] / count[held]
+        np.bincount(place, values, minlength=bins)[held] / count[held]
         for values in (confidence, correct)
     ]
     return Reliability(tuple(means[0]), tuple(means[1]), tuple(count[held].tolist()))

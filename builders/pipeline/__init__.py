@@ -5,7 +5,7 @@ digest of all that it depends on, so that a build that was stopped goes on.
 """
 
 from nogs_bench.builders.pipeline.chosen import cheaply
-from nogs_bench.builders.pipeline.command import build
+from nogs_bench.builders.pipeline.command import build, made_folders
 from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan, check_settings
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, TrainedAvp, check_images
 from nogs_bench.builders.pipeline.stages import Stages, prepare
@@ -22,5 +22,6 @@ __all__ = [
     "check_images",
     "check_plan",
     "check_settings",
+    "made_folders",
     "prepare",
 ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from nogs_bench.builders.pipeline.worth import announce, verdict
 from nogs_bench.device import choose_device, determined
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
-from nogs_bench.files import check_store
+from nogs_bench.files import PROVENANCE, check_store
 from nogs_bench.images import EVERY_SPLIT, LabelledImages, data_folder, say
 from nogs_bench.tasks import Task, load_split, merged_settings, split_short, with_choices
 
@@ -132,6 +133,17 @@ def build(
             with alone(plan):
                 _write(plan, annotate_folds(plans, executor), with_images)
     return Path(out)
+
+
+def made_folders(out: Path, task: str, label: str | None = None) -> list[Path]:
+    """The dataset folders of a finished `build(task, out, label=label)`; more may lie beside them.
+
+    One, `out` itself, unless `task` is a pattern or `label` is `"*"`.
+    """
+    if "*" not in task and label != "*":
+        return [out]
+    made = sorted(path.parent for path in out.glob(f"*/{PROVENANCE}"))
+    return [path for path in made if label == "*" or fnmatch(path.name, task)]
 
 
 def _write(plan: BuildPlan, outcome: Outcome, with_images: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated
 
@@ -212,6 +211,7 @@ def build(
         raise typer.BadParameter("give the folder to write", param_hint="--out")
     with keeping(f"finished stages are kept in {out / '.build'}"):
         from nogs_bench.builders.pipeline import build as run
+        from nogs_bench.builders.pipeline import made_folders
 
         folder = run(
             task,
@@ -246,17 +246,11 @@ def build(
         if part is not None:
             typer.echo(f"part {part} of {folder} is done; without --part, the dataset is written")
             return
-        several = "*" in task or label == "*"
-        if several:
-            made = sorted(path.parent for path in folder.glob("*/provenance.json"))
-            # The folder may hold more than this build made.
-            folders = [path for path in made if label == "*" or fnmatch(path.name, task)]
-        else:
-            folders = [folder]
+        folders = made_folders(folder, task, label)
     records = [json.loads((f / "provenance.json").read_text(encoding="utf-8")) for f in folders]
     if as_json:
         rows = [{"folder": str(f), **r} for f, r in zip(folders, records, strict=True)]
-        print_json(rows if several else rows[0])
+        print_json(rows[0] if folders == [folder] else rows)
     else:
         from nogs_bench.figures import print_tables, quality_table
 

@@ -145,7 +145,7 @@ def _scores(run: RunResult, dataset_id: str, repo: str) -> str:
 def _push(
     sent: list[tuple[str, str, dict[str, bytes]]], private: bool, token: str | None
 ) -> list[str]:
-    """The commits of all repositories, none of which is made if one cannot be sent to."""
+    """The commits of all repositories. Nothing is made if one is there with another visibility."""
     from huggingface_hub import CommitOperationAdd, HfApi
 
     api = HfApi(token=token, library_name="nogs-bench")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nogs_bench.builders.pipeline import chosen
-from nogs_bench.builders.pipeline.command import build
+from nogs_bench.builders.pipeline.command import build, made_folders
 from two_corners import family
 
 
@@ -48,3 +48,14 @@ def test_chosen_glimpses_of_many_labels_are_kept_in_small_shards(
     monkeypatch.setattr(chosen, "annotate_all", noted)
     build(tasks, tmp_path / "out", workers=1, threads=1, device="cpu", images=4)
     assert starts == [[0, 10, 20]]
+
+
+def test_the_folders_of_a_build_are_its_own(tmp_path: Path) -> None:
+    for name in ("birds-beak", "birds-tail", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "provenance.json").write_text("{}")
+    (tmp_path / "birds-unfinished").mkdir()
+    birds = [tmp_path / "birds-beak", tmp_path / "birds-tail"]
+    assert made_folders(tmp_path, "birds-*") == birds
+    assert made_folders(tmp_path, "photos", "*") == [*birds, tmp_path / "other"]
+    assert made_folders(tmp_path, "birds-beak") == [tmp_path]

@@ -66,6 +66,9 @@ def _settings(task: Task, run: RunResult) -> Found:
 
 
 def _sizes(task: Task, run: RunResult) -> Found:
+    known = run.task_digest is not None and run.task_version == task.version
+    if known and run.task_digest != task.digest:
+        yield "task_digest", f"another label, number of glimpses or grid than {task.name} has"
     yield from _equal("model.pixels_seen", run.model.pixels_seen, task.T * task.glimpse_size**2)
     yield from _equal("test.images", run.test.images, task.splits.test)
     for name in ("parameters", "multiply_adds"):

@@ -56,6 +56,7 @@ def run_config(
         return RunConfig(
             task=task.name,
             task_version=task.version,
+            task_digest=task.digest,
             protocol=plan.name,
             method=method.name,
             method_info=info,

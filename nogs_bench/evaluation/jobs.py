@@ -91,7 +91,7 @@ class RunPlan:
             "rollouts",
         }
         decides = {
-            "task": [config.task, config.task_version],
+            "task": [config.task, config.task_version, config.task_digest],
             "images": config.images,
             "model": config.model.model_dump(),
             "seed": config.seed,

@@ -11,7 +11,7 @@ from nogs_bench.results.result import RunResult
 from nogs_bench.tasks import TASKS
 
 # What all entries of a board (a task and protocol) share, which are ranked together.
-OF_A_BOARD = ("task_version", "images")
+OF_A_BOARD = ("task_version", "task_digest", "images")
 # What those of one model share beside that, so that iterations are worth the same.
 OF_A_MODEL = (
     "model",

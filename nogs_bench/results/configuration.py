@@ -24,7 +24,7 @@ from nogs_bench.results.fields import (
 Teaching = Literal["labels", "sequences", "maps", "beliefs"]
 
 # Fields of `RunConfig` that older formats have not.
-UNRECORDED = ("images", "teaching")
+UNRECORDED = ("task_digest", "images", "teaching")
 
 
 class ModelInfo(Strict):
@@ -91,6 +91,8 @@ class Hyperparameters(Strict):
 class RunConfig(Strict):
     """Everything that decides a run's outcome, known before it starts.
 
+    - `task_digest`: `Task.digest`, sha256 of what is asked and where one may look; None in files
+      that were made before it was recorded.
     - `images`: sha256 of the images and labels of the task's splits; None in files of formats 1
       and 2, which did not record it.
     - `teaching`: what taught the run beside the label after its last glimpse (`Teaching`): empty
@@ -106,6 +108,7 @@ class RunConfig(Strict):
     dataset: DatasetInfo | None
     seed: Count
     hyperparameters: Hyperparameters
+    task_digest: Digest | None = None
     images: Digest | None = None
     teaching: tuple[Teaching, ...] | None = None
     method_info: MethodInfo | None = None

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from nogs_bench.errors import NogsError
+from nogs_bench.files import digest_json
 from nogs_bench.images import ImageSource
 from nogs_bench.images import Label as Label
 from nogs_bench.images import Splits as Splits
@@ -146,6 +147,16 @@ class Task:
     def classes(self) -> tuple[str, ...]:
         """Names of the target's classes."""
         return self.labels[self.target].classes
+
+    @property
+    def digest(self) -> str:
+        """sha256 of what is asked and where one may look: the label and its classes, T, the grid.
+
+        Results record it, so that runs of a task that was changed without counting its version up
+        are not taken for its own. Settings of building and training are not in it.
+        """
+        label = self.labels[self.target]
+        return digest_json([label.name, label.classes, self.T, asdict(self.grid)])
 
     def protocol(self, name: str | None = None) -> TrainingProtocol:
         """The protocol called `name`; None: the first. Raises `NogsError` if there is none."""

@@ -59,6 +59,7 @@ def board_run(
     return RunResult(
         task=task,
         task_version=about.version,
+        task_digest=about.digest,
         protocol=protocol,
         method=method,
         model=ModelInfo(

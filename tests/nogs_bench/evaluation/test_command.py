@@ -374,6 +374,28 @@ def test_results_know_their_images(tmp_path, capsys):
     assert _plain(file) == second
 
 
+def test_results_know_where_one_may_look(tmp_path, capsys):
+    """Of a task whose places moved, though as many, another's result is not shown."""
+    settings = {"methods": ["ram"], "seeds": 1, "protocol": "pretrained", "out": tmp_path / "out"}
+    evaluate(task=CORNER, **settings)
+    (file,) = (tmp_path / "out").glob("*.json")
+    first = _plain(file)
+
+    from nogs_bench.tasks import TASKS
+
+    TASKS._entries.pop("corner")
+    grid = CORNER.grid
+    moved = replace(grid, rows=(*grid.rows[:-1], grid.rows[-1] - 1))
+    other = replace(CORNER, grid=moved)
+    with pytest.raises(NogsError, match=r"task_digest = [0-9a-f]{64}, not [0-9a-f]{64}"):
+        evaluate(task=other, **settings)
+    assert _plain(file) == first
+    evaluate(task=other, again=True, **settings)
+    assert _plain(file)["task_digest"] == other.digest != first["task_digest"] == CORNER.digest
+    # Nor are weights that were pre-trained at other places taken.
+    assert len(list((tmp_path / "out" / ".pretrained").iterdir())) == 2
+
+
 OWN_GLIMPSES = """
 import numpy as np
 from dataclasses import replace

@@ -102,7 +102,7 @@ def test_results_of_version_1_stay_loadable(tmp_path, path):
     now = result.model_dump(mode="json")
     assert now.pop("format_version") == 3
     assert now["environment"].pop("deterministic") is None
-    for field in ("locations", "build_cost", "images", "teaching", "method_info"):
+    for field in ("locations", "build_cost", "task_digest", "images", "teaching", "method_info"):
         assert now.pop(field) is None
     for part in (*now["curve"], now["test"]):
         for field in NEW & set(part):

@@ -59,6 +59,20 @@ def test_parts_of_another_kind_are_refused(change: dict[str, Any], message: str)
         corner_task(**change)
 
 
+def test_the_digest_is_of_question_and_places_alone() -> None:
+    task = corner_task()
+    training = dataclasses.replace(task.training, learning_rate=0.5)
+    other_label = dataclasses.replace(task.labels[0], name="another")
+    moved = dataclasses.replace(task.grid, cols=(*task.grid.cols[:-1], task.grid.cols[-1] - 1))
+    assert dataclasses.replace(task, training=training, version=9).digest == task.digest
+    others = [
+        dataclasses.replace(task, labels=(other_label,)),
+        dataclasses.replace(task, T=task.T + 1),
+        dataclasses.replace(task, grid=moved),
+    ]
+    assert len({task.digest, *(other.digest for other in others)}) == 4
+
+
 def test_protocols_by_name_and_default() -> None:
     task = corner_task()
     assert task.protocol() is task.protocols[0]

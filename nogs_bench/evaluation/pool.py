@@ -105,6 +105,11 @@ def _do_alone(item: dict[str, Any]) -> str:
     return last
 
 
+def own_logs() -> str:
+    """How the names of the logs of this call's workers begin; others may be at work there too."""
+    return f"worker-{os.getpid()}-"
+
+
 class _Worker:
     """A process that does one job at a time and says so on a queue, as (worker, message)."""
 
@@ -161,7 +166,7 @@ class _Pool:
             own = {"OMP_NUM_THREADS": "1"} if device == "cpu" else {}
             if gpus:
                 own["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-            return _Worker(logs / f"worker-{number}.log", own, self.messages)
+            return _Worker(logs / f"{own_logs()}{number}.log", own, self.messages)
 
         self.deaths, self.best = Deaths(workers), dict.fromkeys(map(id, jobs), 0)
         self.hire = hire

@@ -11,6 +11,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import difference
 from nogs_bench.evaluation.jobs import Place, RunPlan
 from nogs_bench.evaluation.packing import discard_finished
+from nogs_bench.evaluation.pool import own_logs
 from nogs_bench.evaluation.study import Study
 from nogs_bench.files import sweep
 from nogs_bench.images import sweep_store
@@ -36,6 +37,8 @@ def bring(place: Place, runs: Sequence[RunPlan]) -> None:
 def clear_killed(place: Place) -> None:
     """Remove what a killed call left half written, unless another call is at work there."""
     if sweep_store(place.checkpoints):
+        for log in place.checkpoints.glob("worker-*.log"):
+            log.unlink()
         for folder in (Path(place.out), place.checkpoints, place.pretrained):
             sweep(folder.glob(".*"))
 
@@ -62,7 +65,7 @@ def tidy(place: Place) -> None:
     """Remove what only unfinished work needs."""
     if not place.checkpoints.is_dir():
         return
-    for log in place.checkpoints.glob("*.log"):
+    for log in place.checkpoints.glob(f"{own_logs()}*.log"):
         log.unlink()
     discard_finished(place)
     if not any(place.checkpoints.iterdir()):  # it may hold checkpoints of other runs

@@ -20,7 +20,7 @@ from corner_task import CORNER, write_maps, write_sequences
 from nogs_bench import HardAttentionNet
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.images import LabelledImages
+from nogs_bench.images import EVERY_SPLIT, LabelledImages, shared_images
 from nogs_bench.methods import METHODS
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.storage import load_result
@@ -255,7 +255,7 @@ def test_a_model_that_fails_in_a_worker_is_reported_with_its_log(tmp_path, task_
         "        print('noise on standard output')\n"
         "        return super().start(n) if n <= 2 else 1 / 0\n"
     )
-    with pytest.raises(NogsError, match=r"ZeroDivisionError.*worker-\d\.log") as caught:
+    with pytest.raises(NogsError, match=r"ZeroDivisionError.*worker-\d+-\d\.log") as caught:
         evaluate(
             f"{tmp_path}/broken.py:Broken",
             task=task_file,
@@ -268,6 +268,19 @@ def test_a_model_that_fails_in_a_worker_is_reported_with_its_log(tmp_path, task_
     log = Path(str(caught.value).rpartition(" ")[2])
     assert "1 / 0" in log.read_text()
     assert "noise" in log.read_text()
+
+
+def test_logs_of_another_call_stay_while_it_is_at_work(tmp_path, task_file):
+    settings = {"methods": "ram", "protocol": "scratch", "out": tmp_path / "out", "device": "cpu"}
+    checkpoints = tmp_path / "out" / ".checkpoints"
+    other = checkpoints / "worker-1-0.log"
+    splits = {split: CORNER.source.load(split) for split in EVERY_SPLIT}
+    with shared_images(splits, checkpoints):
+        other.write_text("a traceback\n")
+        evaluate(task=task_file, seeds=2, workers=2, **settings)
+        assert [path.name for path in checkpoints.glob("*.log")] == [other.name]
+    evaluate(task=task_file, seeds=3, **settings)
+    assert not checkpoints.exists()
 
 
 def test_a_dead_worker_and_the_end_of_the_others(tmp_path, task_file, monkeypatch):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
-from cells import NONE, Table, accuracy, build, paper, speed, time
+from cells import MEAN, MEDIAN, NONE, Measured, Over, Table, accuracy, build, paper, speed, time
 
 from nogs_bench.figures import estimate_text, method_text, percent, points, rate_text, target
 from nogs_bench.figures.families import LEAST
@@ -27,10 +27,10 @@ ABLATION = {
 }
 
 
-def headline(rows: Sequence[ScoreRow], each_of: int = 0) -> Table:
+def headline(rows: Sequence[ScoreRow], shown: Collection[str] = ()) -> Table:
     """PS-NOGS, fading or not, beside RAM: by every criterion.
 
-    Tasks of a family of at least `each_of` have a row each before the family's, if it is not 0.
+    Of a large family, those tasks that are `shown` have a row each before the family's.
     """
     heads = [
         "task, protocol",
@@ -40,27 +40,34 @@ def headline(rows: Sequence[ScoreRow], each_of: int = 0) -> Table:
         "times sooner by the paper's criterion",
         "times sooner to the target",
         "test accuracy, % (RAM's)",
+        "balanced, % (RAM's)",
     ]
     found = []
-    for name, members in _settings(rows, each_of=each_of):
+    for name, members, over in _settings(rows, shown=shown):
         for method, own in entries(members):
             if own[0].method in HEADLINE:
                 tasks = {row.task for row in own}
                 rams = (row for row in members if row.method == "ram" and row.task in tasks)
                 ram = [row for row in rams if at_reference(row)]
-                mine, other = accuracy(own), accuracy(ram)
                 found.append(
                     [
                         name,
                         method,
-                        speed(own, lambda row: row.headline),
-                        speed(own, lambda row: row.with_pretraining.get("as_good")),
-                        paper(own),
-                        speed(own, lambda row: row.speed_ups.get("time_to_target")),
-                        f"{mine} ({other})" if other != NONE else mine,
+                        speed(own, lambda row: row.headline, over),
+                        speed(own, lambda row: row.with_pretraining.get("as_good"), over),
+                        paper(own, over),
+                        speed(own, lambda row: row.speed_ups.get("time_to_target"), over),
+                        _beside(own, ram, lambda row: row.test_accuracy, over),
+                        _beside(own, ram, lambda row: row.test_balanced_accuracy, over),
                     ]
                 )
     return heads, found
+
+
+def _beside(own: Sequence[ScoreRow], ram: Sequence[ScoreRow], of: Measured, over: Over) -> str:
+    """An accuracy, and RAM's in brackets, if RAM was run."""
+    mine, other = accuracy(own, of, over), accuracy(ram, of, over)
+    return f"{mine} ({other})" if other != NONE else mine
 
 
 def study(rows: Sequence[ScoreRow]) -> Table:
@@ -80,21 +87,21 @@ def study(rows: Sequence[ScoreRow]) -> Table:
         "build",
     ]
     found = []
-    for name, members in _settings(rows, about=True):
+    for name, members, over in _settings(rows, about=True):
         for method, own in entries(members):
             found.append(
                 [
                     name,
                     method,
-                    time(own, lambda row: row.as_good),
-                    speed(own, lambda row: row.headline),
-                    speed(own, lambda row: row.with_pretraining.get("as_good")),
-                    time(own, lambda row: row.time_to_target),
-                    speed(own, lambda row: row.speed_ups.get("time_to_target")),
-                    time(own, lambda row: row.convergence),
-                    paper(own),
-                    accuracy(own),
-                    accuracy(own, lambda row: row.test_balanced_accuracy),
+                    time(own, lambda row: row.as_good, over),
+                    speed(own, lambda row: row.headline, over),
+                    speed(own, lambda row: row.with_pretraining.get("as_good"), over),
+                    time(own, lambda row: row.time_to_target, over),
+                    speed(own, lambda row: row.speed_ups.get("time_to_target"), over),
+                    time(own, lambda row: row.convergence, over),
+                    paper(own, over),
+                    accuracy(own, over=over),
+                    accuracy(own, lambda row: row.test_balanced_accuracy, over),
                     build(own),
                 ]
             )
@@ -113,7 +120,7 @@ def ways(rows: Sequence[ScoreRow]) -> Table:
         "test accuracy, %",
     ]
     found = []
-    for name, members in _settings(rows, about=True):
+    for name, members, _ in _settings(rows, about=True):
         for method, own in entries(members):
             found.append([name, method, *_way(own)])
     return heads, found
@@ -123,7 +130,7 @@ def ablation(rows: Sequence[ScoreRow]) -> Table:
     """What each part of what teaches adds, where all were run."""
     heads = ["task, protocol, target, RAM's rate", "method", "taught by", *ways(())[0][2:]]
     found = []
-    for name, members in _settings(rows, about=True):
+    for name, members, _ in _settings(rows, about=True):
         of = {row.method: [row] for row in members if at_reference(row)}
         if all(method in of for method in ABLATION.values()):
             found += [
@@ -149,8 +156,8 @@ def attributes(rows: Sequence[ScoreRow]) -> Table:
     """Each task of the large families."""
     heads = ["task", "method", "times sooner as good as RAM", "test accuracy, %", "balanced, %"]
     found = []
-    for _, members in _settings(rows):
-        if len({row.task for row in members}) > 1:
+    for _, members, over in _settings(rows):
+        if over is MEAN and len({row.task for row in members}) > 1:
             for row in sorted(members, key=lambda row: (row.task, place_of(row.method))):
                 balanced = estimate_text(row.test_balanced_accuracy, percent) or NONE
                 sooner, own = speed([row], lambda row: row.headline), [row]
@@ -159,9 +166,10 @@ def attributes(rows: Sequence[ScoreRow]) -> Table:
 
 
 def _settings(
-    rows: Sequence[ScoreRow], about: bool = False, each_of: int = 0
-) -> Iterable[tuple[str, list[ScoreRow]]]:
-    """Rows that stand together, with their name: photographs first, a large family as one."""
+    rows: Sequence[ScoreRow], about: bool = False, shown: Collection[str] = ()
+) -> Iterable[tuple[str, list[ScoreRow], Over]]:
+    """Rows that stand together, with their name: photographs first. A large family is one, by its
+    mean and then by its median."""
     families: dict[str, set[str]] = {}
     for row in rows:
         families.setdefault(get_task(row.task).family, set()).add(row.task)
@@ -174,11 +182,11 @@ def _settings(
     for (_, name, protocol, model), own in groupby(sorted(rows, key=key), key=key):
         members = list(own)
         first, tasks = members[0], sorted({row.task for row in members})
-        if each_of and len(tasks) >= each_of:
-            for task in tasks:
-                yield f"`{task}`, `{protocol}`", [row for row in members if row.task == task]
         one = len(tasks) == 1
-        title = f"`{name}`, `{protocol}`" if one else f"`{name}`, mean of {len(tasks)} tasks"
+        if not one:
+            for task in (task for task in shown if task in tasks):
+                yield f"`{task}`, `{protocol}`", [row for row in members if row.task == task], MEAN
+        title = f"`{name}`, `{protocol}`" if one else f"`{name}`, {{}} of {len(tasks)} tasks"
         if model != "reference":
             title += f", {model}"
         older = next((said for said in first.remarks if said.startswith("version ")), "")
@@ -187,7 +195,8 @@ def _settings(
         if about and one:
             rate = first.reference_rate or first.learning_rate
             title += f", {target(first.target_accuracy)} %, {rate_text(rate)}"
-        yield title, members
+        for over in (MEAN,) if one else (MEAN, MEDIAN):
+            yield title.format(over.name), members, over
 
 
 def entries(rows: Sequence[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:

@@ -135,7 +135,7 @@ def _of_medians(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
     cells.append(_counted(lambda known: span_text(median_span(known)), good, rows))
     if rows[0].method != "ram":
         sooner = [row.headline.middle for row in rows if row.headline]
-        cells.append(_counted(_median_text, sooner, rows))
+        cells.append(_counted(median_text, sooner, rows))
     return cells
 
 
@@ -148,7 +148,7 @@ def _counted(
     return text(known) + (f" ({len(known)} of {len(rows)})" if len(known) < len(rows) else "")
 
 
-def _median_text(ratios: Sequence[Span]) -> str:
+def median_text(ratios: Sequence[Span]) -> str:
     """The median of how many times sooner, with its interval by the sign test where it has one."""
     from nogs_bench.results import median_span, sign_interval
 

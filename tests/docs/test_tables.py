@@ -150,11 +150,19 @@ def mean_text(values: list[float]) -> str:
     return f"{100 * mean:.1f} [{100 * (mean - reach):.1f}, {100 * (mean + reach):.1f}]"
 
 
-def over_tasks(found: list[Ends | None], form: Any) -> str:
+def over_tasks(found: list[Ends | None], form: Any, median: bool) -> str:
     known = [each for each in found if each is not None and each != (0, INF)]
     if not known:
         return "not known" if any(each is not None for each in found) else DASH
     lows, highs = ([float(each[end]) for each in known] for end in (0, 1))
+    part = f" ({len(known)} of {len(found)})" if len(known) < len(found) else ""
+    if median:
+        text = ends_text((statistics.median(lows), statistics.median(highs)), form)
+        low, high = by_signs(known, 0.025)
+        if form is times and (low > 0 or high < INF):
+            both = low > 0 and high < INF
+            text += f" [{f'{form(low)}, {form(high)}' if both else ends_text((low, high), form)}]"
+        return text + part
     if form is whole:  # iterations are added up, ratios multiplied
         low, high = sum(lows) / len(lows), sum(highs) / len(highs)
     else:
@@ -162,8 +170,16 @@ def over_tasks(found: list[Ends | None], form: Any) -> str:
         high = math.exp(np.mean(np.log(highs))) if max(highs) < INF else INF
     if (low, high) == (0, INF):
         return "not known"
-    part = f" ({len(known)} of {len(found)})" if len(known) < len(found) else ""
     return ends_text((low, high), form) + part
+
+
+def constant_cross_entropy(run: Run, task: Any) -> float:
+    """Of always giving the classes' shares of the validation split, where these are recorded."""
+    last = run["curve"][-1]
+    if not last.get("classes"):
+        return math.log(len(task.classes))
+    counts = np.array([each["images"] for each in last["classes"] if each], float)
+    return -float((counts / counts.sum() * np.log(counts / counts.sum())).sum())
 
 
 class Entry:
@@ -179,11 +195,19 @@ class Entry:
         if ram:
             curves = [run["curve"] for run in ram]
             self.level = 0.01 + np.mean([min(p["cross_entropy"] for p in c) for c in curves])
+            self.says_something = self.level < constant_cross_entropy(ram[0], self.task)
 
     def as_good(self, run: Run) -> Ends:
         return passing(run, lambda p: p["cross_entropy"] <= self.level)
 
+    def all_as_good(self) -> list[Ends]:
+        """Of each run; nothing where a constant answer is as good."""
+        return [self.as_good(run) for run in self.runs] if self.says_something else []
+
     def to_target(self, run: Run) -> Ends:
+        counts = [each["images"] for each in run["curve"][-1].get("classes") or () if each]
+        if counts and max(counts) / sum(counts) >= self.plan.target_accuracy:
+            return 0, INF  # a constant answer is as accurate
         return passing(run, lambda p: p["accuracy"] >= self.plan.target_accuracy)
 
     def settled(self, run: Run) -> Ends:
@@ -197,11 +221,7 @@ class Entry:
     def converged(self, run: Run) -> tuple[Ends, bool]:
         """The same where the run has settled, and whether it learned anything."""
         curve, last = run["curve"], run["curve"][-1]
-        if last.get("classes"):
-            counts = np.array([c["images"] for c in last["classes"] if c], float)
-            constant = -float((counts / counts.sum() * np.log(counts / counts.sum())).sum())
-        else:
-            constant = math.log(len(self.task.classes))
+        constant = constant_cross_entropy(run, self.task)
         if self.task.convergence.criterion == "accuracy":
             best = max(curve, key=lambda p: p["accuracy"])
         else:
@@ -212,7 +232,7 @@ class Entry:
         return (low, INF if best["iteration"] > 0.85 * last["iteration"] else high), True
 
     def sooner(self, of: Any, pretraining: bool = False) -> list[Ends]:
-        if self.is_ram:
+        if self.is_ram or (of == self.as_good and not self.says_something):
             return []
         stage = self.runs[0]["hyperparameters"]["pretraining"]
         if pretraining and stage is None:
@@ -281,7 +301,7 @@ def named(found: dict[Any, Entry], cells: dict[int, str], model: str | None = No
     rate = re.search(r" at (\S+)", cells[1])
     other = re.search(r", (\w+Net)\b", cells[0])
     model = other[1] if other else "reference"
-    many = "mean of" in cells[0]
+    many = " tasks" in cells[0]
     members = []
     for (task, protocol, its_model, its_method, its_rate), entry in found.items():
         family = get_task(task).family
@@ -297,26 +317,28 @@ def named(found: dict[Any, Entry], cells: dict[int, str], model: str | None = No
     return members
 
 
-def one_or_many(members: list[Entry], of: Any, form: Any) -> str:
+def one_or_many(members: list[Entry], of: Any, form: Any, median: bool = False) -> str:
     found = [of(entry) for entry in members]
     if len(members) == 1:
         return spans_text(found[0], form)
-    return over_tasks([middle(values) if values else None for values in found], form)
+    return over_tasks([middle(values) if values else None for values in found], form, median)
 
 
-def accuracies(members: list[Entry], name: str = "accuracy") -> str:
+def accuracies(members: list[Entry], name: str = "accuracy", median: bool = False) -> str:
     found = [entry.accuracy(name) for entry in members]
     if None in found:
         return DASH
+    if median:
+        return f"{100 * statistics.median(np.mean(each) for each in found):.1f}"
     if len({len(each) for each in found}) > 1:
         return mean_text([float(np.mean([np.mean(each) for each in found]))])
     return mean_text(np.mean(found, axis=0).tolist())
 
 
-def papers(members: list[Entry]) -> str:
+def papers(members: list[Entry], median: bool = False) -> str:
     found = [entry.paper() for entry in members]
     if len(found) > 1:
-        return over_tasks(found, times)
+        return over_tasks(found, times, median)
     return DASH if found[0] is None else ends_text(found[0], times)
 
 
@@ -325,16 +347,22 @@ def test_the_readme_s_tables(found: dict[Any, Entry], mark: str, pretraining: in
     rows = table("README.md", mark)
     assert rows
     for cells in rows:
-        members = named(found, cells)
+        members, median = named(found, cells), "median of" in cells[0]
         assert {entry.task.channels for entry in members} == {1 if pretraining else 3}
-        assert cells[2] == one_or_many(members, lambda e: e.sooner(e.as_good), times)
+        assert cells[2] == one_or_many(members, lambda e: e.sooner(e.as_good), times, median)
         if pretraining:
-            assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times)
-        assert cells[3 + pretraining] == papers(members)
-        sooner = one_or_many(members, lambda e: e.sooner(e.to_target), times)
+            assert cells[3] == one_or_many(
+                members, lambda e: e.sooner(e.as_good, True), times, median
+            )
+        assert cells[3 + pretraining] == papers(members, median)
+        sooner = one_or_many(members, lambda e: e.sooner(e.to_target), times, median)
         assert cells[4 + pretraining] == sooner
         ram = named(found, {0: cells[0], 1: "`ram`"})
-        assert cells[5 + pretraining] == f"{accuracies(members)} ({accuracies(ram)})"
+        for place, name in enumerate(
+            ("accuracy", "balanced_accuracy")[: len(cells) - 5 - pretraining]
+        ):
+            own, other = (accuracies(each, name, median) for each in (members, ram))
+            assert cells[5 + pretraining + place] == f"{own} ({other})"
 
 
 def gain(entry: Entry) -> str:
@@ -371,22 +399,24 @@ def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
     rows = table("docs/results.md", mark)
     assert rows
     for cells in rows:
-        members = named(found, cells)
+        members, median = named(found, cells), "median of" in cells[0]
 
         def settled(entry: Entry) -> list[Ends]:
             return [entry.converged(run)[0] for run in entry.runs]
 
-        assert cells[2] == one_or_many(members, lambda e: [e.as_good(r) for r in e.runs], whole)
-        assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good), times)
-        assert cells[4] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times)
-        assert cells[5] == one_or_many(members, lambda e: [e.to_target(r) for r in e.runs], whole)
-        assert cells[6] == one_or_many(members, lambda e: e.sooner(e.to_target), times)
+        assert cells[2] == one_or_many(members, Entry.all_as_good, whole, median)
+        assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good), times, median)
+        assert cells[4] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times, median)
+        assert cells[5] == one_or_many(
+            members, lambda e: [e.to_target(r) for r in e.runs], whole, median
+        )
+        assert cells[6] == one_or_many(members, lambda e: e.sooner(e.to_target), times, median)
         if len(members) == 1:
             unlearned = sum(not members[0].converged(run)[1] for run in members[0].runs)
             assert cells[7] == spans_text(settled(members[0]), whole, unlearned)
-        assert cells[8] == papers(members)
-        assert cells[9] == accuracies(members)
-        assert cells[10] == accuracies(members, "balanced_accuracy")
+        assert cells[8] == papers(members, median)
+        assert cells[9] == accuracies(members, median=median)
+        assert cells[10] == accuracies(members, "balanced_accuracy", median)
         if len(members) == 1:
             cost = members[0].runs[0].get("build_cost")
             amount, unit = cells[11].split() if cost else (0, "s")

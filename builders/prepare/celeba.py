@@ -41,8 +41,13 @@ def celeba_hq(source: Path, request: Request) -> Preparation:
     parquet = sorted(source.rglob("*.parquet"))
     if request.in_order and not parquet:
         raise NogsError(f"--in-order is for rows of parquet, and {source} has none; leave it out")
+    if request.in_order and request.partial:
+        raise NogsError(
+            "--in-order takes an image's number from the rows before it, so a part of the images "
+            "would be numbered wrongly; fetch all parquet files, and leave --partial out"
+        )
     found = _parquet_chunks(parquet, request.in_order) if parquet else _files(source)
-    numbers = _numbers(found, count, source, request.partial)
+    numbers = _numbers(found, count, source, request)
     place = {number: row for row, number in enumerate(numbers.tolist())}
     chunks = [replace(chunk, rows=tuple(place[row] for row in chunk.rows)) for chunk in found]
     first, second = (
@@ -128,7 +133,7 @@ def _parquet_chunks(paths: list[Path], in_order: bool) -> list[ParquetChunk]:
 
 
 def _numbers(
-    chunks: Sequence[FileChunk | ParquetChunk], count: int, source: Path, partial: bool
+    chunks: Sequence[FileChunk | ParquetChunk], count: int, source: Path, request: Request
 ) -> np.ndarray:
     """int64 (n,), increasing: which images there are; all of `count`, unless a part will do."""
     numbers = {row for chunk in chunks for row in chunk.rows}
@@ -138,9 +143,10 @@ def _numbers(
             f"{source} has an image {min(unknown)}, and CelebA-HQ's are 0 .. {count - 1:,}; remove "
             "that file or row"
         )
-    if missing and not (partial and numbers):
+    if missing and not (request.partial and numbers):
         what = f"image {min(missing)} is missing"
-        remedy = "; --partial keeps what is there" if numbers else ""
+        can_be_partial = numbers and not request.in_order
+        remedy = "; --partial keeps what is there" if can_be_partial else ""
         raise NogsError(
             f"{source} has {len(numbers):,} images, expected 0 .. {count - 1:,}: {what}{remedy}"
         )

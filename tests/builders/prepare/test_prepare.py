@@ -158,6 +158,16 @@ def test_parquet_whose_pages_are_damaged_is_named(tmp_path: Path) -> None:
         prepare("celeba-hq", tmp_path, tmp_path / "out", splits=SPLITS, workers=1)
 
 
+def test_a_part_in_order_would_be_numbered_wrongly(tmp_path: Path) -> None:
+    write_labels(tmp_path)
+    write_parquet(tmp_path, list(range(COUNT - 1)), paths=False)
+    given = {"splits": SPLITS, "in_order": True, "workers": 1}
+    with pytest.raises(NogsError, match="would be numbered wrongly; fetch all parquet files"):
+        prepare("celeba-hq", tmp_path, tmp_path / "out", partial=True, **given)
+    with pytest.raises(NogsError, match=f"image {COUNT - 1} is missing$"):
+        prepare("celeba-hq", tmp_path, tmp_path / "out", **given)
+
+
 def test_in_order_is_for_parquet(faces: Path, tmp_path: Path) -> None:
     with pytest.raises(NogsError, match="--in-order is for rows of parquet"):
         prepare("celeba-hq", faces, tmp_path / "out", splits=SPLITS, in_order=True)

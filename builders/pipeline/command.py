@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,13 @@ from nogs_bench.builders.dataset import (
 )
 from nogs_bench.builders.pipeline.folds import Outcome
 from nogs_bench.builders.pipeline.parts import read_part
-from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan
+from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan, task_folder, tasks_of
 from nogs_bench.builders.pipeline.spread import alone, annotate_folds, annotate_part
 from nogs_bench.builders.pipeline.worth import announce, verdict
 from nogs_bench.device import choose_device, determined
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
-from nogs_bench.files import PROVENANCE, check_store
+from nogs_bench.files import check_store
 from nogs_bench.images import EVERY_SPLIT, LabelledImages, data_folder, say
 from nogs_bench.tasks import Task, load_split, merged_settings, split_short, with_choices
 
@@ -135,15 +134,11 @@ def build(
     return Path(out)
 
 
-def made_folders(out: Path, task: str, label: str | None = None) -> list[Path]:
-    """The dataset folders of a finished `build(task, out, label=label)`; more may lie beside them.
-
-    One, `out` itself, unless `task` is a pattern or `label` is `"*"`.
-    """
-    if "*" not in task and label != "*":
-        return [out]
-    made = sorted(path.parent for path in out.glob(f"*/{PROVENANCE}"))
-    return [path for path in made if label == "*" or fnmatch(path.name, task)]
+def made_folders(out: Path, task: str, **choices: Any) -> list[Path]:
+    """The dataset folders of a finished `build(task, out, **choices)`; more may lie beside them."""
+    made = with_choices(task, choices)
+    tasks = tasks_of(made)
+    return [task_folder(out, one, len(tasks)) for one in tasks]
 
 
 def _write(plan: BuildPlan, outcome: Outcome, with_images: bool) -> None:

@@ -23,7 +23,10 @@ from nogs_bench.files import Mirror
 from nogs_bench.tasks import TASKS, Task, get_task, with_settings
 
 # What the tasks of one family may differ in and still be annotated together.
-OWN = ("name", "version", "description", "target", "protocols", "convergence", "reference")
+OWN = (
+    *("name", "version", "description", "target", "protocols", "convergence", "reference"),
+    "judged_by",
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,12 @@ class BuildPlan:
 
     def folder(self, task: Task) -> Path:
         """Where the dataset of one of the tasks goes."""
-        return self.out / task.name if len(self.tasks) > 1 else self.out
+        return task_folder(self.out, task, len(self.tasks))
+
+
+def task_folder(out: Path, task: Task, count: int) -> Path:
+    """Where the dataset goes of one of the `count` tasks that are built into `out`."""
+    return out / task.name if count > 1 else out
 
 
 def check_plan(plan: BuildPlan) -> None:

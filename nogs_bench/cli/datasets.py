@@ -246,7 +246,7 @@ def build(
         if part is not None:
             typer.echo(f"part {part} of {folder} is done; without --part, the dataset is written")
             return
-        folders = made_folders(folder, task, label)
+        folders = made_folders(folder, task, **choices)
     records = [json.loads((f / "provenance.json").read_text(encoding="utf-8")) for f in folders]
     if as_json:
         rows = [{"folder": str(f), **r} for f, r in zip(folders, records, strict=True)]

@@ -61,6 +61,12 @@ def task(
     choices = given(
         minutes=minutes, image_size=image_size, glimpse=glimpse, glimpses=glimpses, label=label
     )
+    from nogs_bench.errors import NogsError
+
+    if check and out is not None:
+        raise NogsError(f"--check writes no file; leave out --out {out}, or --check")
+    if data is not None and not check:
+        raise NogsError(f"--data {data} is where --check finds a task's images; leave it out")
     if out is not None:
         from nogs_bench.files import require_new
 
@@ -88,10 +94,10 @@ def task(
         from nogs_bench.files import write_text
 
         write_text(out, task_file(images, **choices))
-        typer.echo(f"{out} is written: build it as {out}:task")
-    elif as_json:
+        typer.echo(f"{out} is written: build it as {out}:task", err=as_json)
+    if as_json:
         print_json([asdict(choice) for choice in chosen.choices.values()])
-    else:
+    elif out is None:
         from nogs_bench.figures import choices_table, print_tables
 
         print_tables(choices_table(chosen))

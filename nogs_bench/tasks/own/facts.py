@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ class Facts:
 
     - `name`: short, fit for files: the folder's, or the dataset's.
     - `labels`: what they are labelled with; the first is what the task is about.
-    - `counts`: images of each class of that label.
+    - `counts`: images of each class of that label; `others`: of each of the other labels.
     - `given`: how many images each split has that the images are divided into already.
     - `side`: median of the images' shorter sides, pixels; `grey`: whether none shows a colour.
     - `licence`, `citation`: as the images' card says, empty where unknown.
@@ -38,6 +38,11 @@ class Facts:
     licence: str = ""
     citation: str = ""
     origin: str = ""
+    others: tuple[tuple[int, ...], ...] = ()
+
+    def about(self, number: int) -> Facts:
+        """With the counts of another label: what is chosen by them is then chosen for that one."""
+        return replace(self, counts=(self.counts, *self.others)[number])
 
     @property
     def images(self) -> int:

@@ -55,12 +55,17 @@ class HubPlace:
             split, row = places[number]
             where = f"{opened.name}, {split}, row {row}"
             shown.append(np.asarray(read_picture(opened.picture(split, row), 3, where)))
-        first = np.concatenate([opened.numbers[split][:, 0] for split in opened.splits])
+        numbers = np.concatenate([opened.numbers[split] for split in opened.splits])
+        counts = [
+            tuple(np.bincount(column, minlength=len(label.classes)).tolist())
+            for column, label in zip(numbers.T, opened.labels, strict=True)
+        ]
         divided = len(opened.splits) > 1
         return Facts(
             name=_name(Path(opened.name)) if Path(opened.name).exists() else opened.name,
             labels=opened.labels,
-            counts=tuple(np.bincount(first, minlength=len(opened.labels[0].classes)).tolist()),
+            counts=counts[0],
+            others=tuple(counts[1:]),
             given={split: len(rows) for split, rows in opened.rows.items()} if divided else {},
             side=middle_side([picture.shape[1::-1] for picture in shown]),
             grey=all(is_grey(picture.transpose(2, 0, 1)) for picture in shown),

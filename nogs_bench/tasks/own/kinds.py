@@ -19,7 +19,7 @@ from nogs_bench.tasks.own.facts import Place
 from nogs_bench.tasks.own.folder import FolderPlace
 from nogs_bench.tasks.own.hub import HubPlace
 from nogs_bench.tasks.own.making import joint_name, make_task
-from nogs_bench.tasks.own.rules import MINUTES, Chosen, choose, set_by_hand
+from nogs_bench.tasks.own.rules import MINUTES, Chosen, choose, choose_about, set_by_hand
 from nogs_bench.tasks.own.writing import write_code
 from nogs_bench.tasks.specs import SPECS, spec_of
 from nogs_bench.tasks.task import TASKS, Task, get_task
@@ -133,8 +133,6 @@ def task_of(images: str | Path, **choices: Any) -> Task:
     splits: Splits = source.splits
     task = replace(make_task(chosen, source, labels, splits), chosen=settings)
     names = [label.name for label in labels]
-    if about is not None and about not in names:
-        raise NogsError(f"{images} has no label {about!r}: {nearest(about, names)}it has {names}")
     if len(names) == 1 and "label" not in settings:
         return task
     number = names.index(about) if about else 0
@@ -151,14 +149,26 @@ def choices_of(images: str | Path, **choices: Any) -> tuple[Place, Chosen]:
     label = settings.pop("label", None)
     place = kind.place(text, None if label == EVERY else label)
     facts = place.facts()
-    settings.pop("about", None)
+    about, names = settings.pop("about", None), [each.name for each in facts.labels]
+    if about is not None and about not in names:
+        raise NogsError(f"{images} has no label {about!r}: {nearest(about, names)}it has {names}")
     minutes, labels = settings.pop("minutes", MINUTES), settings.pop("labels", 1)
-    return place, choose(facts, minutes, settings, len(facts.labels) if label == EVERY else labels)
+    chosen = choose(facts, minutes, settings, len(names) if label == EVERY else labels)
+    return place, choose_about(chosen, names.index(about)) if about else chosen
 
 
 def task_file(images: str | Path, **choices: Any) -> str:
-    """The task of `task_of` as a Python file, a comment for each number."""
+    """The task of `task_of` as a Python file, a comment for each number.
+
+    Raises `NogsError` if there is a task for each label, since the file has one.
+    """
     place, chosen = choices_of(images, **choices)
+    settings, labels = _settings(images, choices), [each.name for each in chosen.facts.labels]
+    if settings.get("label") == EVERY and "about" not in settings and len(labels) > 1:
+        raise NogsError(
+            f"label * is a task for each of {', '.join(labels)}, and a file has one; name the "
+            "columns, the one that the file is about first"
+        )
     task = task_of(images, **choices)
     return write_code(place, chosen, task, str(images))
 

@@ -105,7 +105,7 @@ def write_code(place: Place, chosen: Chosen, task: Task, said: str) -> str:
     why = {choice.name: choice.why for choice in chosen.choices.values()}
     return TEMPLATE.format(
         **v,
-        place=said,
+        place=said.encode("unicode_escape").decode(),
         minutes=chosen.minutes,
         why=why,
         source=place.code(v, why),

@@ -51,11 +51,10 @@ def test_chosen_glimpses_of_many_labels_are_kept_in_small_shards(
 
 
 def test_the_folders_of_a_build_are_its_own(tmp_path: Path) -> None:
-    for name in ("birds-beak", "birds-tail", "other"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "provenance.json").write_text("{}")
-    (tmp_path / "birds-unfinished").mkdir()
-    birds = [tmp_path / "birds-beak", tmp_path / "birds-tail"]
-    assert made_folders(tmp_path, "birds-*") == birds
-    assert made_folders(tmp_path, "photos", "*") == [*birds, tmp_path / "other"]
-    assert made_folders(tmp_path, "birds-beak") == [tmp_path]
+    """Whatever else lies beside them."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "provenance.json").write_text("{}")
+    names = ("utkface-gender", "utkface-age")
+    assert made_folders(tmp_path, "utkface-*") == [tmp_path / name for name in names]
+    assert made_folders(tmp_path, "utkface-gen*") == [tmp_path]
+    assert made_folders(tmp_path, "utkface-gender") == [tmp_path]

@@ -18,7 +18,8 @@ from datasets import Image as ImageFeature
 from PIL import Image
 from typer.testing import CliRunner
 
-from nogs_bench.builders.pipeline.plan import tasks_of
+from nogs_bench.builders.pipeline.command import made_folders
+from nogs_bench.builders.pipeline.plan import BuildPlan, tasks_of
 from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.images import HubImages, Label
@@ -143,6 +144,43 @@ def test_all_labels_are_checked_at_once(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["task", f"hf:{birds}", "--label", "*", "--check"])
     assert done.exit_code == 0, done.output
     assert isinstance(done.exception, SystemExit | None)
+
+
+def test_each_label_is_judged_by_its_own_classes(tmp_path: Path) -> None:
+    """Half of the birds are pale, a few are bald; years are four and even."""
+    numbers = range(200)
+    made = {
+        "image": [png(number) for number in numbers],
+        "pale": [number % 2 == 0 for number in numbers],
+        "bald": [number % 20 == 0 for number in numbers],
+        "year": [number % 4 for number in numbers],
+    }
+    years = ClassLabel(names=["1990", "1991", "1992", "1993"])
+    features = {"pale": Value("bool"), "bald": Value("bool"), "year": years}
+    shown = Features({"image": ImageFeature(), **features})
+    place = f"hf:{tmp_path / 'photos.parquet'}"
+    Dataset.from_dict(made, features=shown).to_parquet(tmp_path / "photos.parquet")
+    tasks = {
+        task.labels[task.target].name: task for task in tasks_of(source_specs(place, label="*"))
+    }
+    found = {
+        name: (task.judged_by, task.protocol().target_accuracy) for name, task in tasks.items()
+    }
+    # Half-way between a constant answer and 1: of accuracy, or of balanced accuracy.
+    assert found == {
+        "pale": ("accuracy", 0.75),
+        "bald": ("balanced_accuracy", 0.75),
+        "year": ("accuracy", 0.62),
+    }
+    assert tasks["year"].description.startswith("4 classes of photos")
+    # They are still of one family, and built together.
+    plan = BuildPlan(tuple(source_specs(place, label="*")), tmp_path / "out")
+    assert len(plan.tasks) == 3
+    assert made_folders(tmp_path, place, label="pale") == [tmp_path]
+    folders = [tmp_path / f"photos-{name}" for name in tasks]
+    assert made_folders(tmp_path, place, label="*") == folders
+    with pytest.raises(NogsError, match="a task for each of pale, bald, year, and a file has one"):
+        task_file(place, label="*")
 
 
 def test_labels_that_would_be_one_dataset_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from drawings import COLOURS, write_drawings
+from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation import evaluate
 from nogs_bench.images import Label
@@ -226,6 +229,26 @@ def test_looking_decodes_no_more_than_a_few(
     _, chosen = choices_of(photos)
     assert chosen["channels"] == 1
     assert len(opened) <= 40
+
+
+def test_the_task_command_does_all_that_it_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "w\\Users").mkdir()  # as on Windows
+    folder = write_drawings(tmp_path / "w\\Users" / "photos", each=20)
+    file = tmp_path / "mine.py"
+
+    def run(*given: str) -> Any:
+        return CliRunner().invoke(app, ["task", str(folder), *given])
+
+    for given, message in [
+        (("--check", "--out", str(file)), "--check writes no file"),
+        (("--data", str(tmp_path)), "is where --check finds a task's images; leave it out"),
+    ]:
+        done = run(*given)
+        assert done.exit_code == 1
+        assert message in done.output
+    done = run("--json", "--out", str(file))
+    assert {each["name"] for each in json.loads(done.stdout)} == set(RULES)
+    assert get_task(f"{file}:task").T == task_of(folder).T
 
 
 def test_every_choice_is_in_the_documentation() -> None:

@@ -3,7 +3,7 @@
 In come `Facts` and what is set by hand; out comes `Chosen`, every number with its reason.
 """
 
-from nogs_bench.tasks.own.rules.choosing import RULES, choose, set_by_hand
+from nogs_bench.tasks.own.rules.choosing import RULES, choose, choose_about, set_by_hand
 from nogs_bench.tasks.own.rules.rates import reckoned, reckoned_evaluation
 from nogs_bench.tasks.own.rules.rule import MINUTES, Choice, Chosen, Rule
 
@@ -14,6 +14,7 @@ __all__ = [
     "Chosen",
     "Rule",
     "choose",
+    "choose_about",
     "reckoned",
     "reckoned_evaluation",
     "set_by_hand",

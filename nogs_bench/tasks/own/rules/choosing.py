@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from nogs_bench.errors import NogsError
@@ -24,6 +25,9 @@ RULES = {
     )
 }
 
+
+# What depends on the label that a task is about; all else is the same for a family's tasks.
+OF_A_LABEL = ("judged_by", "target")
 
 # What may be set, with its type, least and most: these numbers, and what they are chosen for.
 SETTABLE: dict[str, tuple[type, Range]] = {
@@ -65,8 +69,18 @@ def choose(
     minutes, labels = by_hand.pop("minutes"), by_hand.pop("labels")
     if labels > len(facts.labels):
         raise NogsError(f"labels={labels}: give 1 to {len(facts.labels)}, as {facts.name} has")
-    chosen = Chosen(facts, minutes, labels, by_hand)
-    for name, rule in RULES.items():
-        made = (by_hand[name], "as you set it") if name in by_hand else rule.make(facts, chosen)
-        chosen.choices[name] = Choice(name, *made)
-    return chosen
+    return _chosen(Chosen(facts, minutes, labels, by_hand), RULES)
+
+
+def choose_about(chosen: Chosen, number: int) -> Chosen:
+    """The same for a task about another of the labels, by its number."""
+    return _chosen(replace(chosen, facts=chosen.facts.about(number)), OF_A_LABEL)
+
+
+def _chosen(chosen: Chosen, names: Iterable[str]) -> Chosen:
+    """With what the rules of these names choose, one after the other."""
+    given, made = chosen.given, replace(chosen, choices=dict(chosen.choices))
+    for name in names:
+        by_rule = (given[name], "as you set it") if name in given else None
+        made.choices[name] = Choice(name, *(by_rule or RULES[name].make(made.facts, made)))
+    return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -224,30 +224,55 @@ def sweep_dataset(out: Path) -> None:
 
 def unfinished_beside(out: Path) -> list[Path]:
     """What calls of `write_dataset` to `out` left that were killed, or that are at work."""
-    beside = out.parent.iterdir() if out.parent.is_dir() else ()
+    place = _same_disk(out)
+    beside = place.iterdir() if place.is_dir() else ()
     return sorted(p for p in beside if p.name.startswith(_prefix(out)) and p.is_dir())
 
 
 def _prefix(out: Path) -> str:
-    return f".{out.name}.unfinished-"
+    return f".{out.resolve().name}.unfinished-"
+
+
+def _same_disk(out: Path) -> Path:
+    """The folder beside `out`, behind links; `out` itself where it is another disk's own folder."""
+    out = out.resolve()
+    mounted = out.is_dir() and out.stat().st_dev != out.parent.stat().st_dev
+    return out if mounted else out.parent
 
 
 @contextmanager
 def _moved_into(out: Path) -> Iterator[Path]:
-    """A folder beside `out` whose pieces move into it when the block ends without error.
+    """A folder on the disk of `out` whose pieces move into it when the block ends without error.
 
-    The card goes first and comes last: a folder with a card is whole.
+    The card goes first and comes last: a folder with a card is whole. If not all can be moved, what
+    was there is put back.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=_prefix(out)) as temporary:
+    out.resolve().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_same_disk(out), prefix=_prefix(out)) as temporary:
         new, old = Path(temporary, "new"), Path(temporary, "old")
         new.mkdir()
         old.mkdir()
         yield new
-        out.mkdir(exist_ok=True)
-        for piece in (CARD, *PIECES):
-            if (out / piece).exists():
-                shutil.move(out / piece, old / piece)
-        for piece in (*PIECES, CARD):
-            if (new / piece).exists():
-                (new / piece).rename(out / piece)
+        out.resolve().mkdir(exist_ok=True)
+        try:
+            _move((CARD, *PIECES), out, old)
+            _move((*PIECES, CARD), new, out)
+        except BaseException:
+            for piece in (CARD, *PIECES):
+                if (old / piece).exists():
+                    _remove(out / piece)
+            _move((*PIECES, CARD), old, out)
+            raise
+
+
+def _move(pieces: Iterable[str], source: Path, target: Path) -> None:
+    for piece in pieces:
+        if (source / piece).exists():
+            shutil.move(source / piece, target / piece)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
+import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,3 +205,41 @@ def test_seventy_thousand_images_are_less_than_their_pixels(tmp_path: Path) -> N
     )
     pixels = sum(len(part.images) for part in rows.values()) * 28**2
     assert sum(path.stat().st_size for path in folder.rglob("*.parquet")) < pixels
+
+
+def other_disk(tmp_path: Path) -> Path:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two disks")
+    return memory
+
+
+def test_a_folder_on_another_disk_is_written_and_replaced(tmp_path: Path) -> None:
+    """Named by a link, as a small disk's folder of a large one."""
+    with tempfile.TemporaryDirectory(dir=other_disk(tmp_path)) as large:
+        linked = tmp_path / "linked"
+        linked.symlink_to(large, target_is_directory=True)
+        for _ in range(2):
+            write(linked)
+            assert contents(linked) == contents(write(tmp_path / "here"))
+        assert linked.is_symlink()
+
+
+def test_what_was_there_is_put_back_where_not_all_can_be_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = write(tmp_path / "d")
+    before = contents(out)
+    move, moves = shutil.move, []
+
+    def fails(source: Path, target: Path) -> None:
+        moves.append(target)
+        if len(moves) == 7:
+            raise OSError(errno.EIO, "no")
+        move(source, target)
+
+    monkeypatch.setattr(dataset.shutil, "move", fails)
+    with pytest.raises(OSError, match="no"):
+        write(out)
+    assert contents(out) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]

@@ -160,10 +160,12 @@ def test(
     as_json: Json = False,
 ) -> None:
     """Test a trained network: accuracy, per class, calibration, after each glimpse, and cost."""
+    from nogs_bench.figures import require_figure
     from nogs_bench.files import require_new
     from nogs_bench.trained import plot_judgement, test_network
 
     if out is not None:
+        require_figure(out)
         require_new(out, replace)
     network = _load(run, weights, model, task, any_source)
     found = test_network(network, split, data, rollouts=rollouts, confident=confident)

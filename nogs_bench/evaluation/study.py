@@ -19,8 +19,14 @@ from nogs_bench.evaluation.configs import (
 )
 from nogs_bench.evaluation.jobs import Place, RunPlan
 from nogs_bench.evaluation.lessons import find_lessons
-from nogs_bench.files import digest_json, fetched, is_url
-from nogs_bench.images import EVERY_SPLIT, ImageSource, LabelledImages, shared_images
+from nogs_bench.files import fetched, is_url
+from nogs_bench.images import (
+    EVERY_SPLIT,
+    ImageSource,
+    LabelledImages,
+    digest_of_splits,
+    shared_images,
+)
 from nogs_bench.methods import METHODS, Method, check_method, find_method, method_source
 from nogs_bench.own_code import joint_digest
 from nogs_bench.sequences import Annotations, write_annotations
@@ -48,8 +54,7 @@ class FamilyImages:
     @classmethod
     def load(cls, task: Task, data: Path | None) -> FamilyImages:
         splits = {name: load_split(task, name, data) for name in EVERY_SPLIT}
-        digest = digest_json({name: rows.digest() for name, rows in splits.items()})
-        return cls(splits, digest, task.source)
+        return cls(splits, digest_of_splits(splits), task.source)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 In come scores, results, datasets; out come tables for the terminal and figures in files.
 """
 
-from nogs_bench.figures.canvas import address, drawing, png_address
+from nogs_bench.figures.canvas import address, drawing, png_address, require_figure
 from nogs_bench.figures.curves import plot_curves
 from nogs_bench.figures.epe import EpeCase, draw_epe, plot_epe
 from nogs_bench.figures.eval_results import HUB_SCORES, HubScore, hub_scores
@@ -69,6 +69,7 @@ __all__ = [
     "rank_text",
     "rate_text",
     "rendered",
+    "require_figure",
     "scores_tables",
     "span_text",
     "spans_text",

@@ -25,6 +25,12 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def require_figure(out: Path) -> None:
+    """Raise `NogsError` unless `out` is a `.png` or `.svg` file, before what it shows is made."""
+    if out.suffix not in FORMATS:
+        raise NogsError(f"--out {out}: a figure is written as {' or '.join(FORMATS)}")
+
+
 @contextmanager
 def drawing(out: Path, size: tuple[float, float]) -> Iterator[Any]:
     """A matplotlib figure, written to `out` when the block ends without error, whole or not at all.
@@ -35,8 +41,7 @@ def drawing(out: Path, size: tuple[float, float]) -> Iterator[Any]:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    if out.suffix not in FORMATS:
-        raise NogsError(f"--out {out}: a figure is written as {' or '.join(FORMATS)}")
+    require_figure(out)
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=size, dpi=150)
         yield figure

@@ -34,6 +34,7 @@ from nogs_bench.images.labelled import (
     LabelledImages,
     Sampler,
     data_folder,
+    digest_of_splits,
     picture_digest,
 )
 from nogs_bench.images.labels import EVERY_SPLIT, Label, Splits
@@ -84,6 +85,7 @@ __all__ = [
     "block_rng",
     "data_folder",
     "decoded",
+    "digest_of_splits",
     "draw_range",
     "file_state",
     "list_images",

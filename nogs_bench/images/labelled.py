@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -10,7 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import fetched, is_url
+from nogs_bench.files import digest_json, fetched, is_url
 
 DIGESTED_AT_ONCE = 512
 
@@ -60,6 +61,11 @@ class LabelledImages:
             state.update(np.ascontiguousarray(part).data)
         state.update(np.ascontiguousarray(self.labels, dtype="<i8").data)
         return state.hexdigest()
+
+
+def digest_of_splits(splits: Mapping[str, LabelledImages]) -> str:
+    """sha256 of all splits of a task's images, as results record it (`images`)."""
+    return digest_json({name: rows.digest() for name, rows in splits.items()})
 
 
 def picture_digest(pixels: np.ndarray) -> str:

@@ -99,8 +99,15 @@ def _run_file(path: Path, module_name: str, kind: str) -> ModuleType:
     _RUNNING.append((path, module))
     try:
         loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[module_name]
+        if isinstance(error, SystemExit):
+            raise NogsError(
+                f"{path} ends Python while it is loaded (sys.exit); have it do so only where "
+                "__name__ is '__main__'"
+            ) from error
+        if not isinstance(error, Exception):
+            raise
         raise NogsError(f"{path} failed while it was loaded{place_of(error)}") from error
     finally:
         _RUNNING.pop()

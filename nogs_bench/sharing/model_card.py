@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from math import sqrt
 
 from nogs_bench.results import RunResult
+from nogs_bench.tasks import TASKS
 from nogs_bench.trained import TrainedNetwork
 
 LIMITS = """\
 - The test figures are of one seed. How much seeds differ, the results of the benchmark say.
 - `accuracy` is of single rollouts of its own policy. Averaging several rollouts is another figure.
 - It knows images such as it was trained on: cut to squares and resized as the task does."""
+CHANGED = """
+- The model's source was changed after the training. The figures are of the earlier one."""
 
 
 def model_card(network: TrainedNetwork, run: RunResult, repo: str, extras: Sequence[str]) -> str:
@@ -38,8 +41,16 @@ def model_card(network: TrainedNetwork, run: RunResult, repo: str, extras: Seque
             )
         ],
     )
-    own = config.model.name if _is_own(network) else None
-    loaded = f'load_network("{repo}"' + (f', model="model_source.py:{own}"' if own else "") + ")"
+    own = config.model.name if is_own_model(network) else None
+    shipped = task.name in TASKS.lasting()
+    options = {
+        "model": f"model_source.py:{own}" if own else None,
+        "task": None if shipped else "THE_TASK",
+        "weights": network.weights if network.weights != "last" else None,
+    }
+    said = "".join(f', {name}="{value}"' for name, value in options.items() if value)
+    said += "" if network.same_source else ", any_source=True"
+    loaded = f'load_network("{repo}"{said})'
     body = [
         f"# {repo.split('/')[-1]}",
         f"A hard-attention network that tells {_classes(task.classes)} from {task.T} glimpses of "
@@ -50,17 +61,20 @@ def model_card(network: TrainedNetwork, run: RunResult, repo: str, extras: Seque
         f"```python\nfrom nogs_bench import load_network, look\n\nnetwork = {loaded}\n"
         'look(network, "look.png", "PICTURE.jpg")\n```',
         *([_own_source(own)] if own else []),
+        *([] if shipped else [_own_task(task.name)]),
         "## How well it does",
         _table(run),
         "## How it was trained",
         _training(network),
         "## Limits",
-        LIMITS + "".join(f"\n- {caveat}" for caveat in task.caveats),
+        LIMITS
+        + ("" if network.same_source else CHANGED)
+        + "".join(f"\n- {caveat}" for caveat in task.caveats),
     ]
     return f"---\n{data.to_yaml()}\n---\n\n" + "\n\n".join(body) + "\n"
 
 
-def _is_own(network: TrainedNetwork) -> bool:
+def is_own_model(network: TrainedNetwork) -> bool:
     from nogs_bench.network import MODELS
 
     return network.config.model.name not in MODELS.names()
@@ -70,6 +84,13 @@ def _own_source(name: str) -> str:
     return (
         f"`{name}` is its author's own model: `model_source.py` holds it. Loading the weights "
         "never runs that file. Read it, and name it yourself if you trust it."
+    )
+
+
+def _own_task(name: str) -> str:
+    return (
+        f"`{name}` is its author's own task, and does not come with nogs-bench. `THE_TASK` is the "
+        "file that defines it (`FILE.py:NAME`), or the folder of its images."
     )
 
 
@@ -111,11 +132,15 @@ def _training(network: TrainedNetwork) -> str:
         if dataset
         else ""
     )
+    best = "those of the least validation cross-entropy"
+    given = {
+        "last": f'which `load_network` gives; `weights="best"` gives {best}',
+        "best": f"which `load_network` gives without `weights`; the picture is of {best}",
+    }[network.weights]
     return (
         f"Task `{config.task}`, version {config.task_version}, protocol `{config.protocol}`, "
         f"method `{config.method}`{taught}; {settings.iterations:,} iterations of "
         f"{settings.batch_size} images at a rate of {settings.learning_rate:g}, seed "
-        f"{config.seed}. The figures are of the last weights, which `load_network` gives; "
-        '`weights="best"` gives those of the least validation cross-entropy. '
-        f"`result.json` holds the whole curve."
+        f"{config.seed}. The figures are of the last weights, {given}. `result.json` holds the "
+        "whole curve."
     )

@@ -11,8 +11,9 @@ from typing import Any
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import HUB_SCORES, HubScore, hub_scores
 from nogs_bench.files import hub_errors, require_hub, require_visibility
+from nogs_bench.own_code import imported
 from nogs_bench.results import RunResult, load_result
-from nogs_bench.sharing.model_card import model_card
+from nogs_bench.sharing.model_card import is_own_model, model_card
 from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
 
 RESULT, CARD, SOURCE = "result.json", "README.md", "model_source.py"
@@ -61,20 +62,25 @@ def publish_network(
     - `repo`: `OWNER/NAME`; made if it is not there.
     - `space`: `OWNER/NAME` of a static Space to make too, where one watches the network look at
       test images. Only for tasks whose images may be passed on.
-    - `source`: the Python file of a model of one's own, sent for others to read. `load_network`
-      never runs it by itself.
+    - `source`: the Python file of a model of one's own, sent for others to read, with the files
+      beside it that it imports. `load_network` never runs it by itself.
     - `dataset_id`: the benchmark's dataset on the Hub, for `.eval_results`.
     - `data`: folder of the task's images, where the picture needs one.
     - `dry_run`: make and check all, send nothing.
 
-    Raises `NogsError` if a name is no `OWNER/NAME`, the result or the source is missing, images may
-    not be shown, or the Hub does not take it.
+    Raises `NogsError` if a name is no `OWNER/NAME`, the result or the source is missing, the source
+    imports files from another folder, images may not be shown, or the Hub does not take it.
     """
     for option, name in (("--repo", repo), ("--space", space)):
         if name is not None and not OWNED.fullmatch(name):
             raise NogsError(f"{option} {name}: give OWNER/NAME, as the Hub names it")
     if source is not None and not Path(source).is_file():
         raise NogsError(f"source {source}: no such file; give the Python file of the model")
+    if source is None and is_own_model(network):
+        raise NogsError(
+            f"{network.config.model.name} is a model of your own, which nobody can load without "
+            "its source; give its file (source=)"
+        )
     run = _result_of(network)
     if space is not None and not network.task.images_may_ship:
         raise NogsError(
@@ -119,12 +125,28 @@ def _files(
     }
     if source is not None:
         files[SOURCE] = Path(source).read_bytes()
+        files |= _imported(Path(source).resolve())
     if network.task.images_may_ship:
         files[PICTURE] = look(network, folder / PICTURE, data=data).read_bytes()
     if dataset_id is not None:
         files[HUB_SCORES] = _scores(run, dataset_id, repo).encode()
     files[CARD] = model_card(network, run, repo, list(files)).encode()
     return files
+
+
+def _imported(source: Path) -> dict[str, bytes]:
+    """The files beside a model's that it imports, by their paths from its folder."""
+    found = {}
+    for name, file in imported(source).items():
+        if file is None:
+            continue
+        if not file.is_relative_to(source.parent):
+            raise NogsError(
+                f"{source} imports {name} from {file.parent}; only what lies beside the model is "
+                "sent"
+            )
+        found[file.relative_to(source.parent).as_posix()] = file.read_bytes()
+    return found
 
 
 def _space_files(

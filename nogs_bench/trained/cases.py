@@ -76,7 +76,7 @@ def cases_of(
     for n, image in enumerate(images):
         yield LookCase(
             name=names[n],
-            image=np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3)),
+            image=_shown(image),
             grid=network.task.grid,
             classes=network.task.classes,
             glimpses=looks.glimpses[n],
@@ -86,3 +86,10 @@ def cases_of(
             label=None if labels is None else int(labels[n]),
             optimal=None if optimal is None else optimal[n],
         )
+
+
+def _shown(image: np.ndarray) -> np.ndarray:
+    """uint8 (size, size, 3) of (channels, size, size): grey, unless the channels are three."""
+    if len(image) not in (1, 3):
+        image = image.mean(0, keepdims=True).astype(np.uint8)
+    return np.broadcast_to(image.transpose(1, 2, 0), (*image.shape[1:], 3))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.figures import drawing
+from nogs_bench.images import EVERY_SPLIT, Sampler, digest_of_splits, say
 from nogs_bench.tasks import load_split
 from nogs_bench.trained.loading import TrainedNetwork
 from nogs_bench.trained.looking import Looks, glimpses_used, look_at
@@ -53,7 +54,8 @@ class Judgement:
     "single" is the mean over M rollouts, "averaged" of their averaged probabilities.
     `multiply_adds` and `pixels_seen` are of one image's T glimpses in one rollout, also where
     looking may end early (`confident`): `Policy.multiply_adds` counts what was used. "averaged"
-    costs `rollouts` times as much.
+    costs `rollouts` times as much. `same_images`: whether the task's images, of all splits, are
+    those of the run; None where that is not known, and for tasks that draw their images.
     """
 
     task: str
@@ -66,6 +68,7 @@ class Judgement:
     pixels: int
     policies: dict[str, Policy]
     confident: float | None = None
+    same_images: bool | None = None
 
 
 def test_network(
@@ -82,9 +85,17 @@ def test_network(
       in the run's test, so that "single" gives the recorded test accuracy.
     - `confident`: the probability of a class, in (0, 1], at which looking ends. None: never.
 
-    Raises `NogsError` if there is no such split, or the images are missing.
+    Of other images than the run's the figures are no test: the network may have been trained on
+    some. A line on standard error says so. Raises `NogsError` if there is no such split, or the
+    images are missing.
     """
     task, config = network.task, network.config
+    same = _same_images(network, data)
+    if same is False:
+        say(
+            f"the images of {task.name} are not those of the run: figures are of other images, "
+            "and some of them may have trained the network"
+        )
     rows = load_split(task, split, None if data is None else Path(data))
     labels = rows.labels[:, task.target]
     M = rollouts or task.training.rollouts
@@ -111,7 +122,16 @@ def test_network(
             "greedy": _pooled([greedy], labels, costs),
         },
         confident=confident,
+        same_images=same,
     )
+
+
+def _same_images(network: TrainedNetwork, data: str | Path | None) -> bool | None:
+    task, known = network.task, network.config.images
+    if known is None or isinstance(task.source, Sampler):
+        return None
+    place = None if data is None else Path(data)
+    return digest_of_splits({name: load_split(task, name, place) for name in EVERY_SPLIT}) == known
 
 
 # pytest collects functions of this name from test files.

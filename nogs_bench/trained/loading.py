@@ -29,6 +29,7 @@ class TrainedNetwork:
     - `config`: everything that decided the run.
     - `weights`: "last" or "best".
     - `path`: the file that it was read from.
+    - `same_source`: whether the model's source is the one that was trained.
     """
 
     model: Any
@@ -36,6 +37,7 @@ class TrainedNetwork:
     config: RunConfig
     weights: str
     path: Path
+    same_source: bool = True
 
     def _repr_html_(self) -> str:
         settings = self.config.hyperparameters
@@ -81,7 +83,7 @@ def load_network(
     path = _find(where, revision)
     kept = read_weights(path)
     found = _task_of(kept, path, task)
-    network = _model_of(kept, path, found, model, any_source)
+    network, same_source = _model_of(kept, path, found, model, any_source)
     try:
         network.load_state_dict(dict(getattr(kept, weights)))
     except RuntimeError as error:
@@ -90,7 +92,7 @@ def load_network(
             f"{path} does not fit the model {kept.config.model.name}: {line}"
         ) from error
     network.requires_grad_(False).eval()
-    return TrainedNetwork(network, found, kept.config, weights, path)
+    return TrainedNetwork(network, found, kept.config, weights, path, same_source)
 
 
 def _find(where: str | Path, revision: str | None) -> Path:
@@ -117,6 +119,10 @@ def _find(where: str | Path, revision: str | None) -> Path:
 def _task_of(kept: Kept, path: Path, given: str | Task | None) -> Task:
     config = kept.config
     task = recorded_task(config.task, path) if given is None else get_task(given)
+    if task.name != config.task:
+        raise NogsError(
+            f"{path} was trained on {config.task}, not {task.name}; name the task that trained it"
+        )
     settings = config.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
     known = set(vars(task.training))
     task = replace(
@@ -129,10 +135,17 @@ def _task_of(kept: Kept, path: Path, given: str | Task | None) -> Task:
                 f"{path} was trained for {name} = {kept.shape.get(name)}, and {task.name} has "
                 f"{value}; use the package or the task that trained it"
             )
+    if config.task_digest not in (None, task.digest):
+        raise NogsError(
+            f"{path} was trained for another label of {task.name}; use the task that trained it"
+        )
     return task
 
 
-def _model_of(kept: Kept, path: Path, task: Task, given: str | None, any_source: bool) -> nn.Module:
+def _model_of(
+    kept: Kept, path: Path, task: Task, given: str | None, any_source: bool
+) -> tuple[nn.Module, bool]:
+    """The network with initial weights, and whether its source is the one that was trained."""
     known = kept.config.model
     if given is None and known.name not in MODELS.names():
         raise NogsError(
@@ -147,4 +160,4 @@ def _model_of(kept: Kept, path: Path, task: Task, given: str | None, any_source:
             f"from (sha256 {known.source_digest[:12]}, not {digest[:12]}); give the file that "
             "trained it, or say any_source=True (--any-source) if the change does not matter"
         )
-    return source.build(task, seed=0)
+    return source.build(task, seed=0), digest == known.source_digest

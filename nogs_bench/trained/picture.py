@@ -23,8 +23,9 @@ def draw_look(case: LookCase, out: str | Path) -> Path:
     """Write a picture of one image's look; returns `out`.
 
     `.png` and `.svg` show all steps side by side: the policy's map before each glimpse, what has
-    been seen after it, and the beliefs. `.gif` shows them one after another. Equal looks give
-    equal bytes. Raises `NogsError` at another ending.
+    been seen after it, the near-optimal sequence if it is known, and the beliefs. `.gif` shows what
+    has been seen and believed, one glimpse after another. Equal looks give equal bytes. Raises
+    `NogsError` at another ending.
     """
     out = Path(out)
     if out.suffix == ".gif":

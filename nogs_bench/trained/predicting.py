@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -60,7 +61,9 @@ def predict(
         for batch in _batches(files):
             images = np.stack([read_picture_for(network.task, file) for file in batch])
             looks = look_at(network, images, greedy=greedy, seed=seed, confident=confident)
-            names = [str(f.relative_to(root)) if root.is_dir() else f.name for f in batch]
+            names = [
+                _written(f.relative_to(root) if root.is_dir() else Path(f.name)) for f in batch
+            ]
             rows += [_row(network, looks, n, name) for n, name in enumerate(names)]
             bars.advance(bar, len(batch))
     _write(out, rows)
@@ -71,6 +74,11 @@ def _batches(files: list[Path]) -> Iterator[list[Path]]:
     left = iter(files)
     while batch := list(islice(left, BATCH)):
         yield batch
+
+
+def _written(path: Path) -> str:
+    """A path as text; bytes of it that are no UTF-8 are written as \\xNN."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _row(network: TrainedNetwork, looks: Any, n: int, name: str) -> Row:

@@ -18,6 +18,7 @@ from nogs_bench.trained.page import write_looks
 from nogs_bench.trained.picture import draw_look
 
 MANY = 24
+ENDINGS = (".png", ".svg", ".gif", ".html")
 
 
 def look(
@@ -48,11 +49,17 @@ def look(
     Raises `NogsError` if there is no such image, or `out` has another ending.
     """
     out, task = Path(out), network.task
+    if out.suffix not in ENDINGS:
+        raise NogsError(f"--out {out}: a look is written as {', '.join(ENDINGS)}")
+    if out.suffix == ".gif" and sequences is not None:
+        raise NogsError(f"--out {out}: near-optimal sequences are shown in .png, .svg and .html")
     page = out.suffix == ".html"
     optimal: list[np.ndarray | None] | None = None
     if image is not None:
-        if index is not None or sequences is not None:
-            raise NogsError("index and sequences are of the task's images; leave the picture out")
+        if index is not None or sequences is not None or data is not None:
+            raise NogsError(
+                "index, sequences and data are of the task's images; leave the picture out"
+            )
         images, names = read_pictures(Path(image), task, MANY if page else 1)
         labels = None
     else:
@@ -64,6 +71,7 @@ def look(
             if split != "train":
                 raise NogsError("sequences are of training images; give --task-split train")
             known = load_annotations(task, sequences)
+            known.check_images(rows, task)
             found = dict(zip(known.index.tolist(), known.glimpses, strict=True))
             optimal = [found.get(int(number)) for number in numbers]
     looks = look_at(network, images, greedy=greedy, seed=seed, confident=confident, maps=not page)
@@ -77,13 +85,13 @@ def look(
 
 def _numbers(index: int | Sequence[int] | None, count: int, most: int, split: str) -> np.ndarray:
     asked = range(min(most, count)) if index is None else index
-    numbers = np.atleast_1d(np.asarray(asked, np.int64))
+    numbers = np.atleast_1d(np.asarray(asked, object)).tolist()  # of any size
     if most == 1 and len(numbers) > 1:
         raise NogsError("several images go on a page: give --out FILE.html")
     for number in numbers:
         if not 0 <= number < count:
             raise NogsError(f"--index {number}: the split {split} has images 0..{count - 1}")
-    return numbers
+    return np.array(numbers, np.int64)
 
 
 def _lead(cases: Sequence[LookCase]) -> str:

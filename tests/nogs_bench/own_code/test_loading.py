@@ -180,3 +180,22 @@ def test_worker_processes_find_what_lies_beside(tmp_path: Path) -> None:
     file.write_text("import beside_factor\n\ndef load(n): return n * beside_factor.FACTOR\n")
     done = LocalExecutor(2).run(partial(load_object, f"{file}:load", "function"), range(3))
     assert sorted(done) == [(0, 0), (1, 3), (2, 6)]
+
+
+def test_a_file_that_ends_python_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "ends.py").write_text("import sys\nMINE = 1\nsys.exit(0)\n")
+    with pytest.raises(NogsError, match=r"ends\.py ends Python while it is loaded"):
+        load_object(f"{tmp_path}/ends.py:MINE", "model")
+
+
+def test_a_file_that_was_interrupted_is_run_again(tmp_path: Path) -> None:
+    stop = tmp_path / "stop"
+    stop.touch()
+    (tmp_path / "half.py").write_text(
+        f"from pathlib import Path\nif Path({str(stop)!r}).exists():\n"
+        "    raise KeyboardInterrupt\nMINE = 1\n"
+    )
+    with pytest.raises(KeyboardInterrupt):
+        load_object(f"{tmp_path}/half.py:MINE", "model")
+    stop.unlink()
+    assert load_object(f"{tmp_path}/half.py:MINE", "model") == 1

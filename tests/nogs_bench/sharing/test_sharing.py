@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,10 @@ from nogs_bench import export_network, load_network, look_at, publish_network
 from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.sharing.model_card import _share
+from nogs_bench.results import load_result
+from nogs_bench.sharing.model_card import _share, model_card
 from nogs_bench.trained import TrainedNetwork
-from places import ROOT
+from places import ROOT, SUPPORT
 from processes import client, python
 
 
@@ -70,7 +73,7 @@ def test_a_published_network_gives_its_recorded_accuracy(
         }
         card = files["README.md"].decode()
         assert f"{100 * recorded['test']['accuracy']:.2f} %" in card
-        assert 'load_network("me/net")' in card
+        assert 'load_network("me/net", task="THE_TASK")' in card
         assert "The figures are of the last weights" in card
         assert set(_files(hub, "me/page")) >= {"index.html", "README.md"}
 
@@ -99,6 +102,44 @@ def test_the_card_states_wilsons_interval() -> None:
     # SciPy's binomtest(10, 100).proportion_ci(method="wilson"): 0.055229, 0.174366.
     assert _share(0.1, 100) == "10.00 % [5.52, 17.44] (95 %, over images)"
     assert _share(0.0, 50).startswith("0.00 % [0.00, 7.13]")
+
+
+def test_what_a_model_imports_is_sent_too(network: TrainedNetwork, tmp_path: Path) -> None:
+    """So that it can be loaded from what was sent."""
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "parts.py").write_text("from nogs_bench.network import HardAttentionNet as Base\n")
+    (folder / "net.py").write_text("from parts import Base\n\nclass Net(Base):\n    pass\n")
+    out = tmp_path / "out"
+    spec = f"{folder}/net.py:Net"
+    evaluate(spec, task=CORNER, methods="ram", seeds=1, out=out, device="cpu", protocol="scratch")
+    (result,) = out.glob("*.json")
+    own = load_network(result, task=CORNER, model=spec)
+    with pytest.raises(NogsError, match="nobody can load without its source"):
+        publish_network(own, "me/net", dry_run=True)
+    sent = publish_network(own, "me/net", source=folder / "net.py", dry_run=True)
+    assert {"model_source.py", "parts.py"} <= set(sent.files)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "model_source.py").write_bytes((folder / "net.py").read_bytes())
+    (copy / "parts.py").write_bytes((folder / "parts.py").read_bytes())
+    code = (
+        "import sys\nfrom corner_task import CORNER\nfrom nogs_bench import load_network\n"
+        "load_network(sys.argv[1], task=CORNER, model=sys.argv[2])\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(SUPPORT)}
+    done = python(code, env, tmp_path, own.path, f"{copy}/model_source.py:Net")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_card_says_which_weights_and_source_the_code_gives(network: TrainedNetwork) -> None:
+    run = load_result(network.path.with_suffix(".json"))
+    card = model_card(replace(network, weights="best"), run, "me/net", [])
+    assert 'task="THE_TASK", weights="best")' in card
+    assert "the picture is of those of the least validation" in card
+    card = model_card(replace(network, same_source=False), run, "me/net", [])
+    assert "any_source=True)" in card
+    assert "The figures are of the earlier one" in card
 
 
 @pytest.mark.parametrize("repo", ["net", "./net", "/tmp/net", "me/net/more"])

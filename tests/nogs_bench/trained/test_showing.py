@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from nogs_bench.cli import app
 from nogs_bench.cli.network_tables import judgement_tables
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
+from nogs_bench.images import LabelledImages
 from nogs_bench.trained import Judgement, Looks, TrainedNetwork
-from nogs_bench.trained.cases import cases_of
+from nogs_bench.trained.cases import _shown, cases_of
 from nogs_bench.trained.judging import _pooled, plot_judgement
+from places import SUPPORT
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +175,7 @@ def test_predictions_are_the_looks(network: TrainedNetwork, tmp_path: Path) -> N
 def test_bad_wishes_are_one_line(network: TrainedNetwork, tmp_path: Path) -> None:
     with pytest.raises(NogsError, match=r"images 0\.\.39"):
         look(network, tmp_path / "a.png", index=40)
-    with pytest.raises(NogsError, match=r"\.gif or \.html"):
+    with pytest.raises(NogsError, match=r"\.gif, \.html"):
         look(network, tmp_path / "a.jpg", index=4)
     with pytest.raises(NogsError, match=r"FILE\.html"):
         look(network, tmp_path / "a.png", index=[1, 2])
@@ -186,3 +189,80 @@ def test_bad_wishes_are_one_line(network: TrainedNetwork, tmp_path: Path) -> Non
         test_network(network, "nope")
     with pytest.raises(NogsError, match="no result"):
         load_network(tmp_path / "absent.json")
+
+
+@dataclass(frozen=True)
+class Inverted:
+    """The corner task's images as negatives."""
+
+    summary: str = "negatives"
+
+    def load(self, split: str, data: Path | None = None) -> LabelledImages:
+        rows = CORNER.source.load(split)
+        return LabelledImages(255 - rows.images, rows.labels)
+
+
+def test_figures_of_other_images_are_said_to_be_so(
+    network: TrainedNetwork, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert test_network(network, rollouts=1).same_images
+    assert capsys.readouterr().err == ""
+    other = load_network(network.path, task=replace(CORNER, source=Inverted()))
+    assert test_network(other, rollouts=1).same_images is False
+    assert "the images of corner are not those of the run" in capsys.readouterr().err
+
+
+def test_a_network_is_of_the_task_that_trained_it(network: TrainedNetwork) -> None:
+    with pytest.raises(NogsError, match="was trained on corner, not another"):
+        load_network(network.path, task=replace(CORNER, name="another"))
+    label = replace(CORNER.labels[0], name="another")
+    with pytest.raises(NogsError, match="was trained for another label of corner"):
+        load_network(network.path, task=replace(CORNER, labels=(label,)))
+
+
+def test_sequences_of_other_images_are_not_shown(network: TrainedNetwork, tmp_path: Path) -> None:
+    labels = [1 - label for label in CORNER.source.load("train").labels[:48, 0].tolist()]
+    other = write_sequences(tmp_path / "other", label=labels)
+    with pytest.raises(NogsError, match="other labels than the images of corner"):
+        look(network, tmp_path / "a.png", split="train", index=0, sequences=other)
+    own = write_sequences(tmp_path / "own")
+    with pytest.raises(NogsError, match=r"sequences are shown in \.png, \.svg and \.html"):
+        look(network, tmp_path / "a.gif", split="train", index=0, sequences=own)
+
+
+def test_wishes_that_no_machine_can_hold_are_one_line(
+    network: TrainedNetwork, tmp_path: Path
+) -> None:
+    with pytest.raises(NogsError, match=r"--index 9{20}: the split test has images"):
+        look(network, tmp_path / "a.png", index=int("9" * 20))
+    given = ["test", str(network.path), "--task", f"{SUPPORT}/corner_task.py:CORNER"]
+    done = CliRunner().invoke(app, [*given, "--out", str(tmp_path / "a.jpg"), "--rollouts", "1"])
+    assert done.exit_code == 1
+    assert "a figure is written as .png or .svg" in done.output
+
+
+def test_names_that_are_no_text_are_written_with_their_bytes(
+    network: TrainedNetwork, tmp_path: Path
+) -> None:
+    side = CORNER.image_size
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    name = os.fsencode(folder) + b"/a\xe9.png"
+    Image.new("L", (side, side)).save(tmp_path / "a.png")
+    try:
+        os.rename(tmp_path / "a.png", name)
+    except OSError:
+        pytest.skip("the file system takes names of UTF-8 alone")
+    for out in (tmp_path / "a.csv", tmp_path / "a.parquet"):
+        predict(network, folder, out)
+    with (tmp_path / "a.csv").open(encoding="utf-8") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == ["a\\xe9.png"]
+    assert pq.read_table(tmp_path / "a.parquet")["file"].to_pylist() == ["a\\xe9.png"]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_images_of_any_channels_can_be_shown(channels: int) -> None:
+    image = np.arange(channels, dtype=np.uint8).reshape(-1, 1, 1) * np.ones((1, 5, 5), np.uint8)
+    wanted = {1: [0, 0, 0], 2: [0, 0, 0], 3: [0, 1, 2], 4: [1, 1, 1]}[channels]
+    assert (_shown(image) == wanted).all()
+    assert _shown(image).shape == (5, 5, 3)

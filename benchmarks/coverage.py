@@ -24,6 +24,7 @@ from nogs_bench.results.ranking import rank_ranges
 from nogs_bench.results.statistics import LEVEL
 
 SEEDS, MISSED, PERIODS = (3, 5, 10), (0.0, 0.2, 0.5), (0, 50, 250)
+SPREADS = (0.02, 0.05, 0.08)  # nats, of how good runs of RAM get: as on faces
 MEDIAN, SIGMA, SHARE = 1000.0, 0.5, 1 / 3
 Covered = tuple[float, float, float]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
@@ -75,6 +76,59 @@ def times(draw: Draw, n: int, missed: float, period: int, draws: int, speed_up: 
             # RAM is slower, and has as many runs that end before they got there.
             values = ratios([seen(time, period, 2 * length) for time in slow[number]], values)
         made = estimate_spans(values, range(n))
+        assert made is not None
+        if made.interval is None:
+            return None
+        return made.interval.low, truth, made.interval.high
+
+    return coverage(map(one, range(draws)))
+
+
+# Curves after those of faces: cross-entropies fall from START towards a floor of each run's own,
+# with half-lives whose logarithms have a standard deviation of HALVES.
+START, TOLERANCE, EVERY, LENGTH = 0.69, 0.01, 200, 24_000
+RAM, TAUGHT = (0.515, 6_000.0), (0.475, 3_200.0)  # mean floor, median half-life
+HALVES, FLOORS = 0.25, 0.015  # FLOORS: standard deviation of those of the taught runs
+
+
+def curves(
+    rng: np.random.Generator, kind: tuple[float, float], spread: float, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Floors, which differ by `spread`, and half-lives of that many runs."""
+    floor, half = kind
+    return floor + spread * rng.normal(size=shape), half * np.exp(HALVES * rng.normal(size=shape))
+
+
+def reaching(level: float | np.ndarray, floors: np.ndarray, halves: np.ndarray) -> np.ndarray:
+    """When curves are down at a level; infinity if never."""
+    left = np.maximum((level - floors) / (START - floors), 0)
+    with np.errstate(divide="ignore"):
+        found: np.ndarray = -halves * np.log2(left)
+    return found
+
+
+def least(floors: np.ndarray, halves: np.ndarray) -> np.ndarray:
+    found: np.ndarray = floors + (START - floors) * 2 ** (-LENGTH / halves)
+    return found
+
+
+def as_good(n: int, draws: int, spread: float) -> Covered:
+    """Of the interval of a time to be as good as RAM ever gets. The level is the mean of RAM's n
+    least cross-entropies, plus a tolerance; floors of RAM's runs differ by `spread`."""
+    rng = np.random.default_rng(4)
+    true_level = float(least(*curves(rng, RAM, spread, (200_000,))).mean()) + TOLERANCE
+    truth = float(np.median(reaching(true_level, *curves(rng, TAUGHT, FLOORS, (200_000,)))))
+    rams, taught = curves(rng, RAM, spread, (draws, n)), curves(rng, TAUGHT, FLOORS, (draws, n))
+
+    def one(number: int) -> tuple[float, float, float] | None:
+        ram, own = ([part[number] for part in each] for each in (rams, taught))
+        best = least(*ram)
+        level, error = float(best.mean()) + TOLERANCE, float(best.std(ddof=1)) / n**0.5
+        values, *moved = (
+            [seen(time, EVERY, LENGTH) for time in reaching(level + side * error, *own)]
+            for side in (0, -1, 1)
+        )
+        made = estimate_spans(values, range(n), moved=moved)
         assert made is not None
         if made.interval is None:
             return None
@@ -152,6 +206,12 @@ def main() -> None:
                 key = f"{what} {name} {missed} {period} {n}"
                 report |= {key: right, f"{key} shown": given}
                 report[f"{key} of those shown"] = None if math.isnan(held) else held
+    for spread in SPREADS:
+        found = [as_good(n, draws, spread) for n in SEEDS]
+        cells = " | ".join(map(cell, found))
+        what = f"curves, RAM's best differ by {spread:.2f} nats"
+        print(f"| time, as good as RAM | {what} | 0 % | every {EVERY} | {cells} |")
+        report |= {f"as good {spread} {n}": e[0] for n, e in zip(SEEDS, found, strict=True)}
     print("\n| wrong verdicts, % | not reached | validated | 3 seeds | 5 | 10 |")
     print("| --- | --- | --- | --- | --- | --- |")
     for missed, period in itertools.product(MISSED, PERIODS):

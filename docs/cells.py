@@ -37,7 +37,7 @@ class Over:
     name: str
     times: Texts
     ratios: Texts
-    accuracies: Callable[[Sequence[Estimate]], str]
+    accuracies: Callable[[Sequence[ScoreRow], Measured], str]
 
 
 def _mean_time(spans: Sequence[Span | None]) -> tuple[str, int] | None:
@@ -66,13 +66,13 @@ def _known(spans: Sequence[Span | None]) -> list[Span]:
 
 
 MEAN = Over(
-    "mean", _mean_time, _mean_ratio, lambda found: estimate_text(over_tasks(found), percent)
+    "mean", _mean_time, _mean_ratio, lambda rows, of: estimate_text(over_tasks(rows, of), percent)
 )
 MEDIAN = Over(
     "median",
     _median_time,
     _median_ratio,
-    lambda found: percent(statistics.median(each.mean for each in found)),
+    lambda rows, of: percent(statistics.median(e.mean for row in rows if (e := of(row)))),
 )
 
 
@@ -107,7 +107,7 @@ def accuracy(
     found = [each for each in map(of, rows) if each is not None]
     if not found or len(found) < len(rows):
         return NONE
-    return estimate_text(found[0], percent) if len(found) == 1 else over.accuracies(found)
+    return estimate_text(found[0], percent) if len(found) == 1 else over.accuracies(rows, of)
 
 
 def _middles(rows: Sequence[ScoreRow], of: Of) -> list[Span | None]:

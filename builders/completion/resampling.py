@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import brentq
 
+STEPS = 73  # of `least_sigma_where`
+
 
 def normalise(log_weights: np.ndarray) -> np.ndarray:
     """Weights that sum to 1, from log-weights (n,) of any offset."""
@@ -55,10 +57,45 @@ def sigma_where(
         size = effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma))))
         return math.log(size / wanted)
 
-    middle = math.log(spread) / 2
-    low, high = middle - 12, middle + 6
+    low, high = _range(spread)
     for end, reached in ((low, excess(low) >= 0), (high, excess(high) <= 0)):
         if reached:
             return math.exp(end)
     root, _ = brentq(excess, low, high, xtol=1e-6, maxiter=60, full_output=True, disp=False)
     return math.exp(root)
+
+
+def least_sigma_where(
+    log_weights: Callable[[float], np.ndarray], distances: np.ndarray, wanted: float
+) -> float:
+    """`sigma_where` for importance weights, whose effective sample size need not grow with sigma.
+
+    Where sigma is large, they undo the proposal, and a few copies that it hardly ever draws weigh
+    most. The least of `STEPS` sigmas over the same range that has the wanted size is taken, and
+    refined; if none has it, the one that comes nearest.
+    """
+    spread = float(distances.max() - distances.min())
+    if spread == 0:
+        return math.inf
+    logs = np.linspace(*_range(spread), STEPS)
+    sizes = [
+        effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma)))) for log_sigma in logs
+    ]
+    first = next((n for n, size in enumerate(sizes) if size >= wanted), None)
+    if first is None or first == 0:
+        return math.exp(logs[int(np.argmax(sizes)) if first is None else 0])
+
+    def excess(log_sigma: float) -> float:
+        size = effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma))))
+        return math.log(size / wanted)
+
+    root, _ = brentq(
+        excess, logs[first - 1], logs[first], xtol=1e-6, maxiter=60, full_output=True, disp=False
+    )
+    return math.exp(root)
+
+
+def _range(spread: float) -> tuple[float, float]:
+    """Least and greatest logarithm of sigma that are tried."""
+    middle = math.log(spread) / 2
+    return middle - 12, middle + 6

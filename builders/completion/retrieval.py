@@ -30,6 +30,7 @@ from nogs_bench.builders.completion.pca import Pca, fit_pca
 from nogs_bench.builders.completion.proposal import Proposal
 from nogs_bench.builders.completion.resampling import (
     effective_sample_size,
+    least_sigma_where,
     normalise,
     sigma_where,
     systematic,
@@ -210,12 +211,17 @@ class _ProposalQuery:
         log_proposal = self.evidence.log_likelihood(proposal_sigma**2)
         drawn = systematic(normalise(log_proposal), settings.retrieved, rng)
         copies, times = np.unique(drawn, return_counts=True)
-        sigma = scheduled or proposal_sigma
         exact = FreeEvidence(len(copies))
         for cell in self.cells:
             retrieval.observe(self.image, cell, exact, copies)
-        log_weights = exact.log_likelihood(sigma**2) - log_proposal[copies]
-        weights = normalise(log_weights + np.log(times))
+        offset = np.log(times) - log_proposal[copies]
+
+        def log_weights(variance: float) -> np.ndarray:
+            return exact.log_likelihood(variance) + offset
+
+        wanted = settings.effective_samples
+        sigma = scheduled or least_sigma_where(log_weights, exact.nearest(), wanted)
+        weights = normalise(log_weights(sigma**2))
         if belief is not None:
             weights = belief.applied(weights, retrieval.labels(copies, belief))
         chosen = copies[systematic(weights, count, rng)]

@@ -24,6 +24,8 @@ LIMITS = """\
 - The sequences are near-optimal for the posterior network (AVP) and the image bank that made them,
   and carry the bias of both: a network supervised by them for long can end below one that is not.
 - The search is greedy, one glimpse at a time; a sequence may repeat a location.
+- `epe` was multiplied by a factor for each step that was fitted to these images. For other images
+  the same factors can be off.
 - `epe_map` holds Monte-Carlo estimates by which the locations of one step were compared. They are
   not corrected, and the least of many estimates is too low."""
 SCORE = """\

@@ -24,8 +24,8 @@ MOST = 3
 @SEARCHES.register("rematch")
 def rematch(problem: Problem) -> Steps:
     """Race all cells; then let the 36 dropped ones that lie lowest, and the winner's neighbours,
-    see 160 completions and race the winner from there, dropped at a risk of 0.03 %; up to three
-    times, as long as there are such that have not been tried.
+    see at least 160 completions and race the winner from there, dropped at a risk of 0.03 %; up to
+    three times, as long as there are such that have not been tried.
     """
     race = Race(problem, first=FIRST, growth=GROWTH)
     yield from race.sort()

@@ -111,10 +111,10 @@ def _of_means(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
     """The same of the mean over tasks."""
     from nogs_bench.results import geometric_span, mean_span
 
-    cells = [estimate_text(over_tasks([row.test_accuracy for row in rows]), percent)]
+    cells = [estimate_text(over_tasks(rows), percent)]
     if balanced:
-        known = [row.test_balanced_accuracy for row in rows]
-        cells.append(estimate_text(over_tasks([e for e in known if e is not None]), percent))
+        mean = over_tasks(rows, lambda row: row.test_balanced_accuracy)
+        cells.append(estimate_text(mean, percent))
     good = [row.as_good.middle for row in rows if row.as_good]
     cells.append(_counted(lambda known: span_text(mean_span(known), whole), good, rows))
     if rows[0].method != "ram":
@@ -158,11 +158,16 @@ def median_text(ratios: Sequence[Span]) -> str:
     return f"{text} [{span_text(interval, times)}]" if interval.known else text
 
 
-def over_tasks(each: Sequence[Estimate]) -> Estimate:
-    """Of the mean over tasks, seed by seed; of the seeds' means where tasks have other seeds."""
+def over_tasks(
+    rows: Sequence[ScoreRow],
+    of: Callable[[ScoreRow], Estimate | None] = lambda row: row.test_accuracy,
+) -> Estimate:
+    """Of the mean over tasks, seed by seed; of the seeds' means where tasks have other seeds, which
+    has no interval. Each row must have the figure."""
     from nogs_bench.results import estimate
 
-    if len({len(one.values) for one in each}) > 1:
+    each = [found for row in rows if (found := of(row)) is not None]
+    if len({row.seeds for row in rows}) > 1:
         return estimate([statistics.fmean(one.mean for one in each)])
     by_seed = zip(*(one.values for one in each), strict=True)
     return estimate([statistics.fmean(values) for values in by_seed])

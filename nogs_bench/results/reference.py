@@ -25,6 +25,7 @@ class Reference:
 
     - `cross_entropy`: the mean over its runs of the least of each, plus the task's tolerance; nats.
     - `accuracy`: the mean of the highest of each, less the tolerance.
+    - `cross_entropy_error`, `accuracy_error`: their standard errors over RAM's runs; None with one.
     - `learned`, `learned_accuracy`: whether a constant answer is worse than that level. If not,
       being as good as RAM says nothing.
     """
@@ -33,16 +34,22 @@ class Reference:
     rate: float
     cross_entropy: float
     accuracy: float
+    cross_entropy_error: float | None
+    accuracy_error: float | None
     learned: bool
     learned_accuracy: bool
 
-    def as_good(self, curve: Curve) -> Span:
-        """When a run is as good as RAM ever gets, by cross-entropy."""
-        return time_to_cross_entropy(curve, self.cross_entropy)
+    def as_good(self, curve: Curve, errors: float = 0.0) -> Span:
+        """When a run is as good as RAM ever gets, by cross-entropy; `errors`: so many standard
+        errors more than that."""
+        return time_to_cross_entropy(
+            curve, self.cross_entropy + errors * (self.cross_entropy_error or 0.0)
+        )
 
-    def as_accurate(self, curve: Curve) -> Span:
+    def as_accurate(self, curve: Curve, errors: float = 0.0) -> Span:
         """Likewise by accuracy."""
-        return time_to_accuracy(curve, self.accuracy - ROUNDING)
+        level = self.accuracy + errors * (self.accuracy_error or 0.0)
+        return time_to_accuracy(curve, level - ROUNDING)
 
 
 def reference_of(
@@ -61,10 +68,10 @@ def reference_of(
 
 def _reference(task: Task, runs: list[RunResult]) -> Reference:
     criteria = task.convergence
-    least = statistics.fmean(min(p.cross_entropy for p in run.curve) for run in runs)
-    highest = statistics.fmean(max(p.accuracy for p in run.curve) for run in runs)
-    level = least + criteria.cross_entropy_tolerance
-    level_accuracy = highest - criteria.accuracy_tolerance
+    least = [min(p.cross_entropy for p in run.curve) for run in runs]
+    highest = [max(p.accuracy for p in run.curve) for run in runs]
+    level = statistics.fmean(least) + criteria.cross_entropy_tolerance
+    level_accuracy = statistics.fmean(highest) - criteria.accuracy_tolerance
     first, classes = runs[0].curve, len(task.classes)
     constant = constant_accuracy(first)
     return Reference(
@@ -72,6 +79,12 @@ def _reference(task: Task, runs: list[RunResult]) -> Reference:
         rate=runs[0].hyperparameters.learning_rate,
         cross_entropy=level,
         accuracy=level_accuracy,
+        cross_entropy_error=_standard_error(least),
+        accuracy_error=_standard_error(highest),
         learned=level < constant_cross_entropy(first, classes),
         learned_accuracy=level_accuracy > (1 / classes if constant is None else constant),
     )
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    return statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else None

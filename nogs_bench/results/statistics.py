@@ -106,13 +106,19 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def estimate_spans(
-    values: Sequence[Span], seeds: Sequence[int], unlearned: int = 0
+    values: Sequence[Span],
+    seeds: Sequence[int],
+    unlearned: int = 0,
+    moved: Sequence[Sequence[Span]] = (),
 ) -> SpanEstimate | None:
-    """Middle and interval of one span for each seed; None if there is none."""
+    """Middle and interval of one span for each seed; None if there is none.
+
+    `moved`: of times to a level that is itself measured, see `median_interval`.
+    """
     if not values:
         return None
-    found = tuple(values)
-    return SpanEstimate(middle(found), median_interval(found), found, tuple(seeds), unlearned)
+    found, interval = tuple(values), median_interval(values, moved)
+    return SpanEstimate(middle(found), interval, found, tuple(seeds), unlearned)
 
 
 def middle(values: Sequence[Span]) -> Span:
@@ -145,7 +151,7 @@ def geometric_span(values: Sequence[Span]) -> Span:
     )
 
 
-def median_interval(values: Sequence[Span]) -> Span | None:
+def median_interval(values: Sequence[Span], moved: Sequence[Sequence[Span]] = ()) -> Span | None:
     """Where the median of all possible seeds lies, in at least 95 % of cases, from n spans.
 
     **All bounded**: Student's t on logarithms, exact where these are normal and points. With x the
@@ -156,23 +162,45 @@ def median_interval(values: Sequence[Span]) -> Span | None:
     **Not all**: the sign test, exact for any distribution: from the k-th least lower end to the
     k-th greatest upper end, where P(Binomial(n, 1/2) < k) is at most 2.5 %; at most 5 % for the one
     end that is known, where the other is not. None where that leaves nothing (with fewer than 5).
+
+    **A level that is itself measured**: `moved` holds the same times to the level one standard
+    error lower, and one higher. If all are bounded, half the difference of the means of x joins the
+    standard error, as a root of squares (the delta method). Else the interval reaches over those at
+    all three levels.
     """
-    n = len(values)
-    if n < 2:
+    if len(values) < 2:
         return None
+    if moved and not all(value.bounded for each in (values, *moved) for value in each):
+        found = [median_interval(each) or Span(0.0, math.inf) for each in (values, *moved)]
+        over = Span(min(each.low for each in found), max(each.high for each in found))
+        return over if over.known else None
     if all(value.bounded for value in values):
-        low, high = (np.log([getattr(v, end) for v in values]) for end in ("low", "high"))
-        half = (high - low) / 2
-        spread = float((low + half).std(ddof=1)) + math.sqrt(float((half**2).sum()) / (n - 1))
-        reach = _student(n) * spread / math.sqrt(n)
-        return Span(math.exp(float(low.mean()) - reach), math.exp(float(high.mean()) + reach))
+        return _on_logarithms(values, moved)
     two_sided = sign_interval(values)
     if two_sided.bounded:
         return two_sided
     one_sided = _by_signs(values, 1 - LEVEL)
     # Both ends, each wrong in 5 % of cases, would together be so in 10 %.
-    found = two_sided if one_sided.bounded else one_sided
-    return found if found.known else None
+    known = two_sided if one_sided.bounded else one_sided
+    return known if known.known else None
+
+
+def _on_logarithms(values: Sequence[Span], moved: Sequence[Sequence[Span]]) -> Span:
+    low, high, x = _logs(values)
+    half, n = (high - low) / 2, len(values)
+    spread = float(x.std(ddof=1)) + math.sqrt(float((half**2).sum()) / (n - 1))
+    error = spread / math.sqrt(n)
+    if moved:
+        means = [float(_logs(each)[2].mean()) for each in moved]
+        error = math.hypot(error, (means[0] - means[-1]) / 2)
+    reach = _student(n) * error
+    return Span(math.exp(float(low.mean()) - reach), math.exp(float(high.mean()) + reach))
+
+
+def _logs(values: Sequence[Span]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logarithms of bounded spans: lower ends, upper ends, middles."""
+    low, high = (np.log([getattr(value, end) for value in values]) for end in ("low", "high"))
+    return low, high, (low + high) / 2
 
 
 def sign_interval(values: Sequence[Span]) -> Span:

@@ -85,21 +85,35 @@ def middle(values: list[Ends]) -> Ends:
     return statistics.median(low), statistics.median(high)
 
 
-def interval(values: list[Ends]) -> Ends | None:
+def interval(values: list[Ends], *levels: list[Ends]) -> Ends | None:
+    """`levels`: the same to levels one standard error lower and higher."""
     n = len(values)
-    low, high = (np.array([value[end] for value in values]) for end in (0, 1))
     if n < 2:
         return None
-    if low.min() > 0 and high.max() < INF:
-        x, h = (np.log(low) + np.log(high)) / 2, (np.log(high) - np.log(low)) / 2
-        spread = x.std(ddof=1) + math.sqrt((h**2).sum() / (n - 1))
-        reach = t.ppf(0.975, n - 1) * spread / math.sqrt(n)
-        return math.exp(np.log(low).mean() - reach), math.exp(np.log(high).mean() + reach)
+    if not all(bounded(each) for each in (values, *levels)):
+        found = [plain(each) for each in (values, *levels)]
+        over = min(low for low, _ in found), max(high for _, high in found)
+        return None if over == (0, INF) else over
+    low, high = np.log(np.array(values, float).T)
+    x, h = (low + high) / 2, (high - low) / 2
+    error = (x.std(ddof=1) + math.sqrt((h**2).sum() / (n - 1))) / math.sqrt(n)
+    if levels:
+        slower, faster = (np.log(np.array(each, float)).mean() for each in levels)
+        error = math.sqrt(error**2 + ((slower - faster) / 2) ** 2)
+    reach = t.ppf(0.975, n - 1) * error
+    return math.exp(low.mean() - reach), math.exp(high.mean() + reach)
+
+
+def plain(values: list[Ends]) -> Ends:
+    """At one level; by the sign test where not all are there."""
+    if bounded(values):
+        return interval(values) or (0, INF)
     two, one = by_signs(values, 0.025), by_signs(values, 0.05)
-    for found, use in ((two, two[0] > 0 and two[1] < INF), (one, True)):
-        if use and not (found is one and one[0] > 0 and one[1] < INF):
-            return None if found == (0, INF) else found
-    return None if two == (0, INF) else two
+    return two if bounded([two]) or bounded([one]) else one
+
+
+def bounded(values: list[Ends]) -> bool:
+    return all(low > 0 and high < INF for low, high in values)
 
 
 def by_signs(values: list[Ends], share: float) -> Ends:
@@ -129,12 +143,14 @@ def ends_text(ends: Ends, form: Any) -> str:
     return form(low) if form(low) == form(high) else f"{form(low)}{DASH}{form(high)}"
 
 
-def spans_text(values: list[Ends], form: Any, unlearned: int = 0) -> str:
+def spans_text(
+    values: list[Ends], form: Any, unlearned: int = 0, moved: list[list[Ends]] | None = None
+) -> str:
     if not values:
         return DASH
     if unlearned == len(values):
         return "not learned"
-    text, found = ends_text(middle(values), form), interval(values)
+    text, found = ends_text(middle(values), form), interval(values, *(moved or []))
     if found is not None:
         both = found[0] > 0 and found[1] < INF
         inner = f"{form(found[0])}, {form(found[1])}" if both else ends_text(found, form)
@@ -194,15 +210,22 @@ class Entry:
         self.is_ram = first["method"] == "ram"
         if ram:
             curves = [run["curve"] for run in ram]
-            self.level = 0.01 + np.mean([min(p["cross_entropy"] for p in c) for c in curves])
+            least = [min(p["cross_entropy"] for p in c) for c in curves]
+            self.level = 0.01 + np.mean(least)
+            self.error = np.std(least, ddof=1) / math.sqrt(len(least))
             self.says_something = self.level < constant_cross_entropy(ram[0], self.task)
 
-    def as_good(self, run: Run) -> Ends:
-        return passing(run, lambda p: p["cross_entropy"] <= self.level)
+    def as_good(self, run: Run, errors: int = 0) -> Ends:
+        level = self.level + errors * self.error
+        return passing(run, lambda p: p["cross_entropy"] <= level)
 
     def all_as_good(self) -> list[Ends]:
         """Of each run; nothing where a constant answer is as good."""
         return [self.as_good(run) for run in self.runs] if self.says_something else []
+
+    def moved(self) -> list[list[Ends]]:
+        """To the level one standard error lower, and higher."""
+        return [[self.as_good(run, errors) for run in self.runs] for errors in (-1, 1)]
 
     def to_target(self, run: Run) -> Ends:
         counts = [each["images"] for each in run["curve"][-1].get("classes") or () if each]
@@ -252,7 +275,7 @@ class Entry:
         if self.is_ram or not pairs:
             return None
         slow, fast = (
-            np.array([self.settled(r) for r in each])
+            np.array([self.settled(r) if self.converged(r)[1] else (0, INF) for r in each])
             for each in ([self.ram[run["seed"]] for run in pairs], pairs)
         )
         return ratio(tuple(slow.mean(0)), tuple(fast.mean(0)))
@@ -404,7 +427,11 @@ def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
         def settled(entry: Entry) -> list[Ends]:
             return [entry.converged(run)[0] for run in entry.runs]
 
-        assert cells[2] == one_or_many(members, Entry.all_as_good, whole, median)
+        if len(members) > 1:
+            assert cells[2] == one_or_many(members, Entry.all_as_good, whole, median)
+        else:
+            (entry,) = members
+            assert cells[2] == spans_text(entry.all_as_good(), whole, moved=entry.moved())
         assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good), times, median)
         assert cells[4] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times, median)
         assert cells[5] == one_or_many(

@@ -16,7 +16,7 @@ from nogs_bench.results.reference import reference_of
 from nogs_bench.results.result import RunResult
 from nogs_bench.results.scoring.baseline import BASELINE, over_baseline, pretraining_of
 from nogs_bench.results.scoring.rows import ScoreRow, Scores
-from nogs_bench.results.scoring.times import CRITERIA, estimated, quantities_of
+from nogs_bench.results.scoring.times import CRITERIA, estimates_of, quantities_of
 from nogs_bench.results.statistics import Estimate, estimate
 from nogs_bench.tasks import TASKS, Task, get_task, recorded_task
 
@@ -80,7 +80,7 @@ def _row(runs: list[RunResult], baselines: list[list[RunResult]]) -> ScoreRow:
     plan = task.protocol(first.protocol)
     reference = reference_of(task, plan, baselines)
     quantities = quantities_of(task, plan.target_accuracy, reference)
-    times = {name: estimated(runs, of) for name, of in quantities.items()}
+    times = estimates_of(runs, quantities, reference)
     costs = [run.build_cost.seconds for run in runs if run.build_cost is not None]
     balanced = [run.test.balanced_accuracy for run in runs]
     return ScoreRow(

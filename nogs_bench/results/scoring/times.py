@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nogs_bench.results.curves import (
     Convergence,
@@ -56,19 +56,50 @@ def _to_target(curve: Curve, target: float, judged_by: str, classes: int) -> Spa
 
 
 def as_the_paper(run: RunResult) -> Span:
-    """The task's own criterion, wherever in the run the least lies."""
-    criteria = TASKS[run.task].convergence
+    """The task's own criterion, wherever in the run the least lies; nothing is known of a run that
+    learned nothing, and so is as good as its own best at once."""
+    task = TASKS[run.task]
+    criteria, classes = task.convergence, len(task.classes)
     if criteria.criterion == "accuracy":
-        return settled_accuracy(run.curve, criteria.accuracy_tolerance)
-    return settled_cross_entropy(run.curve, criteria.cross_entropy_tolerance)
+        tolerance, of, settled = (
+            criteria.accuracy_tolerance,
+            convergence_of_accuracy,
+            settled_accuracy,
+        )
+    else:
+        tolerance, of, settled = (
+            criteria.cross_entropy_tolerance,
+            convergence_of_cross_entropy,
+            settled_cross_entropy,
+        )
+    if not of(run.curve, tolerance, classes).learned:
+        return Span(0, math.inf)
+    return settled(run.curve, tolerance)
 
 
-def estimated(runs: Sequence[RunResult], of: Quantity) -> SpanEstimate:
+def estimates_of(
+    runs: Sequence[RunResult], quantities: Mapping[str, Quantity], reference: Reference | None
+) -> dict[str, SpanEstimate]:
+    """Each time over the seeds. Of those to a level of RAM's, the level's error is counted too."""
+    moved: dict[str, Sequence[Sequence[Span]]] = {}
+    if reference is not None:
+        for name, to in (
+            ("as_good", reference.as_good),
+            ("as_good_accuracy", reference.as_accurate),
+        ):
+            moved[name] = [[to(run.curve, errors) for run in runs] for errors in (-1, 1)]
+    return {name: _estimated(runs, of, moved.get(name, ())) for name, of in quantities.items()}
+
+
+def _estimated(
+    runs: Sequence[RunResult], of: Quantity, moved: Sequence[Sequence[Span]]
+) -> SpanEstimate:
     found = [of(run) for run in runs]
     made = estimate_spans(
         [each.time for each in found],
         [run.seed for run in runs],
         sum(not each.learned for each in found),
+        moved,
     )
     assert made is not None
     return made

@@ -1,5 +1,6 @@
 """Resampling, effective sample sizes and retrieval."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from nogs_bench.builders.completion.evidence import FreeEvidence
 from nogs_bench.builders.completion.pca import fit_pca
 from nogs_bench.builders.completion.resampling import (
     effective_sample_size,
+    least_sigma_where,
     normalise,
     sigma_where,
     systematic,
@@ -105,3 +107,34 @@ def test_proposal_is_corrected_to_the_exact_weights():
         drawn = query.draw(50_000, np.random.default_rng(1)).rows
         frequencies.append(np.bincount(drawn, minlength=len(bank)) / 50_000)
     assert np.abs(frequencies[0] - frequencies[1]).sum() < 0.05
+
+
+@pytest.mark.parametrize("wanted", [5.0, 25.0])
+def test_the_exact_weights_have_the_wanted_effective_sample_size_too(wanted):
+    """And not only the proposal's, whose reconstructions are other images than the bank's. Less
+    where the proposal drew too few images."""
+    retrieval, _ = _retrieval(components=60, retrieved=1_000, effective_samples=wanted)
+    sizes = []
+    for image in corner_images(7, 5).images:
+        query = retrieval.query(image)
+        for cell in (0, 4, 8):
+            query.observe(cell)
+            sizes.append(query.draw(50, np.random.default_rng(0)).effective_samples)
+    assert np.median(sizes) == pytest.approx(wanted, rel=1e-3)
+    assert 0.7 * wanted < min(sizes)
+    assert max(sizes) < 1.001 * wanted
+
+
+def test_the_least_sigma_where_the_size_is_as_wanted():
+    """Of two copies, equal at sigma 1: the size grows to 2 there, and falls beyond."""
+    distances = np.array([0.0, 2.0])
+
+    def log_weights(variance: float) -> np.ndarray:
+        return -distances / (2 * variance) + np.array([0.0, 1.0])
+
+    assert least_sigma_where(log_weights, distances, 3.0) == pytest.approx(1, rel=0.13)
+    sigma = least_sigma_where(log_weights, distances, 1.5)
+    weights = normalise(log_weights(sigma**2))
+    assert effective_sample_size(weights) == pytest.approx(1.5, rel=1e-4)
+    assert sigma < 1
+    assert least_sigma_where(log_weights, np.ones(2), 1.5) == math.inf

@@ -184,6 +184,36 @@ def test_a_level_that_a_constant_answer_reaches_is_none():
     assert nogs.as_good_accuracy is None
 
 
+def test_a_run_that_learned_nothing_has_not_converged_by_the_paper_s_criterion():
+    """Its curve is flat, and so within the tolerance of its own best at once."""
+    ram, nogs = run_result("ram", 0), run_result("ps-nogs", 0)
+    _, row = score_runs([ram, nogs]).rows
+    assert row.ratio_of_means["paper"].known
+    for flat in (ram, nogs):
+        other = nogs if flat is ram else ram
+        _, row = score_runs([_with_nats(flat, 2.4, 2.4, 2.4, 2.4), other]).rows
+        assert not row.ratio_of_means["paper"].known
+
+
+def test_the_time_to_ram_s_level_counts_how_ram_s_runs_differ():
+    """RAM's least are 1 and 2, so the level is 1.51, and its standard error .5."""
+    several = (0.1,) * 6
+    rams = [_with_nats(run_result("ram", 0, several), 2.3, 2.0, 1.6, 1.0, 1.0, 1.0)]
+    rams.append(_with_nats(run_result("ram", 1, several), 2.3, 2.2, 2.1, 2.0, 2.0, 2.0))
+    runs = [
+        _with_nats(run_result("ps-nogs", seed, several), 2.3, 2.2, 1.7, 1.3, 0.9, 0.9)
+        for seed in (0, 1)
+    ]
+    _, row = score_runs([*rams, *runs]).rows
+    assert row.as_good.values == (Span(500, 750),) * 2
+    # At 1.01 the runs pass between 750 and 1000, at 2.01 between 250 and 500.
+    level = math.log(750 * 1000 / (250 * 500)) / 4
+    seeds = math.log(750 / 500) / 2  # of spans alone, since both runs are alike
+    reach = 12.706205 * math.hypot(seeds, level)
+    assert row.as_good.interval.low == pytest.approx(500 * math.exp(-reach))
+    assert row.as_good.interval.high == pytest.approx(750 * math.exp(reach))
+
+
 def _with_nats(run: RunResult, *nats: float) -> RunResult:
     points = zip(run.curve, nats, strict=True)
     curve = tuple(p.model_copy(update={"cross_entropy": value}) for p, value in points)

@@ -68,6 +68,27 @@ def test_the_interval_of_points_is_t_on_logarithms():
     assert median_interval([Span(5, 5)]) is None
 
 
+def points(*logs):
+    return [Span(math.exp(x), math.exp(x)) for x in logs]
+
+
+def test_the_error_of_a_level_joins_that_of_the_seeds():
+    """Logarithms 1, 2, 3 have a standard error of 1 / sqrt(3); the level one of (3 - 1) / 2."""
+    moved = [points(2, 3, 4), points(0, 1, 2)]
+    found = median_interval(points(1, 2, 3), moved)
+    reach = 4.302653 * math.sqrt(1 / 3 + 1)
+    assert (math.log(found.low), math.log(found.high)) == (
+        pytest.approx(2 - reach),
+        pytest.approx(2 + reach),
+    )
+    # Where one of them is never there, over those at each of the levels.
+    never = [*points(2, 3, 4, 5), Span(900, math.inf)]
+    levels = [points(1, 2, 3, 4, 5), never, points(0, 1, 2, 3, 4)]
+    found = median_interval(levels[0], levels[1:])
+    assert found == Span(median_interval(levels[2]).low, math.inf)
+    assert median_interval(levels[2]).low < median_interval(never).low
+
+
 def test_no_choice_within_the_spans_has_an_interval_beyond_theirs():
     rng = np.random.default_rng(0)
     for n in (2, 3, 5):

@@ -77,18 +77,16 @@ def least_sigma_where(
     spread = float(distances.max() - distances.min())
     if spread == 0:
         return math.inf
-    logs = np.linspace(*_range(spread), STEPS)
-    sizes = [
-        effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma)))) for log_sigma in logs
-    ]
-    first = next((n for n, size in enumerate(sizes) if size >= wanted), None)
-    if first is None or first == 0:
-        return math.exp(logs[int(np.argmax(sizes)) if first is None else 0])
 
     def excess(log_sigma: float) -> float:
         size = effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma))))
         return math.log(size / wanted)
 
+    logs = np.linspace(*_range(spread), STEPS)
+    excesses = [excess(log_sigma) for log_sigma in logs]
+    first = next((n for n, value in enumerate(excesses) if value >= 0), None)
+    if first is None or first == 0:
+        return math.exp(logs[int(np.argmax(excesses)) if first is None else 0])
     root, _ = brentq(
         excess, logs[first - 1], logs[first], xtol=1e-6, maxiter=60, full_output=True, disp=False
     )

@@ -24,10 +24,11 @@ LIMITS = """\
 - The sequences are near-optimal for the posterior network (AVP) and the image bank that made them,
   and carry the bias of both: a network supervised by them for long can end below one that is not.
 - The search is greedy, one glimpse at a time; a sequence may repeat a location.
-- `epe` was multiplied by a factor for each step that was fitted to these images. For other images
-  the same factors can be off.
 - `epe_map` holds Monte-Carlo estimates by which the locations of one step were compared. They are
   not corrected, and the least of many estimates is too low."""
+FITTED = """\
+- `epe` was multiplied by a factor for each step that was fitted to these images: on average it is
+  near the true cross-entropy here, and can be further off for other images."""
 SCORE = """\
 - **`epe` is a score, no expectation**: its mean is not shown to be that of the true cross-entropy
   (the table above). Compare the images and locations of one step by it, and nothing else."""
@@ -109,12 +110,13 @@ def dataset_card(
 
 
 def _score(record: Mapping[str, Any]) -> list[str]:
-    """What is no expectation is not called one."""
+    """How far the column `epe` is an expectation; what is none is not called one."""
     made_by = record["made_by"]
     parts = made_by.get("folds", [made_by])
     first = [part.get("stages", {}).get("first-step", {}).get("config", {}) for part in parts]
     pasted = any(config.get("observed") == "pasted" for config in first)
-    return [SCORE] * _scored(record) + [PASTED] * pasted
+    stated = "stated" in (record["quality"] or {}).get("built", {})
+    return [FITTED] * stated + [SCORE] * _scored(record) + [PASTED] * pasted
 
 
 def _scored(record: Mapping[str, Any]) -> bool:

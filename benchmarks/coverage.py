@@ -21,7 +21,7 @@ import numpy as np
 
 from nogs_bench.results import Span, estimate, estimate_spans, prediction_interval, ratios
 from nogs_bench.results.ranking import rank_ranges
-from nogs_bench.results.statistics import LEVEL
+from nogs_bench.results.statistics import LEVEL, MeasuredLevel, student
 
 SEEDS, MISSED, PERIODS = (3, 5, 10), (0.0, 0.2, 0.5), (0, 50, 250)
 SPREADS = (0.02, 0.05, 0.08)  # nats, of how good runs of RAM get: as on faces
@@ -124,11 +124,13 @@ def as_good(n: int, draws: int, spread: float) -> Covered:
         ram, own = ([part[number] for part in each] for each in (rams, taught))
         best = least(*ram)
         level, error = float(best.mean()) + TOLERANCE, float(best.std(ddof=1)) / n**0.5
-        values, *moved = (
+        wide = student(n - 1) / student(math.inf)
+        values, lower, higher, lowest, highest = (
             [seen(time, EVERY, LENGTH) for time in reaching(level + side * error, *own)]
-            for side in (0, -1, 1)
+            for side in (0, -1, 1, -wide, wide)
         )
-        made = estimate_spans(values, range(n), moved=moved)
+        measured = MeasuredLevel(n, (lower, higher), (lowest, highest))
+        made = estimate_spans(values, range(n), level=measured)
         assert made is not None
         if made.interval is None:
             return None

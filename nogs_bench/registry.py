@@ -102,7 +102,7 @@ class Registry(Generic[T]):
             try:
                 entry = point.load()
                 self.add(point.name, entry() if _makes_one(entry) else entry)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if isinstance(error, NogsError):
                     raise
                 package = f" of {point.dist.name}" if point.dist else ""

@@ -254,13 +254,14 @@ def _moved_into(out: Path) -> Iterator[Path]:
         old.mkdir()
         yield new
         out.resolve().mkdir(exist_ok=True)
+        empty = False  # of pieces: what lies there then is new
         try:
             _move((CARD, *PIECES), out, old)
+            empty = True
             _move((*PIECES, CARD), new, out)
         except BaseException:
-            for piece in (CARD, *PIECES):
-                if (old / piece).exists():
-                    _remove(out / piece)
+            for piece in (CARD, *PIECES) if empty else ():
+                _remove(out / piece)
             _move((*PIECES, CARD), old, out)
             raise
 

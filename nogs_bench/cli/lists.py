@@ -90,6 +90,9 @@ def task(
     from nogs_bench.tasks import choices_of, task_file
 
     _, chosen = choices_of(images, **choices)
+    if label == "*" and len(chosen.facts.labels) > 1:
+        name = chosen.facts.labels[0].name
+        typer.echo(f"judged_by and target are of {name}; each label has its own", err=True)
     if out is not None:
         from nogs_bench.files import write_text
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import queue
 import subprocess
 import sys
@@ -106,8 +107,9 @@ def _do_alone(item: dict[str, Any]) -> str:
 
 
 def own_logs() -> str:
-    """How the names of the logs of this call's workers begin; others may be at work there too."""
-    return f"worker-{os.getpid()}-"
+    """How the names of the logs of this call's workers begin; others may be at work there too, on
+    this machine or another."""
+    return f"worker-{platform.node()}-{os.getpid()}-"
 
 
 class _Worker:

@@ -54,7 +54,7 @@ class FamilyImages:
     @classmethod
     def load(cls, task: Task, data: Path | None) -> FamilyImages:
         splits = {name: load_split(task, name, data) for name in EVERY_SPLIT}
-        return cls(splits, digest_of_splits(splits), task.source)
+        return cls(splits, digest_of_splits(splits.items()), task.source)
 
 
 @dataclass(frozen=True)

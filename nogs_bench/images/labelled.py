@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -63,9 +63,9 @@ class LabelledImages:
         return state.hexdigest()
 
 
-def digest_of_splits(splits: Mapping[str, LabelledImages]) -> str:
-    """sha256 of all splits of a task's images, as results record it (`images`)."""
-    return digest_json({name: rows.digest() for name, rows in splits.items()})
+def digest_of_splits(splits: Iterable[tuple[str, LabelledImages]]) -> str:
+    """sha256 of all splits of a task's images by name, as results record it (`images`)."""
+    return digest_json({name: rows.digest() for name, rows in splits})
 
 
 def picture_digest(pixels: np.ndarray) -> str:

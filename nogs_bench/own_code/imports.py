@@ -59,7 +59,7 @@ def own_files(*objects: Callable[..., Any]) -> set[Path]:
             file = Path(inspect.getfile(kind)).resolve()
         except TypeError:
             continue
-        if file.is_file() and (_is_extension(kind.__module__) or not _in_library(file)):
+        if file.is_file() and (_is_extension(kind.__module__) or not in_library(file)):
             found.add(file)
     return found
 
@@ -141,7 +141,7 @@ def _is_library(spec: ModuleSpec) -> bool:
     if _is_extension(spec.name):
         return False
     places = [spec.origin] if spec.has_location else spec.submodule_search_locations or []
-    return any(_in_library(Path(place)) for place in places if place)
+    return any(in_library(Path(place)) for place in places if place)
 
 
 def _is_extension(module: str | None) -> bool:
@@ -156,7 +156,7 @@ def _extensions() -> frozenset[str]:
     return frozenset(module.partition(".")[0] for module in ours) - {"nogs_bench"}
 
 
-def _in_library(file: Path) -> bool:
+def in_library(file: Path) -> bool:
     installed = bool(_INSTALLED & set(file.parts))
     return installed or any(file.is_relative_to(place) for place in _LIBRARIES)
 

@@ -35,13 +35,20 @@ OF_AN_ENTRY = ("hyperparameters", "dataset", "teaching", "method_info")
 
 def check_board(runs: Sequence[RunResult]) -> None:
     """Raise `NogsError` if `runs`, of one task and protocol, are of different images or versions of
-    the task, or of a version that this package does not know."""
+    the task, of a version that this package does not know, or of another task of that name."""
+    digests = {name: TASKS[name].digest for name in {run.task for run in runs}}
     for run in runs:
         task = TASKS[run.task]
         if run.task_version > task.version:
             raise NogsError(
                 f"{run.name} is of version {run.task_version} of the task, this package has "
                 f"{task.version}; score it with the package it was made with"
+            )
+        same_version = run.task_version == task.version
+        if same_version and run.task_digest not in (None, digests[run.task]):
+            raise NogsError(
+                f"{run.name} was made with another label, number of glimpses or grid than "
+                f"{task.name} has now; score it with the task that it was made with"
             )
     _same(runs, OF_A_BOARD)
 

@@ -101,23 +101,38 @@ def estimate(values: Sequence[float]) -> Estimate:
     centre, own = float(array.mean()), tuple(map(float, array))
     if len(array) == 1:
         return Estimate(centre, None, None, own)
-    reach = _student(len(array)) * float(array.std(ddof=1)) / math.sqrt(len(array))
+    reach = student(len(array) - 1) * float(array.std(ddof=1)) / math.sqrt(len(array))
     return Estimate(centre, centre - reach, centre + reach, own)
+
+
+@dataclass(frozen=True)
+class MeasuredLevel:
+    """What is known of a level that times are measured to, and that is itself a mean over runs.
+
+    - `runs`: how many. With one, nothing is known of its error.
+    - `near`: the same times to the level one standard error lower, and one higher.
+    - `far`: to the ends of its interval, as wide for few runs as Student's t is, with the normal
+      distribution's for many: t / 1.96 standard errors lower, and higher.
+    """
+
+    runs: int
+    near: tuple[Sequence[Span], Sequence[Span]]
+    far: tuple[Sequence[Span], Sequence[Span]]
 
 
 def estimate_spans(
     values: Sequence[Span],
     seeds: Sequence[int],
     unlearned: int = 0,
-    moved: Sequence[Sequence[Span]] = (),
+    level: MeasuredLevel | None = None,
 ) -> SpanEstimate | None:
     """Middle and interval of one span for each seed; None if there is none.
 
-    `moved`: of times to a level that is itself measured, see `median_interval`.
+    `level`: of times to a level that is itself measured, see `median_interval`.
     """
     if not values:
         return None
-    found, interval = tuple(values), median_interval(values, moved)
+    found, interval = tuple(values), median_interval(values, level)
     return SpanEstimate(middle(found), interval, found, tuple(seeds), unlearned)
 
 
@@ -151,7 +166,7 @@ def geometric_span(values: Sequence[Span]) -> Span:
     )
 
 
-def median_interval(values: Sequence[Span], moved: Sequence[Sequence[Span]] = ()) -> Span | None:
+def median_interval(values: Sequence[Span], level: MeasuredLevel | None = None) -> Span | None:
     """Where the median of all possible seeds lies, in at least 95 % of cases, from n spans.
 
     **All bounded**: Student's t on logarithms, exact where these are normal and points. With x the
@@ -160,22 +175,22 @@ def median_interval(values: Sequence[Span], moved: Sequence[Sequence[Span]] = ()
     the mean of the lower to the mean of the upper ends.
 
     **Not all**: the sign test, exact for any distribution: from the k-th least lower end to the
-    k-th greatest upper end, where P(Binomial(n, 1/2) < k) is at most 2.5 %; at most 5 % for the one
-    end that is known, where the other is not. None where that leaves nothing (with fewer than 5).
+    k-th greatest upper end, where P(Binomial(n, 1/2) < k) is at most 2.5 %. If that leaves an end
+    open, at most 5 %, unless this has both. None where that leaves nothing (with fewer than 5).
 
-    **A level that is itself measured**: `moved` holds the same times to the level one standard
-    error lower, and one higher. If all are bounded, half the difference of the means of x joins the
-    standard error, as a root of squares (the delta method). Else the interval reaches over those at
-    all three levels.
+    **A level that is itself measured**: if all are bounded at the `near` levels too, half the
+    difference of the means of x joins the standard error, as a root of squares (the delta method;
+    degrees of freedom by Welch and Satterthwaite). Else the interval reaches over those at the
+    level and the `far` ones. None if the level is of one run.
     """
-    if len(values) < 2:
+    if len(values) < 2 or (level is not None and level.runs < 2):
         return None
-    if moved and not all(value.bounded for each in (values, *moved) for value in each):
-        found = [median_interval(each) or Span(0.0, math.inf) for each in (values, *moved)]
+    if level is not None and not _all_bounded(values, *level.near):
+        found = [median_interval(each) or Span(0.0, math.inf) for each in (values, *level.far)]
         over = Span(min(each.low for each in found), max(each.high for each in found))
         return over if over.known else None
-    if all(value.bounded for value in values):
-        return _on_logarithms(values, moved)
+    if _all_bounded(values):
+        return _on_logarithms(values, level)
     two_sided = sign_interval(values)
     if two_sided.bounded:
         return two_sided
@@ -185,15 +200,23 @@ def median_interval(values: Sequence[Span], moved: Sequence[Sequence[Span]] = ()
     return known if known.known else None
 
 
-def _on_logarithms(values: Sequence[Span], moved: Sequence[Sequence[Span]]) -> Span:
+def _all_bounded(*several: Sequence[Span]) -> bool:
+    return all(value.bounded for values in several for value in values)
+
+
+def _on_logarithms(values: Sequence[Span], level: MeasuredLevel | None) -> Span:
     low, high, x = _logs(values)
     half, n = (high - low) / 2, len(values)
     spread = float(x.std(ddof=1)) + math.sqrt(float((half**2).sum()) / (n - 1))
-    error = spread / math.sqrt(n)
-    if moved:
-        means = [float(_logs(each)[2].mean()) for each in moved]
-        error = math.hypot(error, (means[0] - means[-1]) / 2)
-    reach = _student(n) * error
+    error, freedom = spread / math.sqrt(n), float(n - 1)
+    if level is not None:
+        slower, faster = (float(_logs(each)[2].mean()) for each in level.near)
+        other = (slower - faster) / 2
+        both = math.hypot(error, other)
+        if other:
+            freedom = both**4 / (error**4 / (n - 1) + other**4 / (level.runs - 1))
+        error = both
+    reach = student(freedom) * error
     return Span(math.exp(float(low.mean()) - reach), math.exp(float(high.mean()) + reach))
 
 
@@ -250,7 +273,7 @@ def prediction_interval(values: Sequence[Span], level: float) -> Span | None:
     low, high = (np.array([getattr(v, end) for v in values]) for end in ("low", "high"))
     half = (high - low) / 2
     spread = float((low + half).std(ddof=1)) + math.sqrt(float((half**2).sum()) / (n - 1))
-    reach = _student(n, level) * spread * math.sqrt(1 + 1 / n)
+    reach = student(n - 1, level) * spread * math.sqrt(1 + 1 / n)
     return Span(float(low.mean()) - reach, float(high.mean()) + reach)
 
 
@@ -263,11 +286,11 @@ def plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isinf(value) else value
 
 
-def _student(n: int, level: float = LEVEL) -> float:
-    """Student's t at (1 + level) / 2 with n - 1 degrees of freedom."""
+def student(freedom: float, level: float = LEVEL) -> float:
+    """Student's t at (1 + level) / 2 with so many degrees of freedom."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(n - 1, (1 + level) / 2))
+    return float(stdtrit(freedom, (1 + level) / 2))
 
 
 def _heads(most: int, n: int) -> float:

@@ -90,7 +90,7 @@ def _own_source(name: str) -> str:
 def _own_task(name: str) -> str:
     return (
         f"`{name}` is its author's own task, and does not come with nogs-bench. `THE_TASK` is the "
-        "file that defines it (`FILE.py:NAME`), or the folder of its images."
+        "file that defines it (`FILE.py:NAME`), or where its images are (a folder, or `hf:NAME`)."
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import HUB_SCORES, HubScore, hub_scores
 from nogs_bench.files import hub_errors, require_hub, require_visibility
-from nogs_bench.own_code import imported
+from nogs_bench.own_code import imported, in_library
 from nogs_bench.results import RunResult, load_result
 from nogs_bench.sharing.model_card import is_own_model, model_card
 from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
@@ -135,15 +135,17 @@ def _files(
 
 
 def _imported(source: Path) -> dict[str, bytes]:
-    """The files beside a model's that it imports, by their paths from its folder."""
+    """The files beside a model's that it imports, by their names; none of what is installed."""
     found = {}
     for name, file in imported(source).items():
-        if file is None:
+        if file is None or in_library(file):
             continue
-        if not file.is_relative_to(source.parent):
+        path = Path(*name.split("."))
+        places = [source.parent / each for each in (path.with_suffix(".py"), path / "__init__.py")]
+        if file not in places:
             raise NogsError(
-                f"{source} imports {name} from {file.parent}; only what lies beside the model is "
-                "sent"
+                f"{source} imports {name}, which is {file}; a model is sent with the modules and "
+                "packages beside it, so put it there"
             )
         found[file.relative_to(source.parent).as_posix()] = file.read_bytes()
     return found

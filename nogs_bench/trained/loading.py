@@ -119,10 +119,6 @@ def _find(where: str | Path, revision: str | None) -> Path:
 def _task_of(kept: Kept, path: Path, given: str | Task | None) -> Task:
     config = kept.config
     task = recorded_task(config.task, path) if given is None else get_task(given)
-    if task.name != config.task:
-        raise NogsError(
-            f"{path} was trained on {config.task}, not {task.name}; name the task that trained it"
-        )
     settings = config.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
     known = set(vars(task.training))
     task = replace(

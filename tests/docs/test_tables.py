@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.integrate import trapezoid
-from scipy.stats import binom, t
+from scipy.stats import binom, norm, t
 
 from nogs_bench.tasks import get_task
 from places import ROOT
@@ -85,22 +85,27 @@ def middle(values: list[Ends]) -> Ends:
     return statistics.median(low), statistics.median(high)
 
 
-def interval(values: list[Ends], *levels: list[Ends]) -> Ends | None:
-    """`levels`: the same to levels one standard error lower and higher."""
+def interval(
+    values: list[Ends], near: list[list[Ends]] | None = None, far: Any = (), rams: int = 5
+) -> Ends | None:
+    """`near`, `far`: the same to lower and higher levels of `rams` runs of RAM."""
     n = len(values)
     if n < 2:
         return None
-    if not all(bounded(each) for each in (values, *levels)):
-        found = [plain(each) for each in (values, *levels)]
+    if not all(bounded(each) for each in (values, *(near or []))):
+        found = [plain(each) for each in (values, *far)]
         over = min(low for low, _ in found), max(high for _, high in found)
         return None if over == (0, INF) else over
     low, high = np.log(np.array(values, float).T)
     x, h = (low + high) / 2, (high - low) / 2
     error = (x.std(ddof=1) + math.sqrt((h**2).sum() / (n - 1))) / math.sqrt(n)
-    if levels:
-        slower, faster = (np.log(np.array(each, float)).mean() for each in levels)
-        error = math.sqrt(error**2 + ((slower - faster) / 2) ** 2)
-    reach = t.ppf(0.975, n - 1) * error
+    freedom = n - 1
+    if near:
+        slower, faster = (np.log(np.array(each, float)).mean() for each in near)
+        squares = np.array([error**2, ((slower - faster) / 2) ** 2])
+        freedom = squares.sum() ** 2 / (squares**2 / [n - 1, rams - 1]).sum()
+        error = math.sqrt(squares.sum())
+    reach = t.ppf(0.975, freedom) * error
     return math.exp(low.mean() - reach), math.exp(high.mean() + reach)
 
 
@@ -143,14 +148,12 @@ def ends_text(ends: Ends, form: Any) -> str:
     return form(low) if form(low) == form(high) else f"{form(low)}{DASH}{form(high)}"
 
 
-def spans_text(
-    values: list[Ends], form: Any, unlearned: int = 0, moved: list[list[Ends]] | None = None
-) -> str:
+def spans_text(values: list[Ends], form: Any, unlearned: int = 0, levels: Any = ()) -> str:
     if not values:
         return DASH
     if unlearned == len(values):
         return "not learned"
-    text, found = ends_text(middle(values), form), interval(values, *(moved or []))
+    text, found = ends_text(middle(values), form), interval(values, *levels)
     if found is not None:
         both = found[0] > 0 and found[1] < INF
         inner = f"{form(found[0])}, {form(found[1])}" if both else ends_text(found, form)
@@ -215,7 +218,7 @@ class Entry:
             self.error = np.std(least, ddof=1) / math.sqrt(len(least))
             self.says_something = self.level < constant_cross_entropy(ram[0], self.task)
 
-    def as_good(self, run: Run, errors: int = 0) -> Ends:
+    def as_good(self, run: Run, errors: float = 0) -> Ends:
         level = self.level + errors * self.error
         return passing(run, lambda p: p["cross_entropy"] <= level)
 
@@ -223,9 +226,15 @@ class Entry:
         """Of each run; nothing where a constant answer is as good."""
         return [self.as_good(run) for run in self.runs] if self.says_something else []
 
-    def moved(self) -> list[list[Ends]]:
-        """To the level one standard error lower, and higher."""
-        return [[self.as_good(run, errors) for run in self.runs] for errors in (-1, 1)]
+    def levels(self) -> tuple[list[list[Ends]], list[list[Ends]], int]:
+        """The same at other levels, and how many runs of RAM the level is of."""
+        rams = len(self.ram)
+        wide = t.ppf(0.975, rams - 1) / norm.ppf(0.975)
+        near, far = (
+            [[self.as_good(run, errors) for run in self.runs] for errors in (-size, size)]
+            for size in (1, wide)
+        )
+        return near, far, rams
 
     def to_target(self, run: Run) -> Ends:
         counts = [each["images"] for each in run["curve"][-1].get("classes") or () if each]
@@ -431,7 +440,7 @@ def test_the_study_s_tables(found: dict[Any, Entry], mark: str) -> None:
             assert cells[2] == one_or_many(members, Entry.all_as_good, whole, median)
         else:
             (entry,) = members
-            assert cells[2] == spans_text(entry.all_as_good(), whole, moved=entry.moved())
+            assert cells[2] == spans_text(entry.all_as_good(), whole, levels=entry.levels())
         assert cells[3] == one_or_many(members, lambda e: e.sooner(e.as_good), times, median)
         assert cells[4] == one_or_many(members, lambda e: e.sooner(e.as_good, True), times, median)
         assert cells[5] == one_or_many(

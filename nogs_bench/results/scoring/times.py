@@ -17,7 +17,13 @@ from nogs_bench.results.curves import (
 )
 from nogs_bench.results.reference import Reference
 from nogs_bench.results.result import RunResult
-from nogs_bench.results.statistics import Span, SpanEstimate, estimate_spans
+from nogs_bench.results.statistics import (
+    MeasuredLevel,
+    Span,
+    SpanEstimate,
+    estimate_spans,
+    student,
+)
 from nogs_bench.tasks import TASKS, Task
 
 CRITERIA = {"cross-entropy": "convergence_cross_entropy", "accuracy": "convergence_accuracy"}
@@ -81,25 +87,34 @@ def estimates_of(
     runs: Sequence[RunResult], quantities: Mapping[str, Quantity], reference: Reference | None
 ) -> dict[str, SpanEstimate]:
     """Each time over the seeds. Of those to a level of RAM's, the level's error is counted too."""
-    moved: dict[str, Sequence[Sequence[Span]]] = {}
+    levels: dict[str, MeasuredLevel] = {}
     if reference is not None:
-        for name, to in (
-            ("as_good", reference.as_good),
-            ("as_good_accuracy", reference.as_accurate),
-        ):
-            moved[name] = [[to(run.curve, errors) for run in runs] for errors in (-1, 1)]
-    return {name: _estimated(runs, of, moved.get(name, ())) for name, of in quantities.items()}
+        levels["as_good"] = _level(runs, reference, reference.as_good)
+        levels["as_good_accuracy"] = _level(runs, reference, reference.as_accurate)
+    return {name: _estimated(runs, of, levels.get(name)) for name, of in quantities.items()}
+
+
+def _level(
+    runs: Sequence[RunResult], reference: Reference, to: Callable[[Curve, float], Span]
+) -> MeasuredLevel:
+    count = len(reference.runs)
+    wide = student(count - 1) / student(math.inf) if count > 1 else math.inf
+
+    def times(errors: float) -> list[Span]:
+        return [to(run.curve, errors) for run in runs] if count > 1 else []
+
+    return MeasuredLevel(count, (times(-1), times(1)), (times(-wide), times(wide)))
 
 
 def _estimated(
-    runs: Sequence[RunResult], of: Quantity, moved: Sequence[Sequence[Span]]
+    runs: Sequence[RunResult], of: Quantity, level: MeasuredLevel | None
 ) -> SpanEstimate:
     found = [of(run) for run in runs]
     made = estimate_spans(
         [each.time for each in found],
         [run.seed for run in runs],
         sum(not each.learned for each in found),
-        moved,
+        level,
     )
     assert made is not None
     return made

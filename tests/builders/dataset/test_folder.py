@@ -229,12 +229,13 @@ def test_what_was_there_is_put_back_where_not_all_can_be_moved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = write(tmp_path / "d")
-    before = contents(out)
+    shutil.rmtree(out / "maps")  # as of a dataset without
+    before, files = contents(out), sorted(out.rglob("*"))
     move, moves = shutil.move, []
 
     def fails(source: Path, target: Path) -> None:
         moves.append(target)
-        if len(moves) == 7:
+        if len(moves) == 8:  # four of before, and the three folders of now are moved
             raise OSError(errno.EIO, "no")
         move(source, target)
 
@@ -242,4 +243,5 @@ def test_what_was_there_is_put_back_where_not_all_can_be_moved(
     with pytest.raises(OSError, match="no"):
         write(out)
     assert contents(out) == before
+    assert sorted(out.rglob("*")) == files
     assert [path.name for path in tmp_path.iterdir()] == ["d"]

@@ -255,7 +255,7 @@ def test_a_model_that_fails_in_a_worker_is_reported_with_its_log(tmp_path, task_
         "        print('noise on standard output')\n"
         "        return super().start(n) if n <= 2 else 1 / 0\n"
     )
-    with pytest.raises(NogsError, match=r"ZeroDivisionError.*worker-\d+-\d\.log") as caught:
+    with pytest.raises(NogsError, match=r"ZeroDivisionError.*worker-\S*-\d+-\d\.log") as caught:
         evaluate(
             f"{tmp_path}/broken.py:Broken",
             task=task_file,

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from scipy import stats
 
 from nogs_bench.errors import NogsError
 from nogs_bench.results.configuration import DatasetInfo, PretrainingInfo
@@ -209,9 +210,14 @@ def test_the_time_to_ram_s_level_counts_how_ram_s_runs_differ():
     # At 1.01 the runs pass between 750 and 1000, at 2.01 between 250 and 500.
     level = math.log(750 * 1000 / (250 * 500)) / 4
     seeds = math.log(750 / 500) / 2  # of spans alone, since both runs are alike
-    reach = 12.706205 * math.hypot(seeds, level)
+    # One degree of freedom each, as there are two runs of RAM and two of the method.
+    freedom = (seeds**2 + level**2) ** 2 / (seeds**4 + level**4)
+    reach = stats.t.ppf(0.975, freedom) * math.hypot(seeds, level)
     assert row.as_good.interval.low == pytest.approx(500 * math.exp(-reach))
     assert row.as_good.interval.high == pytest.approx(750 * math.exp(reach))
+    # One run of RAM says nothing about the level's error.
+    _, row = score_runs([rams[0], *runs]).rows
+    assert row.as_good.interval is None
 
 
 def _with_nats(run: RunResult, *nats: float) -> RunResult:
@@ -244,6 +250,17 @@ def test_pre_training_counts_on_both_sides():
             assert found.low == (slow.low + before) / (fast.high + before)
             assert found.high == (slow.high + before) / (fast.low + before)
     assert score_runs(list(board_runs())).rows[1].with_pretraining == {}
+
+
+def test_results_of_a_task_that_was_changed_are_refused():
+    """By itself, too: its target and classes may be others."""
+    known = {"task_digest": get_task("cluttered-digits").digest}
+    assert score_runs([run_result("ram").model_copy(update=known)]).rows
+    other = run_result("ram").model_copy(update={"task_digest": "f" * 64})
+    with pytest.raises(NogsError, match="another label, number of glimpses or grid than cluttered"):
+        score_runs([other])
+    older = other.model_copy(update={"task_version": 1})
+    assert score_runs([older]).rows
 
 
 @pytest.mark.parametrize(("field", "value"), [("images", "0" * 64), ("task_version", 1)])

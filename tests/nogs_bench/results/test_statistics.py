@@ -5,8 +5,10 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from nogs_bench.results.statistics import (
+    MeasuredLevel,
     Span,
     combined,
     estimate,
@@ -74,19 +76,21 @@ def points(*logs):
 
 def test_the_error_of_a_level_joins_that_of_the_seeds():
     """Logarithms 1, 2, 3 have a standard error of 1 / sqrt(3); the level one of (3 - 1) / 2."""
-    moved = [points(2, 3, 4), points(0, 1, 2)]
-    found = median_interval(points(1, 2, 3), moved)
-    reach = 4.302653 * math.sqrt(1 / 3 + 1)
+    lower, higher = points(2, 3, 4), points(0, 1, 2)
+    found = median_interval(points(1, 2, 3), MeasuredLevel(3, (lower, higher), ((), ())))
+    # Both have 2 degrees of freedom: together (1/3 + 1)^2 / (1/9 / 2 + 1 / 2) = 3.2.
+    reach = stats.t.ppf(0.975, 3.2) * math.sqrt(1 / 3 + 1)
     assert (math.log(found.low), math.log(found.high)) == (
         pytest.approx(2 - reach),
         pytest.approx(2 + reach),
     )
-    # Where one of them is never there, over those at each of the levels.
-    never = [*points(2, 3, 4, 5), Span(900, math.inf)]
-    levels = [points(1, 2, 3, 4, 5), never, points(0, 1, 2, 3, 4)]
-    found = median_interval(levels[0], levels[1:])
-    assert found == Span(median_interval(levels[2]).low, math.inf)
-    assert median_interval(levels[2]).low < median_interval(never).low
+    assert median_interval(points(1, 2, 3), MeasuredLevel(1, ((), ()), ((), ()))) is None
+    # Where one of them is never there, over those at the level and at the far ones.
+    never = [*points(3, 4, 5, 6), Span(900, math.inf)]
+    own, far = points(1, 2, 3, 4, 5), (never, points(-1, 0, 1, 2, 3))
+    found = median_interval(own, MeasuredLevel(5, (never, own), far))
+    assert found == Span(median_interval(far[1]).low, math.inf)
+    assert found.low < median_interval(own).low
 
 
 def test_no_choice_within_the_spans_has_an_interval_beyond_theirs():

@@ -132,6 +132,22 @@ def test_what_a_model_imports_is_sent_too(network: TrainedNetwork, tmp_path: Pat
     assert done.returncode == 0, done.stderr
 
 
+def test_a_model_within_a_package_is_not_sent(network: TrainedNetwork, tmp_path: Path) -> None:
+    """Its imports name the package, which would not be there."""
+    package = tmp_path / "pkg"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "parts.py").write_text("from nogs_bench.network import HardAttentionNet as Base\n")
+    (package / "net.py").write_text("from pkg.parts import Base\n\nclass Net(Base):\n    pass\n")
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from nogs_bench.sharing.publishing import _imported\n_imported(Path(sys.argv[1]))\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = python(code, env, tmp_path, package / "net.py")
+    assert "a model is sent with the modules and packages beside it" in done.stderr
+
+
 def test_the_card_says_which_weights_and_source_the_code_gives(network: TrainedNetwork) -> None:
     run = load_result(network.path.with_suffix(".json"))
     card = model_card(replace(network, weights="best"), run, "me/net", [])

@@ -213,8 +213,8 @@ def test_figures_of_other_images_are_said_to_be_so(
 
 
 def test_a_network_is_of_the_task_that_trained_it(network: TrainedNetwork) -> None:
-    with pytest.raises(NogsError, match="was trained on corner, not another"):
-        load_network(network.path, task=replace(CORNER, name="another"))
+    renamed = replace(CORNER, name="another")  # as a folder that is called otherwise elsewhere
+    assert load_network(network.path, task=renamed).task.name == "another"
     label = replace(CORNER.labels[0], name="another")
     with pytest.raises(NogsError, match="was trained for another label of corner"):
         load_network(network.path, task=replace(CORNER, labels=(label,)))

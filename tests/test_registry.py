@@ -79,3 +79,11 @@ def test_entry_points_may_be_functions_that_take_arguments(
     broken: Registry[object] = Registry("number", group)
     with pytest.raises(NogsError, match=r"entry point 'root' \(math:wurzel\).*AttributeError"):
         broken.names()
+
+
+def test_an_entry_point_that_ends_python_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    group = "nogs_bench.numbers"
+    points = [EntryPoint("end", "sys:exit", group)]  # called without arguments
+    monkeypatch.setattr(registry, "entry_points", lambda group: points)
+    with pytest.raises(NogsError, match=r"entry point 'end' \(sys:exit\).*failed"):
+        Registry("number", group).names()

@@ -187,8 +187,6 @@ def over_tasks(found: list[Ends | None], form: Any, median: bool) -> str:
     else:
         low = math.exp(np.mean(np.log(lows))) if min(lows) else 0
         high = math.exp(np.mean(np.log(highs))) if max(highs) < INF else INF
-    if (low, high) == (0, INF):
-        return "not known"
     return ends_text((low, high), form) + part
 
 

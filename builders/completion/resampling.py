@@ -53,10 +53,7 @@ def sigma_where(
     if wanted >= len(distances) or spread == 0:
         return math.inf
 
-    def excess(log_sigma: float) -> float:
-        size = effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma))))
-        return math.log(size / wanted)
-
+    excess = _excess(log_weights, wanted)
     low, high = _range(spread)
     for end, reached in ((low, excess(low) >= 0), (high, excess(high) <= 0)):
         if reached:
@@ -72,16 +69,13 @@ def least_sigma_where(
 
     Where sigma is large, they undo the proposal, and a few copies that it hardly ever draws weigh
     most. The least of `STEPS` sigmas over the same range that has the wanted size is taken, and
-    refined; if none has it, the one that comes nearest.
+    refined; if none has it, the one that comes nearest. Infinity where no distance differs from
+    another. Arguments and units as there.
     """
     spread = float(distances.max() - distances.min())
     if spread == 0:
         return math.inf
-
-    def excess(log_sigma: float) -> float:
-        size = effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma))))
-        return math.log(size / wanted)
-
+    excess = _excess(log_weights, wanted)
     logs = np.linspace(*_range(spread), STEPS)
     excesses = [excess(log_sigma) for log_sigma in logs]
     first = next((n for n, value in enumerate(excesses) if value >= 0), None)
@@ -91,6 +85,16 @@ def least_sigma_where(
         excess, logs[first - 1], logs[first], xtol=1e-6, maxiter=60, full_output=True, disp=False
     )
     return math.exp(root)
+
+
+def _excess(log_weights: Callable[[float], np.ndarray], wanted: float) -> Callable[[float], float]:
+    """By the logarithm of sigma, that of the effective sample size over the wanted one."""
+
+    def excess(log_sigma: float) -> float:
+        size = effective_sample_size(normalise(log_weights(math.exp(2 * log_sigma))))
+        return math.log(size / wanted)
+
+    return excess
 
 
 def _range(spread: float) -> tuple[float, float]:

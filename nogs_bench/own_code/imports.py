@@ -157,6 +157,7 @@ def _extensions() -> frozenset[str]:
 
 
 def in_library(file: Path) -> bool:
+    """Whether a file is installed, or Python's or this package's, and not the user's own."""
     installed = bool(_INSTALLED & set(file.parts))
     return installed or any(file.is_relative_to(place) for place in _LIBRARIES)
 

@@ -40,6 +40,17 @@ class Corners:
         return LabelledImages(images, labels)
 
 
+@dataclass(frozen=True)
+class Inverted:
+    """The images of `Corners`, black for white: the same labels and counts, other images."""
+
+    summary: str = "drawn by numpy"
+
+    def load(self, split: str, data: Path | None = None) -> LabelledImages:
+        rows = Corners().load(split)
+        return LabelledImages(255 - rows.images, rows.labels)
+
+
 CORNER = Task(
     name="corner",
     version=1,

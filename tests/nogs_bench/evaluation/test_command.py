@@ -9,18 +9,18 @@ import subprocess
 import sys
 import time
 import weakref
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import nogs_bench.evaluation.pool
-from corner_task import CORNER, write_maps, write_sequences
+from corner_task import CORNER, Inverted, write_maps, write_sequences
 from nogs_bench import HardAttentionNet
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.images import EVERY_SPLIT, LabelledImages, shared_images
+from nogs_bench.images import EVERY_SPLIT, shared_images
 from nogs_bench.methods import METHODS
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.storage import load_result
@@ -342,17 +342,6 @@ def test_a_task_object_of_another_length_keeps_its_own_name(tmp_path):
     (result,) = load_results(tmp_path)
     assert result.model.pixels_seen == 5 * 16
     assert result.task == "corner-of-five"
-
-
-@dataclass(frozen=True)
-class Inverted:
-    """`CORNER`'s images, black for white: the same task, labels and counts, other images."""
-
-    summary: str = "drawn by numpy"
-
-    def load(self, split: str, data: Path | None = None) -> LabelledImages:
-        rows = CORNER.source.load(split)
-        return LabelledImages(255 - rows.images, rows.labels)
 
 
 def test_results_know_their_images(tmp_path, capsys):

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +15,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from corner_task import CORNER, write_sequences
+from corner_task import CORNER, Inverted, write_sequences
 from nogs_bench import load_network, look, look_at, predict, test_network, trained
 from nogs_bench.cli import app
 from nogs_bench.cli.network_tables import judgement_tables
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.images import LabelledImages
 from nogs_bench.trained import Judgement, Looks, TrainedNetwork
 from nogs_bench.trained.cases import _shown, cases_of
 from nogs_bench.trained.judging import _pooled, plot_judgement
@@ -189,17 +188,6 @@ def test_bad_wishes_are_one_line(network: TrainedNetwork, tmp_path: Path) -> Non
         test_network(network, "nope")
     with pytest.raises(NogsError, match="no result"):
         load_network(tmp_path / "absent.json")
-
-
-@dataclass(frozen=True)
-class Inverted:
-    """The corner task's images as negatives."""
-
-    summary: str = "negatives"
-
-    def load(self, split: str, data: Path | None = None) -> LabelledImages:
-        rows = CORNER.source.load(split)
-        return LabelledImages(255 - rows.images, rows.labels)
 
 
 def test_figures_of_other_images_are_said_to_be_so(

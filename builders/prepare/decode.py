@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
 from nogs_bench.builders.prepare.raw import Chunk
-from nogs_bench.device import cores
 from nogs_bench.errors import NogsError
+from nogs_bench.executors import Crew, open_executor
 from nogs_bench.files import digest_json, naming_full_disk, replacing, take_room, write_json
 from nogs_bench.images import open_array, quietly
 from nogs_bench.progress import progress_bars
@@ -41,7 +37,7 @@ def decode_images(
     ]
     with progress_bars() as bars:
         bar = bars.add_task("images", total=count, note="")
-        for done in _run(jobs, workers or cores()):
+        for _, done in open_executor("local", Crew(workers)).run(_decoding, jobs):
             bars.advance(bar, done)
     return images
 
@@ -87,24 +83,8 @@ class _Job:
         return bool(noted == expected)
 
 
-def _run(jobs: Sequence[_Job], workers: int) -> Iterator[int]:
-    if workers == 1:
-        yield from (job.run() for job in jobs)
-        return
-    # Ctrl-C reaches the workers too; the parent alone answers it.
-    pool = ProcessPoolExecutor(
-        workers, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    )
-    try:
-        for future in as_completed([pool.submit(job.run) for job in jobs]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise NogsError(
-            "a worker process died (out of memory?); run the same command again, with fewer "
-            "--workers if need be: it goes on where it was"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+def _decoding() -> Callable[[_Job], int]:
+    return _Job.run
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> int:

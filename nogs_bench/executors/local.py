@@ -8,11 +8,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from types import ModuleType
 from typing import Any
 
 from threadpoolctl import threadpool_limits
@@ -91,7 +93,8 @@ class _Process:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, load, gpu), daemon=True)
-        self.process.start()
+        with _script_unseen():
+            self.process.start()
         theirs.close()
 
     def give(self, item: Any) -> None:
@@ -115,6 +118,17 @@ class _Process:
             self.process.kill()
             self.process.join()
         self.pipe.close()
+
+
+@contextmanager
+def _script_unseen() -> Iterator[None]:
+    """Keep a new process from running the caller's script once more, as it else would at its start:
+    a script may call `build` without asking whether `__name__` is "__main__"."""
+    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = script
 
 
 def _wait(workers: Sequence[_Process], seconds: float) -> list[tuple[_Process, Event]]:

@@ -279,3 +279,29 @@ def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path, monkeypatch):
         a, b = ((tmp_path / place / name).read_text().splitlines() for place in ("here", "there"))
         assert [x for x in a if "wall_time" not in x] == [x for x in b if "wall_time" not in x]
     assert not (tmp_path / "there" / ".checkpoints").exists()
+
+
+SCRIPT = """
+from functools import partial
+from pathlib import Path
+from chores import load
+from nogs_bench.executors import LocalExecutor
+
+print("the script runs")
+print(sorted(LocalExecutor(2).run(partial(load, Path({folder!r}), None), range(4))))
+"""
+
+
+def test_workers_do_not_run_the_callers_script_again(tmp_path):
+    script, folder = tmp_path / "script.py", tmp_path / "done"
+    folder.mkdir()
+    script.write_text(SCRIPT.format(folder=str(folder)), encoding="utf-8")
+    run = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": str(SUPPORT)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    assert run.stdout.splitlines() == ["the script runs", str([(n, n * n) for n in range(4)])]

@@ -207,10 +207,8 @@ def regrets(
         for t in range(1, task.T):
             query.observe(int(cells[t - 1]))
             rng = np.random.default_rng([9, number, t])
-            belief = annotator.belief(image, cells[:t], task.target)
-            drawn = query.draw(10 * task.annotation.samples, rng, belief)
-            drawn, observed = annotator.shown(image, drawn, cells[:t])
-            step = StepEpe(drawn, cells[:t], (task.target,), task.grid.cells, observed)
+            samples = 10 * task.annotation.samples
+            step = annotator.step(query, image, cells[:t], (task.target,), rng, samples)
             search = reference(int(cells[t]), found)
             annotator.evaluator.search(search, [step], task.grid.shape)
             bounds.append(float(made.bounds[number, 0, t]))

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nogs_bench.builders.pipeline import POSTERIORS, BuildPlan, Stages
-from nogs_bench.builders.search import Annotator, Ask, Found, Problem, StepEpe, Steps
+from nogs_bench.builders.search import Annotator, Ask, Found, Problem, Steps
 from nogs_bench.errors import NogsError
 from nogs_bench.files import map_arrays, read_provenance
 from nogs_bench.sequences import built_task, recorded_grid
@@ -150,10 +150,7 @@ def _look(annotator: Annotator, image: np.ndarray, index: int, prefix: np.ndarra
     for cell in prefix:
         query.observe(int(cell))
     rng = np.random.default_rng([annotator.seed, 1, index, len(prefix) + 1])
-    belief = annotator.belief(image, prefix, task.target)
-    drawn = query.draw(task.annotation.samples, rng, belief)
-    drawn, observed = annotator.shown(image, drawn, prefix)
-    step = StepEpe(drawn, prefix, (task.target,), task.grid.cells, observed)
+    step = annotator.step(query, image, prefix, (task.target,), rng)
     nats: np.ndarray = np.empty((0, 0))
 
     def few(problem: Problem) -> Steps:
@@ -162,4 +159,4 @@ def _look(annotator: Annotator, image: np.ndarray, index: int, prefix: np.ndarra
         return Found(int(nats.mean(1).argmin()), nats.mean(1))
 
     annotator.evaluator.search(few, [step], task.grid.shape)
-    return Procedure(task.grid, image, prefix, drawn.images[: nats.shape[1]], nats.T)
+    return Procedure(task.grid, image, prefix, step.drawn(nats.shape[1]), nats.T)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from nogs_bench.builders.completion import Belief, Completion, Completions, Query
+from nogs_bench.builders.completion import Belief, Completion, Query
 from nogs_bench.builders.posterior import Posterior
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import Evaluator
+from nogs_bench.builders.search.observed import WAYS, Glimpsed
 from nogs_bench.builders.search.racing import first_race
 from nogs_bench.builders.search.searches import SEARCHES, Found, Search
 from nogs_bench.tasks import Task
@@ -74,6 +76,7 @@ class Annotator:
         self.evaluator = Evaluator(
             self.posterior, criterion, self.task.target, self.device, self.precision
         )
+        self.observed = WAYS[self.task.annotation.observed]
 
     def first_step(self, search: Search = first_race) -> list[Found]:
         """The first glimpse, of each target: nothing has been seen, so all images share it.
@@ -131,14 +134,25 @@ class Annotator:
                     drawn = draw(following[0])
         return self._gathered([image for group in groups for image in group])
 
-    def belief(self, image: np.ndarray, prefix: np.ndarray, target: int) -> Belief | None:
-        """What the posterior says of a label after the glimpses at `prefix`, int64 (t - 1,), where
-        completions show these pixels too: each label then comes as often as they speak for it.
+    def step(
+        self,
+        query: Query,
+        image: np.ndarray,
+        prefix: np.ndarray,
+        targets: tuple[int, ...],
+        rng: np.random.Generator,
+        samples: int = 0,
+    ) -> StepEpe:
+        """A next glimpse to be chosen for an image, whose `query` has observed `prefix`, int64
+        (t - 1,), over `samples` completions (0: the task's)."""
+        task, settings = self.task, self.task.annotation
+        belief = partial(self._belief, image, prefix, targets[0])
+        at = Glimpsed(image, task.grid.masks[prefix].any(0), belief)
+        drawn = self.observed.draw(query, samples or settings.samples, rng, at)
+        shared = image if self.observed.pasted and settings.together else None
+        return StepEpe(drawn, prefix, targets, task.grid.cells, shared)
 
-        None where completions show their own, which come with their labels.
-        """
-        if self.task.annotation.observed != "pasted":
-            return None
+    def _belief(self, image: np.ndarray, prefix: np.ndarray, target: int) -> Belief:
         pixels = torch.from_numpy(np.ascontiguousarray(image))[None].to(self.device)
         cells = torch.from_numpy(prefix)[None].to(self.device)
         posterior: Any = self.posterior
@@ -147,21 +161,6 @@ class Annotator:
         else:
             log = posterior.log_posteriors(pixels, cells)[target]
         return Belief(target, log[0].float().cpu().numpy())
-
-    def shown(
-        self, image: np.ndarray, drawn: Completions, prefix: np.ndarray
-    ) -> tuple[Completions, np.ndarray | None]:
-        """Completions with what the posterior is to see of an image at `prefix`.
-
-        **Returns** them, and the image where what follows from its pixels is to be computed once
-        (`StepEpe`'s `observed`).
-        """
-        settings = self.task.annotation
-        if settings.observed != "pasted":
-            return drawn, None
-        seen = self.task.grid.masks[prefix].any(0)
-        pasted = np.where(seen, image, drawn.images)  # what was drawn may be the bank itself
-        return replace(drawn, images=pasted), image if settings.together else None
 
     def _gathered(self, images: list[_Image]) -> Sequences:
         found = [[image.found[target] for target in self.targets] for image in images]
@@ -229,8 +228,7 @@ class _Image:
 
     def draw(self) -> list[StepEpe]:
         """The completions of every branch, given its glimpses."""
-        task = self.annotator.task
-        settings, steps = task.annotation, []
+        steps = []
         for branch in self.branches:
             if branch.query is None:
                 branch.query = self.annotator.completion.query(self.image)
@@ -240,10 +238,7 @@ class _Image:
             t = len(branch.prefix) + 1
             rng = np.random.default_rng([self.annotator.seed, 1, self.number, t])
             prefix = np.array(branch.prefix)
-            belief = self.annotator.belief(self.image, prefix, branch.targets[0])
-            drawn = branch.query.draw(settings.samples, rng, belief)
-            drawn, shared = self.annotator.shown(self.image, drawn, prefix)
-            steps.append(StepEpe(drawn, prefix, branch.targets, task.grid.cells, shared))
+            steps.append(self.annotator.step(branch.query, self.image, prefix, branch.targets, rng))
         return steps
 
     def take(self, outcome: Iterator[tuple[StepEpe, dict[int, Found], int]]) -> None:
@@ -260,8 +255,7 @@ class _Image:
 
     def _split(self, branch: _Branch) -> list[_Branch]:
         """A branch by its targets' last cells; the first part goes on with the query."""
-        # With pasted pixels a label has completions of its own: see `Annotator.belief`.
-        apart = self.annotator.task.annotation.observed == "pasted"
+        apart = self.annotator.observed.pasted
         by_cell: dict[tuple[int, int], list[int]] = {}
         for target in branch.targets:
             key = self.found[target][-1].cell, target if apart else 0

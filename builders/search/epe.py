@@ -76,6 +76,11 @@ class StepEpe:
         self.images, self.labels = drawn.images[first], drawn.labels[first]
         self._nats = np.full((len(targets), cells, len(first)), np.nan, np.float32)
 
+    def drawn(self, count: int) -> np.ndarray:
+        """The first `count` completions as they were drawn, uint8 (count, channels, image_size,
+        image_size)."""
+        return self.images[self._distinct[:count]]
+
     def problem(self, shape: tuple[int, int]) -> Problem:
         """What a search is given."""
         prefix = tuple(self.prefix.tolist())

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from nogs_bench.builders.search.annotate import Annotator
-from nogs_bench.builders.search.epe import StepEpe
 from nogs_bench.builders.search.racing import FIRST, FIRST_RISK, GOLDEN, Race
 from nogs_bench.builders.search.searches import Ask, Found, Problem, Search
 
@@ -75,9 +74,7 @@ def _of_image(
         prefix = cells[:t]
         query.observe(int(cells[t - 1]))
         rng = np.random.default_rng([annotator.seed, 3, int(chosen.numbers[place]), t])
-        drawn = query.draw(draws, rng, annotator.belief(image, prefix, target))
-        drawn, observed = annotator.shown(image, drawn, prefix)
-        step = StepEpe(drawn, prefix, (target,), task.grid.cells, observed)
+        step = annotator.step(query, image, prefix, (target,), rng, draws)
         cell = int(cells[t])
         (found,), (spent,) = annotator.evaluator.search(_beside(cell), [step], task.grid.shape)
         regret[t] = found[target].epe[cell] - found[target].epe[found[target].cell]

@@ -69,6 +69,6 @@ def test_what_is_stated_is_true(observed: str, criterion: str) -> None:
 
 def test_pasted_pixels_need_labels_that_they_speak_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the bank's labels, an earlier glimpse speaks against the label asked about."""
-    monkeypatch.setattr(Annotator, "belief", lambda self, image, prefix, target: None)
+    monkeypatch.setattr(Annotator, "_belief", lambda self, image, prefix, target: None)
     stated, exact, _ = made("pasted", effective=400.0)
     assert (stated - exact).mean(0)[-1] > 0.05

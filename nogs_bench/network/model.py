@@ -95,7 +95,7 @@ class HardAttentionNet(nn.Module):
 @dataclass(frozen=True)
 class ModelSource:
     """A model class: `name` as results call it, and the sha256 of the source it comes from, with
-    all modules that this imports of the user's and of extensions (`registry.source_digest`)."""
+    all modules that this imports and that no package installs (`registry.source_digest`)."""
 
     name: str
     digest: str

@@ -16,6 +16,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.checks import task_faults
 from nogs_bench.leaderboard.joint_checks import joint_faults
 from nogs_bench.leaderboard.validation import check_file, validate
+from nogs_bench.network import load_model
 from nogs_bench.results.entries import load_entry
 from nogs_bench.results.result import RunResult
 from nogs_bench.results.storage import MAX_BYTES, load_result, parse_content
@@ -377,3 +378,12 @@ def test_fewer_seeds_may_be_asked_for(tmp_path: Path) -> None:
     write_board(tmp_path, board_runs(("ram",), seeds=3))
     assert not validate(tmp_path).valid
     assert validate(tmp_path, seeds=3).valid
+
+
+def test_the_reference_model_is_the_one_of_the_results():
+    """Or no run of today has a place beside them. The digest is that of the whole text of
+    `network/model.py` and `network/embedders.py`: a changed comment there changes it too."""
+    entries = (load_entry(path) for path in sorted((ROOT / "leaderboard/results").rglob("*.gz")))
+    models = [runs[0].model for runs in entries]
+    digests = {model.source_digest for model in models if model.name == "reference"}
+    assert digests == {load_model("reference").digest}

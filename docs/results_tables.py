@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import groupby
 
-from cells import MEAN, MEDIAN, NONE, Measured, Over, Table, accuracy, build, paper, speed, time
+from cells import NONE, Table, accuracy, build, paper, speed, time
 
 from nogs_bench.figures import estimate_text, method_text, percent, points, rate_text, target
-from nogs_bench.figures.families import LEAST
+from nogs_bench.figures.families import LEAST, MEAN, MEDIAN, Measured, Over
 from nogs_bench.methods import place_of
 from nogs_bench.results import ScoreRow
 from nogs_bench.tasks import get_task

@@ -15,6 +15,8 @@ from nogs_bench.tasks import TASKS
 if TYPE_CHECKING:
     from nogs_bench.results import Estimate, ScoreRow, Span
 
+Measured = Callable[["ScoreRow"], "Estimate | None"]
+
 # Fewer tasks have a table each.
 LEAST = 5
 
@@ -68,16 +70,16 @@ def family_table(family: str, rows: Sequence[ScoreRow]) -> FamilyTable:
     counts = sorted({len(row.seeds) for row in rows})
     seeds = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     alone = len({method for method, _ in entries}) == len(entries)
-    heads, means = ["task"], [f"mean of {len(by_task)}"]
-    medians = [f"median of {len(by_task)}"]
+    heads = ["task"]
+    means, medians = ([f"{over.name} of {len(by_task)}"] for over in (MEAN, MEDIAN))
     for entry in entries:
         name = entry[0] if alone else f"{entry[0]} at {rate_text(entry[1])}"
         heads += [f"{name}: {head}" for head in _heads(entry[0], balanced)]
         own = [found[entry] for found in by_task.values() if entry in found]
         blank = [""] * len(_heads(entry[0], balanced))
-        whole = len(own) == len(by_task)
-        means += _of_means(own, balanced) if whole else blank
-        medians += _of_medians(own, balanced) if whole else blank
+        everywhere = len(own) == len(by_task)
+        means += _over(MEAN, own, balanced) if everywhere else blank
+        medians += _over(MEDIAN, own, balanced) if everywhere else blank
     tasks = []
     for task, found in by_task.items():
         cells = [task.removeprefix(f"{family}-")]
@@ -107,67 +109,83 @@ def _of_row(row: ScoreRow, balanced: bool) -> list[str]:
     return cells
 
 
-def _of_means(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
-    """The same of the mean over tasks."""
-    from nogs_bench.results import geometric_span, mean_span
+@dataclass(frozen=True)
+class Over:
+    """How figures of many tasks become one, as text: times, ratios of times, accuracies."""
 
-    cells = [estimate_text(over_tasks(rows), percent)]
-    if balanced:
-        mean = over_tasks(rows, lambda row: row.test_balanced_accuracy)
-        cells.append(estimate_text(mean, percent))
-    good = [row.as_good.middle for row in rows if row.as_good]
-    cells.append(_counted(lambda known: span_text(mean_span(known), whole), good, rows))
-    if rows[0].method != "ram":
-        sooner = [row.headline.middle for row in rows if row.headline]
-        cells.append(_counted(lambda known: span_text(geometric_span(known), times), sooner, rows))
-    return cells
+    name: str
+    time: Callable[[Sequence[Span]], str]
+    ratio: Callable[[Sequence[Span]], str]
+    accuracy: Callable[[Sequence[ScoreRow], Measured], str]
 
 
-def _of_medians(rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
-    """The same of the median over tasks."""
+def _mean_time(spans: Sequence[Span]) -> str:
+    from nogs_bench.results import mean_span
+
+    return span_text(mean_span(spans), whole)
+
+
+def _mean_ratio(spans: Sequence[Span]) -> str:
+    """The geometric mean, as fits ratios."""
+    from nogs_bench.results import geometric_span
+
+    return span_text(geometric_span(spans), times)
+
+
+def _mean_accuracy(rows: Sequence[ScoreRow], of: Measured) -> str:
+    """Of the mean, seed by seed; of the seeds' means where tasks have other seeds, which has no
+    interval. Each row must have the figure."""
+    from nogs_bench.results import estimate
+
+    each = [found for row in rows if (found := of(row)) is not None]
+    if len({row.seeds for row in rows}) > 1:
+        return estimate_text(estimate([statistics.fmean(one.mean for one in each)]), percent)
+    by_seed = zip(*(one.values for one in each), strict=True)
+    return estimate_text(estimate([statistics.fmean(values) for values in by_seed]), percent)
+
+
+def _median_time(spans: Sequence[Span]) -> str:
     from nogs_bench.results import median_span
 
-    cells = [percent(statistics.median(row.test_accuracy.mean for row in rows))]
-    if balanced:
-        known = [e.mean for row in rows if (e := row.test_balanced_accuracy) is not None]
-        cells.append(percent(statistics.median(known)))
-    good = [row.as_good.middle for row in rows if row.as_good]
-    cells.append(_counted(lambda known: span_text(median_span(known)), good, rows))
-    if rows[0].method != "ram":
-        sooner = [row.headline.middle for row in rows if row.headline]
-        cells.append(_counted(median_text, sooner, rows))
-    return cells
+    return span_text(median_span(spans))
 
 
-def _counted(
-    text: Callable[[Sequence[Span]], str], known: Sequence[Span], rows: Sequence[ScoreRow]
-) -> str:
-    """The text of what is known, and of how many of the rows that is, if not of all."""
-    if not known:
-        return ""
-    return text(known) + (f" ({len(known)} of {len(rows)})" if len(known) < len(rows) else "")
-
-
-def median_text(ratios: Sequence[Span]) -> str:
-    """The median of how many times sooner, with its interval by the sign test where it has one."""
+def _median_ratio(spans: Sequence[Span]) -> str:
+    """With its interval by the sign test where it has one."""
     from nogs_bench.results import median_span, sign_interval
 
-    text, interval = span_text(median_span(ratios), times), sign_interval(ratios)
+    text, interval = span_text(median_span(spans), times), sign_interval(spans)
     if interval.bounded:
         return f"{text} [{times(interval.low)}, {times(interval.high)}]"
     return f"{text} [{span_text(interval, times)}]" if interval.known else text
 
 
-def over_tasks(
-    rows: Sequence[ScoreRow],
-    of: Callable[[ScoreRow], Estimate | None] = lambda row: row.test_accuracy,
-) -> Estimate:
-    """Of the mean over tasks, seed by seed; of the seeds' means where tasks have other seeds, which
-    has no interval. Each row must have the figure."""
-    from nogs_bench.results import estimate
+def _median_accuracy(rows: Sequence[ScoreRow], of: Measured) -> str:
+    return percent(statistics.median(each.mean for row in rows if (each := of(row)) is not None))
 
-    each = [found for row in rows if (found := of(row)) is not None]
-    if len({row.seeds for row in rows}) > 1:
-        return estimate([statistics.fmean(one.mean for one in each)])
-    by_seed = zip(*(one.values for one in each), strict=True)
-    return estimate([statistics.fmean(values) for values in by_seed])
+
+MEAN = Over("mean", _mean_time, _mean_ratio, _mean_accuracy)
+MEDIAN = Over("median", _median_time, _median_ratio, _median_accuracy)
+
+
+def over_spans(text: Callable[[Sequence[Span]], str], spans: Sequence[Span | None]) -> str:
+    """The text of those that there are, and of how many they are, if not all; "" if there are
+    none."""
+    there = [span for span in spans if span is not None]
+    if not there:
+        return ""
+    return text(there) + (f" ({len(there)} of {len(spans)})" if len(there) < len(spans) else "")
+
+
+def _over(over: Over, rows: Sequence[ScoreRow], balanced: bool) -> list[str]:
+    """What `_of_row` gives of a task, over tasks."""
+    cells = [over.accuracy(rows, lambda row: row.test_accuracy)]
+    if balanced:
+        cells.append(over.accuracy(rows, lambda row: row.test_balanced_accuracy))
+    cells.append(
+        over_spans(over.time, [row.as_good.middle if row.as_good else None for row in rows])
+    )
+    if rows[0].method != "ram":
+        sooner = [row.headline.middle if row.headline else None for row in rows]
+        cells.append(over_spans(over.ratio, sooner))
+    return cells

@@ -170,9 +170,9 @@ def mean_text(values: list[float]) -> str:
 
 
 def over_tasks(found: list[Ends | None], form: Any, median: bool) -> str:
-    known = [each for each in found if each is not None and each != (0, INF)]
+    known = [each for each in found if each is not None]
     if not known:
-        return "not known" if any(each is not None for each in found) else DASH
+        return DASH
     lows, highs = ([float(each[end]) for each in known] for end in (0, 1))
     part = f" ({len(known)} of {len(found)})" if len(known) < len(found) else ""
     if median:

@@ -38,7 +38,7 @@ from nogs_bench import __version__
 from nogs_bench.builders.bank import assign_roles
 from nogs_bench.builders.completion import Retrieval
 from nogs_bench.builders.posterior import Avp, along_each, prepare, train_avp
-from nogs_bench.builders.search import CRITERIA, Annotator, Found
+from nogs_bench.builders.search import CRITERIA, Annotator, Found, standard_error
 from nogs_bench.executors import single_thread
 from nogs_bench.files import digest_json, load_checkpoint, save_checkpoint
 from nogs_bench.tasks import Task, get_task, load_split
@@ -194,7 +194,7 @@ def main() -> None:
         row: dict[str, Any] = {"way": name, "searched": searched.mean(0).tolist()}
         row |= {f"true_{judge}": values.mean(0).tolist() for judge, values in true.items()}
         row |= {"difference": apart.mean(0).tolist(), "cpu_seconds": seconds}
-        row["error"] = (apart.std(0, ddof=1) / len(apart) ** 0.5).tolist()
+        row["error"] = standard_error(apart).tolist()
         if name == "alone":
             row["judged_a"], row["judged_b"] = (
                 judged(one, roles.bank, task, part.images, cells).mean(0).tolist() for one in (a, b)

@@ -31,7 +31,7 @@ from nogs_bench import __version__
 from nogs_bench.builders.bank import Roles, assign_roles
 from nogs_bench.builders.completion import Retrieval
 from nogs_bench.builders.posterior import Avp, along_each, train_avp
-from nogs_bench.builders.search import Annotator
+from nogs_bench.builders.search import Annotator, standard_error
 from nogs_bench.executors import single_thread
 from nogs_bench.files import digest_json, load_checkpoint, save_checkpoint
 from nogs_bench.tasks import Task, get_task
@@ -234,7 +234,7 @@ def main() -> None:
                 true = np.stack([part["cross_entropy"] for part in parts])
                 base = base or [true]
                 difference = (true - base[0]).mean(0)
-                error = difference.std(0) / len(difference) ** 0.5
+                error = standard_error(difference)
                 row = {
                     "rounds": number,
                     "pair": pair,

@@ -25,6 +25,7 @@ import torch
 from nogs_bench import get_task, load_annotations
 from nogs_bench.builders.dataset import load_posterior
 from nogs_bench.builders.posterior import Avp, along_each
+from nogs_bench.builders.search import standard_error
 from nogs_bench.errors import NogsError
 from nogs_bench.files import read_provenance
 from nogs_bench.tasks import Task, load_split
@@ -80,7 +81,7 @@ def along_sequences(avp: Avp, task: Task, folder: Path, data: Path) -> dict[str,
         "built": mean(built["cross_entropy"]),
         "random": mean(other["cross_entropy"]),
         "difference": mean(difference),
-        "standard_error": (difference.std(0) / len(difference) ** 0.5).tolist(),
+        "standard_error": standard_error(difference).tolist(),
         "entropy": mean(built["entropy"]),
         "stated": np.asarray(made.epe).mean(0).tolist(),
         "accuracy": mean(built["accuracy"]),

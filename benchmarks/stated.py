@@ -42,7 +42,17 @@ from nogs_bench.builders.bank import Roles, assign_roles
 from nogs_bench.builders.completion import Retrieval
 from nogs_bench.builders.pipeline import BuildPlan, Stages, prepare
 from nogs_bench.builders.posterior import Posterior, along_each
-from nogs_bench.builders.search import Ask, Chosen, Found, Problem, Steps, Work, holds, regrets
+from nogs_bench.builders.search import (
+    Ask,
+    Chosen,
+    Found,
+    Problem,
+    Steps,
+    Work,
+    holds,
+    regrets,
+    standard_error,
+)
 from nogs_bench.builders.search.racing import first_race
 from nogs_bench.builders.search.searches import run_search
 from nogs_bench.executors import LocalExecutor, single_thread
@@ -176,11 +186,10 @@ def bank(built: Built, images: int) -> dict[str, Any]:
                 which = torch.from_numpy(drawn.labels[:, task.target])
                 found[row, t] = -log.gather(1, which[:, None]).mean()
         above, left = (found - searched)[:, 1:], (true - found)[:, 1:]
-        count = len(cells) ** 0.5
         print(
             f"{name} bank of {len(images_of):,}, from t = 2: above searched {text(above.mean(0))} "
-            f"+- {text(above.std(0) / count)}; true above it {text(left.mean(0))} +- "
-            f"{text(left.std(0) / count)}",
+            f"+- {text(standard_error(above))}; true above it {text(left.mean(0))} +- "
+            f"{text(standard_error(left))}",
             flush=True,
         )
         result[name] = {"above": above.mean(0).tolist(), "left": left.mean(0).tolist()}
@@ -256,7 +265,7 @@ def came_true(
         "true": true.mean(0),
         "claimed": each["entropy"].numpy().mean(0),
         "true - stated": gap.mean(0),
-        "standard error": gap.std(0) / len(gap) ** 0.5,
+        "standard error": standard_error(gap),
         f"regret of {len(lost)}": lost.mean(0) if len(lost) else np.zeros(task.T),
     }
     print(f"{task.name}, {len(part)} images")

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from nogs_bench.builders.bank import Roles, assign_roles
 from nogs_bench.builders.compare.sequences import Judge
@@ -24,6 +23,7 @@ from nogs_bench.builders.posterior import (
     seconds_per_epoch,
     validate_avp,
 )
+from nogs_bench.builders.search import standard_error
 from nogs_bench.device import choose_device, determined, is_determined
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror, Provenance, write_json
@@ -128,15 +128,10 @@ def compare_avp(
                 measure,
                 judged_entropy=tuple(rows["entropy"].mean(0).tolist()),
                 judged_cross_entropy=tuple(rows["cross_entropy"].mean(0).tolist()),
-                judged_error=tuple(standard_error(rows["cross_entropy"] - own).tolist()),
+                judged_error=tuple(standard_error((rows["cross_entropy"] - own).numpy()).tolist()),
             )
             for (measure, _), rows in zip(made, judged, strict=True)
         ]
-
-
-def standard_error(values: Tensor) -> Tensor:
-    """float (T,): of the means of float (n, T) over n; zeros for one row."""
-    return values.std(0, correction=min(1, len(values) - 1)) / len(values) ** 0.5
 
 
 def _trained(

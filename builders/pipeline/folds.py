@@ -28,6 +28,7 @@ from nogs_bench.builders.search import (
     gathered,
     holds,
     regrets,
+    standard_error,
 )
 from nogs_bench.device import is_determined
 from nogs_bench.results import environment
@@ -187,7 +188,7 @@ class Outcome:
         if pasted or not holds(built["stated"], built["cross_entropy"]):
             built["score"] = built.pop("stated")
         difference = built["cross_entropy"] - whole["random"]["cross_entropy"]
-        error = _standard_error(difference)
+        error = standard_error(difference)
         means = {
             name: {key: values.mean(0).tolist() for key, values in quantities.items()}
             for name, quantities in whole.items()
@@ -196,7 +197,7 @@ class Outcome:
         if len(regret) > 1:
             means[f"{len(regret)} of built"] = {
                 "regret": regret.mean(0).tolist(),
-                "standard_error": _standard_error(regret).tolist(),
+                "standard_error": standard_error(regret).tolist(),
             }
         gain = {"cross_entropy": difference.mean(0).tolist(), "standard_error": error.tolist()}
         return {**means, "built - random": gain}
@@ -212,9 +213,3 @@ class Outcome:
         parts = [value(fold) for fold in self.folds]
         mean: np.ndarray = np.tensordot(self.weights, np.stack(parts), axes=1)
         return mean
-
-
-def _standard_error(values: np.ndarray) -> np.ndarray:
-    """Of the mean over (n, T); 0 of a single one."""
-    error: np.ndarray = values.std(0, ddof=min(1, len(values) - 1)) / len(values) ** 0.5
-    return error

@@ -9,6 +9,7 @@ import numpy as np
 from nogs_bench.builders.bank import Roles
 from nogs_bench.builders.pipeline.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior, along_each, fixed_cells
+from nogs_bench.builders.search import standard_error
 from nogs_bench.errors import NogsError
 from nogs_bench.images import say
 from nogs_bench.tasks import Task, reckoned, reckoned_evaluation
@@ -99,6 +100,5 @@ def verdict(task: Task, quality: Mapping[str, Mapping[str, Sequence[float]]]) ->
 
 
 def _mean(values: np.ndarray) -> tuple[float, float]:
-    """Mean and its standard error, 0 of a single value."""
-    error = values.std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
-    return float(values.mean()), float(error)
+    """And its standard error."""
+    return float(values.mean()), float(standard_error(values))

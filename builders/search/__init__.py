@@ -12,7 +12,7 @@ from nogs_bench.builders.search import (  # noqa: F401  (they register)
 )
 from nogs_bench.builders.search.annotate import GROUP, Annotator
 from nogs_bench.builders.search.check import check_own
-from nogs_bench.builders.search.correction import corrections, holds
+from nogs_bench.builders.search.correction import corrections, holds, standard_error
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import PRECISIONS, Evaluator
 from nogs_bench.builders.search.racing import Race
@@ -63,4 +63,5 @@ __all__ = [
     "regrets",
     "shard_size",
     "shards_of",
+    "standard_error",
 ]

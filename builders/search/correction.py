@@ -12,6 +12,12 @@ import numpy as np
 TRUE = 0.05
 
 
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Of the means of float (n, ...) over n, shaped and typed alike: (...); 0 for a single row."""
+    error: np.ndarray = values.std(0, ddof=min(1, len(values) - 1)) / len(values) ** 0.5
+    return error
+
+
 def corrections(searched: np.ndarray, true: np.ndarray) -> np.ndarray:
     """float64 (T,): factors by which the EPEs of a search become true on average.
 
@@ -31,7 +37,7 @@ def corrections(searched: np.ndarray, true: np.ndarray) -> np.ndarray:
         return np.ones_like(means)
     differences = true - ratios * searched
     beyond = ratios != 1
-    errors = differences.std(0, ddof=1)[beyond] / count**0.5 / means[beyond]
+    errors = standard_error(differences)[beyond] / means[beyond]
     sure = np.maximum(0, 1 - (errors / (ratios[beyond] - 1)) ** 2)
     factors = np.ones_like(means)
     factors[beyond] += (ratios[beyond] - 1) * sure

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from nogs_bench.builders.compare import avp as module
-from nogs_bench.builders.compare.avp import compare_avp, speeds, standard_error
+from nogs_bench.builders.compare.avp import compare_avp, speeds
 from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.errors import NogsError
 from tiny import corner_task
@@ -100,10 +99,3 @@ def test_too_few_images_are_said(tmp_path):
     task = replace(task, avp=replace(task.avp, batch_size=1000))
     with pytest.raises(NogsError, match="fewer than a batch"):
         compare_avp(task, ["conv"], out=tmp_path / "out", device="cpu")
-
-
-def test_the_standard_error_is_that_of_the_mean():
-    """Of 1, 2, 6: variance 7, so (7 / 3) ** 0.5."""
-    values = torch.tensor([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]])
-    np.testing.assert_allclose(standard_error(values), [(7 / 3) ** 0.5, 0], rtol=1e-6)
-    assert standard_error(values[:1]).tolist() == [0, 0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nogs_bench.builders.search import corrections, holds
+from nogs_bench.builders.search import corrections, holds, standard_error
 
 
 def drawn(count: int, said: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -50,3 +50,10 @@ def test_holds_says_where_means_part() -> None:
     assert holds(stated, stated + 0.049)
     assert not holds(stated, stated + np.array([0.0, 0.051]))
     assert not holds(stated, stated - np.array([0.051, 0.0]))
+
+
+def test_the_standard_error_is_that_of_the_mean() -> None:
+    """Of 1, 2, 6: variance 7, so (7 / 3) ** 0.5."""
+    values = np.array([[1.0, 5.0], [2.0, 5.0], [6.0, 5.0]])
+    np.testing.assert_allclose(standard_error(values), [(7 / 3) ** 0.5, 0])
+    assert standard_error(values[:1]).tolist() == [0, 0]

@@ -11,7 +11,8 @@ from nogs_bench.tasks import Task
 
 @dataclass(frozen=True)
 class Fold:
-    """One of `count` parts of the training split: every `count`-th image, from `number` on.
+    """One of `count` parts of the training split: every `count`-th image, from `number` on, with
+    its copies.
 
     Cross-fitting: the images of a fold are annotated with bank and AVP made of the other folds, so
     that all training images can be annotated and none by what has seen it (appendix B.1).

@@ -10,7 +10,7 @@ import numpy as np
 
 from nogs_bench.builders.bank.counts import WHOLE, Counts, Fold, count_roles
 from nogs_bench.builders.bank.images import GeneratedBank
-from nogs_bench.images import LabelledImages, Sampler, picked
+from nogs_bench.images import LabelledImages, Sampler, first_copies, picked
 from nogs_bench.tasks import Task, load_split, sample_images
 
 
@@ -53,8 +53,9 @@ def assign_roles(
     A source that is a `Sampler` gives bank and AVP their own streams, the AVP's fresh in every
     epoch. From any other source the training images that are neither annotated nor reserved (with
     folds: that are in another one) are divided at random: `annotation.bank_images` for the bank,
-    the rest for the AVP, as `count_roles` counts them. With `make_bank`, the bank is generated and
-    all of them are the AVP's, and may train the generator.
+    the rest for the AVP, as `count_roles` counts them. Copies of annotated images, pixel by pixel,
+    are left out of both; with folds, an image is in that of its first copy. With `make_bank`, the
+    bank is generated and all of them are the AVP's, and may train the generator.
     """
     train = load_split(task, "train", data)
     counts = count_roles(task, len(train), images, fold, make_bank is not None)
@@ -102,10 +103,13 @@ def _from_training_images(
     fold: Fold,
 ) -> Roles:
     kept = max(images, task.annotation.reserved)
-    numbers, left, those = np.arange(images), np.arange(kept, len(train)), f"train {kept}.."
+    first, those = first_copies(train.images), f"train {kept}.."
+    numbers, left = np.arange(images), np.arange(kept, len(train))
+    left = left[first[left] >= kept]
     if fold.count > 1:
-        numbers = np.arange(fold.number, images, fold.count)
-        left = np.flatnonzero(np.arange(len(train)) % fold.count != fold.number)
+        distinct = np.unique(first, return_inverse=True)[1]  # numbers, in order, of images
+        mine = distinct % fold.count == fold.number
+        numbers, left = np.flatnonzero(mine[:images]), np.flatnonzero(~mine)
         those = f"train but every {fold.count}th from {fold.number}"
     rest = np.random.default_rng([seed, 0]).permutation(left)
     bank, avp, _ = np.split(rest, np.cumsum([counts.bank, counts.avp]))

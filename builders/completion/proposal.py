@@ -22,6 +22,7 @@ from nogs_bench.builders.completion.pca import Pca
 from nogs_bench.tasks import GlimpseGrid
 
 DROPPED = 1e-4
+TINY = 1e-300  # in place of a variance of 0
 SPREAD_ROWS = 20_000
 CELLS_KEPT = 4
 
@@ -110,7 +111,8 @@ class Proposal:
 
     def _find_directions(self, cell: int, mirrored: bool) -> Directions:
         where = region(self.grid, cell, self.shifts, mirrored)
-        shape = (-1, where.height, where.width)
+        channels = self.pca.basis.shape[1] // self.grid.image_size**2
+        shape = (channels, where.height, where.width)
         # In units of what the latents spread, so that directions are ranked by variance.
         columns = self._columns(where).astype(np.float64) * self.spread[:, None]
         values, vectors = np.linalg.eigh(columns @ columns.T)
@@ -128,8 +130,9 @@ class Proposal:
             seen = reach[(slice(None), *window)].reshape(len(reach), -1)
             values, turn = np.linalg.eigh(seen @ seen.T)
             kept = _leading(values)
-            turns.append(turn[:, kept] * np.sqrt(values[kept]))
-            frames.append((turn[:, kept] / np.sqrt(values[kept])).T @ seen)
+            lengths = np.sqrt(values[kept].clip(min=TINY))
+            turns.append(turn[:, kept] * lengths)
+            frames.append((turn[:, kept] / lengths).T @ seen)
             rest.append(np.square(whole[(slice(None), *window)]).sum() - values[kept].sum())
         width = max(turn.shape[1] for turn in turns)
         made = {
@@ -156,9 +159,12 @@ def _spread(latents: np.ndarray) -> np.ndarray:
 
 
 def _leading(values: np.ndarray) -> np.ndarray:
-    """Which eigenvalues, ascending, make up all but a share `DROPPED` of their sum."""
+    """Which eigenvalues, ascending, make up all but a share `DROPPED` of their sum; the greatest
+    always, even where it is 0, as where all images of a bank are equal."""
     values = values.clip(min=0)
-    return np.flatnonzero(np.cumsum(values) > DROPPED * values.sum())
+    leading = np.cumsum(values) > DROPPED * values.sum()
+    leading[-1] = True
+    return np.flatnonzero(leading)
 
 
 def _wider(matrix: np.ndarray, width: int) -> np.ndarray:

@@ -63,20 +63,21 @@ def sigma_where(
 
 
 def least_sigma_where(
-    log_weights: Callable[[float], np.ndarray], distances: np.ndarray, wanted: float
+    log_weights: Callable[[float], np.ndarray], distances: np.ndarray, wanted: float, most: float
 ) -> float:
     """`sigma_where` for importance weights, whose effective sample size need not grow with sigma.
 
     Where sigma is large, they undo the proposal, and a few copies that it hardly ever draws weigh
-    most. The least of `STEPS` sigmas over the same range that has the wanted size is taken, and
-    refined; if none has it, the one that comes nearest. Infinity where no distance differs from
-    another. Arguments and units as there.
+    most. The least of `STEPS` sigmas up to `most` that has the wanted size is taken, and refined;
+    if none has it, the one that comes nearest. Infinity where no distance differs from another.
+    Arguments and units as there.
     """
     spread = float(distances.max() - distances.min())
     if spread == 0:
         return math.inf
     excess = _excess(log_weights, wanted)
-    logs = np.linspace(*_range(spread), STEPS)
+    low, high = _range(spread)
+    logs = np.linspace(low, min(high, math.log(most)), STEPS)
     excesses = [excess(log_sigma) for log_sigma in logs]
     first = next((n for n, value in enumerate(excesses) if value >= 0), None)
     if first is None or first == 0:

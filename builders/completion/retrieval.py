@@ -9,7 +9,7 @@ distance between observed and retrieved pixels at the glimpses, pixel values in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -219,13 +219,19 @@ class _ProposalQuery:
         def log_weights(variance: float) -> np.ndarray:
             return exact.log_likelihood(variance) + offset
 
-        wanted = settings.effective_samples
-        sigma = scheduled or least_sigma_where(log_weights, exact.nearest(), wanted)
+        sigma = scheduled or self._sigma(log_weights, exact)
         weights = normalise(log_weights(sigma**2))
         if belief is not None:
             weights = belief.applied(weights, retrieval.labels(copies, belief))
         chosen = copies[systematic(weights, count, rng)]
         return retrieval.completions(chosen, effective_sample_size(weights), sigma)
+
+    def _sigma(self, log_weights: Callable[[float], np.ndarray], exact: FreeEvidence) -> float:
+        """That gives the importance weights the wanted effective sample size, as far as one does
+        by which the glimpses alone leave no more of the copies that were drawn, or half of them."""
+        wanted, distances = self.retrieval.settings.effective_samples, exact.nearest()
+        most = sigma_where(exact.log_likelihood, distances, min(wanted, len(distances) / 2))
+        return least_sigma_where(log_weights, distances, wanted, most)
 
 
 class RetrievalKind:

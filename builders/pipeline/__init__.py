@@ -6,9 +6,10 @@ digest of all that it depends on, so that a build that was stopped goes on.
 
 from nogs_bench.builders.pipeline.chosen import cheaply
 from nogs_bench.builders.pipeline.command import build, made_folders
+from nogs_bench.builders.pipeline.making import prepare
 from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan, check_settings
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, TrainedAvp, check_images
-from nogs_bench.builders.pipeline.stages import Stages, prepare
+from nogs_bench.builders.pipeline.stages import Stages
 from nogs_bench.builders.pipeline.workspace import Workspace
 
 __all__ = [

@@ -11,9 +11,10 @@ from nogs_bench.builders.bank import Roles, assign_roles
 from nogs_bench.builders.dataset import sweep_dataset
 from nogs_bench.builders.pipeline.folds import Outcome, finish_fold
 from nogs_bench.builders.pipeline.generated import generate
+from nogs_bench.builders.pipeline.making import fit, prepare
 from nogs_bench.builders.pipeline.parts import Part
 from nogs_bench.builders.pipeline.plan import BuildPlan
-from nogs_bench.builders.pipeline.stages import Stages, prepare
+from nogs_bench.builders.pipeline.stages import Stages
 from nogs_bench.builders.search import Shard, annotate_all, shards_of
 from nogs_bench.executors import Executor, LocalExecutor
 from nogs_bench.files import locked, sweep
@@ -35,7 +36,7 @@ def alone(plan: BuildPlan) -> Iterator[None]:
 
 def annotate_folds(plans: Sequence[BuildPlan], executor: Executor) -> Outcome:
     """All stages of all folds."""
-    made = [_prepare(plan, executor) for plan in _ahead(plans, executor)]
+    made = _prepared(plans, executor)
     for stages, roles in made:
         _annotate(stages, roles, executor, Part())
     return Outcome([finish_fold(stages, roles, _shards(stages, roles)) for stages, roles in made])
@@ -46,35 +47,40 @@ def annotate_part(plans: Sequence[BuildPlan], executor: Executor, part: Part) ->
     folder, busy = plans[0].workspace.folder, _busy(plans[0])
     with locked(folder / "lock", busy, shared=True):
         with locked(folder / "lock-stages", busy, wait=True):
-            made = [_prepare(plan, executor) for plan in _ahead(plans, executor)]
+            made = _prepared(plans, executor)
         for stages, roles in made:
             _annotate(stages, roles, executor, part)
 
 
-def _ahead(plans: Sequence[BuildPlan], executor: Executor) -> Sequence[BuildPlan]:
-    """Prepare several folds at once, one a worker: `_prepare` then finds everything made."""
+def _prepared(plans: Sequence[BuildPlan], executor: Executor) -> list[tuple[Stages, Roles]]:
+    """Each fold's stages before the sequences; all share the first one's first step."""
+    _fit_ahead(plans, executor)
+    made: list[tuple[Stages, Roles]] = []
+    for plan in plans:
+        roles = _roles(plan, executor)
+        made.append((prepare(plan, roles, executor, made[0][0] if made else None), roles))
+    return made
+
+
+def _fit_ahead(plans: Sequence[BuildPlan], executor: Executor) -> None:
+    """Fit several folds at once, one a worker: `prepare` then finds everything made."""
     if len(plans) > 1 and executor.workers > 1:
         for plan in plans:
             _roles(plan, executor)  # a generated bank has its own shards
         with progress_bars() as bars:
             bar = bars.add_task("Folds", total=len(plans), note="")
-            for _ in executor.run(_preparing, plans):
+            for _ in executor.run(_fitting, plans):
                 bars.advance(bar)
-    return plans
 
 
-def _preparing() -> Callable[[BuildPlan], None]:
-    return _prepare_alone
+def _fitting() -> Callable[[BuildPlan], None]:
+    return _fit_alone
 
 
-def _prepare_alone(plan: BuildPlan) -> None:
+def _fit_alone(plan: BuildPlan) -> None:
     torch.set_num_threads(plan.threads)
-    _prepare(plan, LocalExecutor(1))
-
-
-def _prepare(plan: BuildPlan, executor: Executor) -> tuple[Stages, Roles]:
-    roles = _roles(plan, executor)
-    return prepare(plan, roles, executor), roles
+    executor = LocalExecutor(1)
+    fit(plan, _roles(plan, executor), executor)
 
 
 def _roles(plan: BuildPlan, executor: Executor) -> Roles:

@@ -89,14 +89,16 @@ class BankPosterior:
         size = self.grid.glimpse_size
 
         def window(stack: Tensor) -> Tensor:
-            return stack[:, :, row : row + size, col : col + size].flatten(1).float()
+            return stack[:, :, row : row + size, col : col + size].flatten(1).to(kind)
 
         # Whole numbers: up to 128 pixel values a glimpse, float32 keeps this expansion exact.
+        wide = size**2 * self.images.shape[1] > 128
+        kind = torch.float64 if wide else torch.float32
         b = window(self.images)
         counted = window(new[:, None].expand(-1, self.images.shape[1], -1, -1))
         a = window(images) * counted
         squares = a.square().sum(1)[:, None] - 2 * a @ b.T + counted @ b.square().T
-        return squares / 255**2
+        return (squares / 255**2).float()
 
 
 def _log_shares(weights: Tensor, one_hot: Tensor) -> Tensor:

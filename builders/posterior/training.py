@@ -28,8 +28,14 @@ from nogs_bench.images import say
 from nogs_bench.progress import progress_bars
 from nogs_bench.tasks import Task
 
+WARM = 0.1  # share of the steps over which the learning rate rises
 WARMUP = 3
 TIMED_BATCHES = 25
+
+
+def _warm(steps: int) -> float:
+    """`WARM`; a little more of ten steps, where torch would divide by a rise of 0 steps."""
+    return WARM if steps * WARM != 1 else 1.1 * WARM
 
 
 def train_avp(
@@ -65,8 +71,9 @@ def train_avp(
     average = Averaged(avp)
     batches = len(roles.avp(0)) // settings.batch_size
     optimizer = torch.optim.AdamW(avp.parameters(), settings.learning_rate, fused=True)
+    steps = batches * settings.epochs
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=batches * settings.epochs, pct_start=0.1
+        optimizer, settings.learning_rate, total_steps=steps, pct_start=_warm(steps)
     )
     parts: dict[str, Any] = {
         "avp": avp,

@@ -35,6 +35,7 @@ from nogs_bench.images.labelled import (
     Sampler,
     data_folder,
     digest_of_splits,
+    first_copies,
     picture_digest,
 )
 from nogs_bench.images.labels import EVERY_SPLIT, Label, Splits
@@ -88,6 +89,7 @@ __all__ = [
     "digest_of_splits",
     "draw_range",
     "file_state",
+    "first_copies",
     "list_images",
     "list_pictures",
     "mapping_of",

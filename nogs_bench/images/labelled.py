@@ -68,6 +68,12 @@ def digest_of_splits(splits: Iterable[tuple[str, LabelledImages]]) -> str:
     return digest_json({name: rows.digest() for name, rows in splits})
 
 
+def first_copies(images: np.ndarray) -> np.ndarray:
+    """int64 (n,): for each of images (n, ...) the number of the first one with the same pixels."""
+    seen: dict[str, int] = {}
+    return np.array([seen.setdefault(picture_digest(image), n) for n, image in enumerate(images)])
+
+
 def picture_digest(pixels: np.ndarray) -> str:
     """sha256 of one image, uint8 (channels, height, width): of its shape and pixels."""
     state = hashlib.sha256(repr(pixels.shape).encode())

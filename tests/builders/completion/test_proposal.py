@@ -85,6 +85,19 @@ def test_a_bank_without_variance_is_equally_far_everywhere():
     np.testing.assert_allclose(np.ptp(evidence.log_likelihood(1.0)), 0, atol=1e-6)
 
 
+def test_a_cell_where_all_images_are_equal_tells_nothing():
+    """As in a black border."""
+    images = waves(100)
+    images[:, :, :4, :4] = 0
+    pca = fit_pca(images, 20)
+    proposal = Proposal(pca, GRID, (0,), (False,))
+    evidence = FreeEvidence(100)
+    proposal.observe(pca.latents_of(images[3]), 0, evidence)
+    np.testing.assert_allclose(np.ptp(evidence.log_likelihood(1.0)), 0, atol=1e-6)
+    proposal.observe(pca.latents_of(images[3]), 24, evidence)
+    assert evidence.log_likelihood(0.01).argmax() == 3
+
+
 @pytest.mark.parametrize("moves", [1, 4])
 def test_scheduled_evidence_is_free_evidence_at_the_schedules_sigmas(moves):
     rng = np.random.default_rng(0)

@@ -58,6 +58,14 @@ def train(tmp_path, task, name):
     return train_avp(task, roles, 0, tmp_path / f"{name}.safetensors", "cpu")
 
 
+@pytest.mark.parametrize("epochs", range(1, 11))
+def test_it_trains_for_any_number_of_steps(epochs, tmp_path):
+    """torch's schedule divides by 0 where a tenth of the steps is one step: 5 batches, 2 epochs."""
+    task = corner_task()
+    settings = replace(task.avp, epochs=epochs, batch_size=220 // (1 if epochs > 5 else 5))
+    assert train(tmp_path, replace(task, avp=settings), "avp")["epoch"] <= epochs
+
+
 def test_it_learns_where_the_label_is(tmp_path):
     task = corner_task()
     task = replace(task, avp=replace(task.avp, epochs=25))

@@ -46,6 +46,19 @@ def test_posterior_counts_the_matching_images():
     np.testing.assert_allclose(after[2], [2 / 3, 1 / 3], atol=1e-6)
 
 
+@pytest.mark.parametrize("least", [0, 190])
+def test_large_glimpses_match_themselves_alone(least):
+    """3,072 values a glimpse: float32 cannot tell squares of them from sums near them."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(least, 256, size=(50, 3, 32, 32), dtype=np.uint8)
+    bank = LabelledImages(pixels, rng.integers(2, size=(50, 1)))
+    posterior = BankPosterior(bank, GlimpseGrid.even(32, 32, 1), 2)
+    weights = posterior.weights(
+        posterior.distances(torch.from_numpy(pixels), torch.zeros(50, 1, dtype=torch.int64))
+    )
+    torch.testing.assert_close(weights, torch.eye(50))
+
+
 def test_epe_by_hand():
     bank = three_images()
     epe = exact_epe(BankPosterior(bank, GRID, 2), bank.images[0], np.array([], np.int64))

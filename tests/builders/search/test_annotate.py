@@ -16,7 +16,7 @@ from nogs_bench.builders.search import annotate as annotate_module
 from nogs_bench.builders.search.annotate import Annotator
 from nogs_bench.errors import NogsError
 from nogs_bench.images.labelled import LabelledImages
-from tiny import corner_task
+from tiny import Corner, corner_task
 from two_corners import family, two_corners
 from weights import trained
 
@@ -141,6 +141,51 @@ def test_folds_annotate_every_image_with_what_never_saw_it(tmp_path):
     two = build(task, tmp_path / "two", workers=2, **settings)
     for name in ("annotations/train.parquet", "maps/train.parquet"):
         assert (one / name).read_bytes() == (two / name).read_bytes()
+
+
+def test_all_folds_share_the_first_glimpse(tmp_path):
+    """Where all cells are alike, each fold's own race would choose another."""
+    settings = {"posterior": "bank", "images": 60, "folds": 3, "workers": 1, "device": "cpu"}
+    task = corner_task(source=Noise())
+    made = build(task, tmp_path / "one", overrides={"annotation.first_samples": 9}, **settings)
+    rows = pq.read_table(made / "annotations" / "train.parquet").to_pylist()
+    assert len({tuple(row["glimpses"][0]) for row in rows if row["annotated"]}) == 1
+    maps = [row["epe_map"][0] for row in pq.read_table(made / "maps" / "train.parquet").to_pylist()]
+    assert all(each == maps[0] for each in maps)
+
+
+@pytest.mark.parametrize(("images", "folds"), [(30, 1), (31, 1), (120, 2), (121, 3)])
+def test_copies_of_annotated_images_play_no_part(images, folds):
+    """Of 400 training images, each is there twice, as a division keeps them: side by side."""
+    task = corner_task(source=Twice())
+    annotated = []
+    for number in range(folds):
+        roles = assign_roles(task, images, 0, None, fold=Fold(number, folds))
+        annotated += roles.numbers.tolist()
+        mine = {image.tobytes() for image in roles.annotated.images}
+        for others in (roles.bank, roles.avp(0)):
+            assert len(others) > 50
+            assert not mine & {image.tobytes() for image in others.images}
+    assert sorted(annotated) == list(range(images))
+
+
+class Twice(Corner):
+    """`Corner`, each training image beside a copy."""
+
+    def load(self, split, data=None):
+        found = super().load(split, data)
+        rows = np.arange(len(found)) // 2 if split == "train" else np.arange(len(found))
+        return found[rows]
+
+
+class Noise(Corner):
+    """Images that tell nothing."""
+
+    def load(self, split, data=None):
+        found = super().load(split, data)
+        seed = [name for name, _ in self.sizes].index(split)
+        noise = np.random.default_rng(seed).integers(256, size=found.images.shape, dtype=np.uint8)
+        return LabelledImages(noise, found.labels)
 
 
 def test_folds_where_there_are_none_to_make(tmp_path):

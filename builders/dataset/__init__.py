@@ -16,7 +16,7 @@ from nogs_bench.builders.dataset.posterior import (
     load_posterior,
 )
 from nogs_bench.builders.dataset.publishing import Published, publish, publish_all
-from nogs_bench.builders.dataset.vacancy import require_own_images, require_vacant
+from nogs_bench.builders.dataset.vacancy import require_apart, require_own_images, require_vacant
 
 __all__ = [
     "Annotations",
@@ -33,6 +33,7 @@ __all__ = [
     "prepared_copies",
     "publish",
     "publish_all",
+    "require_apart",
     "require_own_images",
     "require_vacant",
     "sharded_maps",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nogs_bench.builders.dataset.folder import CARD, PIECES, unfinished_beside
+from nogs_bench.builders.dataset.folder import unfinished_beside
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, read_provenance, require_plain
 from nogs_bench.sequences import first_other, read_identity
@@ -15,10 +17,13 @@ from nogs_bench.tasks import Task, load_split
 WORKSPACE = ".build"
 
 
-def require_vacant(task: str, out: Path, replace: bool = False) -> None:
+def require_vacant(
+    task: str, out: Path, replace: bool = False, asked: Mapping[str, Any] | None = None
+) -> None:
     """Raise `NogsError` if writing a dataset of `task` to `out` would replace something else.
 
-    Its own dataset may be replaced, and what an earlier call for it left. With `replace`, anything.
+    A dataset of the same task, made with the settings `asked` (or unknown ones), may be replaced,
+    and what an earlier call for it left. With `replace`, any dataset may.
     """
     require_plain(out, f"--out {out}", "give another --out")
     if replace or not out.exists():
@@ -33,13 +38,30 @@ def require_vacant(task: str, out: Path, replace: bool = False) -> None:
                 f"{out} holds a dataset of {record.get('task')} ({annotated} images annotated), "
                 f"not of {task}; give another --out, or --replace to have it replaced"
             )
+        before = (record.get("made_by") or {}).get("asked") or {}
+        for name, now in (asked or {}).items():
+            if before.get(name, now) != now:
+                raise NogsError(
+                    f"{out} holds a dataset of {task} made with {name} = {before[name]}, not "
+                    f"{now}; give another --out, or --replace to have it replaced"
+                )
         return
-    foreign = [piece for piece in (CARD, *PIECES) if (out / piece).exists()]
+    foreign = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     if foreign and not (out / WORKSPACE).is_dir() and not unfinished_beside(out):
-        raise NogsError(
-            f"{out} holds {foreign[0]}, which no build wrote; give another --out, or --replace to "
-            "have it replaced"
-        )
+        raise NogsError(f"{out} holds {foreign[0]}, which no build wrote; give another --out")
+
+
+def require_apart(task: Task, out: Path) -> None:
+    """Raise `NogsError` if `out` lies in the folder of the images that the task is made of, where
+    it would count as images, or is it."""
+    source: Any = task.source
+    root = getattr(source, "root", None) or getattr(source, "name", None)
+    if (
+        root is not None
+        and Path(root).is_dir()
+        and out.resolve().is_relative_to(Path(root).resolve())
+    ):
+        raise NogsError(f"--out {out} lies in the folder of the images, {root}; give another")
 
 
 def require_own_images(task: Task, out: Path, data: Path | None, replace: bool = False) -> None:

@@ -69,8 +69,15 @@ class BuildEstimate:
     lost_hours: float
     unknown: list[str]
 
+    @property
+    def nothing_known(self) -> bool:
+        """Whether no stage that takes long has been measured."""
+        return bool(self.unknown) and not self.hours[1]
+
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Null where nothing is known, as no time would look."""
+        unknown = ("hours", "days", "lost_hours") if self.nothing_known else ()
+        return asdict(self) | dict.fromkeys(unknown)
 
 
 def estimate(
@@ -161,7 +168,7 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
             yield _row("chosen", shards, kept, least, folds, most)
 
     first = grid.cells * min(settings.first_samples, bank)
-    yield _row("first step", 1, labels * grid.cells * 8, _over(first, posteriors), folds)
+    yield _row("first step", 1, labels * grid.cells * 8, _over(first, posteriors), folds=1)
 
     kept = labels * task.T * (2 * grid.cells + 8 * 4) + 8
     each = _searched(task, rates, posteriors, settings.search, settings.samples)

@@ -20,6 +20,7 @@ from nogs_bench.builders.dataset import (
     LabelsOnly,
     Rows,
     dataset_files,
+    require_apart,
     require_own_images,
     require_vacant,
     write_dataset,
@@ -77,8 +78,8 @@ def build(
     - `folds`: with 2 or more, each part of the training images is annotated with a bank and a
       posterior made of the other parts, so that all images can be annotated (cross-fitting).
     - `with_images`: whether the dataset holds the images, if the task's licence allows it.
-    - `replace`: whether a finished dataset of another task, or other files that are in the way in
-      `out`, may be replaced.
+    - `replace`: whether a finished dataset in `out`, of another task or made with other settings,
+      may be replaced. More images, with the same settings, need no `replace`.
     - `overrides`: settings to replace, of the task's `annotation` and `avp`, such as
       `{"annotation.samples": 500, "avp.epochs": 5}`. Those of `annotation` that have a short form
       can be `given`: `images` (how many to annotate), `criterion`, `search`, `completion`,
@@ -118,8 +119,10 @@ def build(
     if seed < 0:
         raise NogsError(f"--seed {seed}: give 0 or more")
     check_plan(plan)
+    asked = plan.asked(folds)
     for one in plan.tasks:
-        require_vacant(one.name, plan.folder(one), replace)
+        require_apart(one, plan.folder(one))
+        require_vacant(one.name, plan.folder(one), replace, asked)
         require_own_images(one, plan.folder(one), plan.data, replace)
     executor = where.open(device)
     announce(plan, executor.workers)
@@ -130,7 +133,7 @@ def build(
             annotate_part(plans, executor, read_part(where.part))
         else:
             with alone(plan):
-                _write(plan, annotate_folds(plans, executor), with_images)
+                _write(plan, annotate_folds(plans, executor), with_images, asked)
     return Path(out)
 
 
@@ -141,7 +144,7 @@ def made_folders(out: Path, task: str, **choices: Any) -> list[Path]:
     return [task_folder(out, one, len(tasks)) for one in tasks]
 
 
-def _write(plan: BuildPlan, outcome: Outcome, with_images: bool) -> None:
+def _write(plan: BuildPlan, outcome: Outcome, with_images: bool, asked: dict[str, Any]) -> None:
     """Write the dataset folder of each task, and say what its sequences are worth."""
     for number, one in enumerate(plan.tasks):
         write_dataset(
@@ -149,7 +152,7 @@ def _write(plan: BuildPlan, outcome: Outcome, with_images: bool) -> None:
             plan.folder(one),
             **_rows(one, plan.data, with_images),
             annotations=outcome.annotations(one, number),
-            provenance=outcome.provenance(number, plan.device),
+            provenance=outcome.provenance(number, plan.device) | {"asked": asked},
             quality=outcome.quality(number),
             calibration=outcome.calibration(number),
             posterior=outcome.networks(),

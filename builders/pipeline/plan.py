@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
@@ -85,6 +86,18 @@ class BuildPlan:
     def count(self) -> int:
         """How many images are annotated, in all folds."""
         return self.task.annotation.images
+
+    def asked(self, folds: int) -> dict[str, Any]:
+        """What sequences depend on beside the images and how many are annotated, by name, as JSON
+        holds it."""
+        annotation, avp = asdict(self.task.annotation), asdict(self.task.avp)
+        del annotation["images"]
+        settings = {f"annotation.{name}": value for name, value in annotation.items()}
+        settings |= {f"avp.{name}": value for name, value in avp.items()}
+        settings |= {
+            name: getattr(self, name) for name in ("seed", "posterior", "bank", "precision")
+        }
+        return dict(json.loads(json.dumps(settings | {"folds": folds})))
 
     @property
     def exactness(self) -> dict[str, Any]:

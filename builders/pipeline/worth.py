@@ -68,11 +68,12 @@ def _tells(plan: BuildPlan, task: Task, posterior: Posterior, roles: Roles) -> b
     gain = -np.log(shares[labels]) - each["cross_entropy"][:, -1].numpy()
     mean, error = _mean(gain)
     right = float(each["accuracy"][:, -1].mean())
+    compared = "more" if mean >= 0 else "LESS"
     commoner = float(shares.max())
     line = (
         f"{task.name}: after {task.T} random glimpses the posterior is right on {right:.1%} of "
         f"{len(labels):,} held-out images, the commonest answer on {commoner:.1%}; it knows "
-        f"{mean:.3f} \u00b1 {error:.3f} nats more than how common each class is"
+        f"{abs(mean):.3f} \u00b1 {error:.3f} nats {compared} than how common each class is"
     )
     say(line)
     return mean > error
@@ -83,8 +84,9 @@ def verdict(task: Task, quality: Mapping[str, Mapping[str, Sequence[float]]]) ->
     paired = quality["built - random"]
     gain, error = -paired["cross_entropy"][-1], paired["standard_error"][-1]
     said = (
-        f"{task.name}: after {task.T} glimpses the posterior's cross-entropy is {gain:.3f} "
-        f"\u00b1 {error:.3f} nats less along these sequences than along random ones"
+        f"{task.name}: after {task.T} glimpses the posterior's cross-entropy is {abs(gain):.3f} "
+        f"\u00b1 {error:.3f} nats {'less' if gain >= 0 else 'MORE'} along these sequences than "
+        "along random ones"
     )
     if gain > SURE * error:
         return said

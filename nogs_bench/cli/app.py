@@ -34,7 +34,10 @@ Over = Annotated[
     bool, typer.Option("--replace", help="Replace files of others that are in the way.")
 ]
 Replace = Annotated[
-    bool, typer.Option("--replace", help="Replace another task's dataset that is in the way.")
+    bool,
+    typer.Option(
+        "--replace", help="Replace a dataset of another task, or made with other settings."
+    ),
 ]
 Anew = Annotated[bool, typer.Option("--replace", help="Replace what --out names, if it is there.")]
 Data = Annotated[str | None, typer.Option("--data", help="Folder of the task's images.")]
@@ -65,7 +68,8 @@ Set = Annotated[
 ]
 
 OwnTask = Annotated[
-    str | None, typer.Option("--task", help="FILE.py:NAME of a task that is not registered.")
+    str | None,
+    typer.Option("--task", help="Of a task that is not registered: FILE.py:NAME, or its images."),
 ]
 BuildSeed = Annotated[int, typer.Option("--seed", min=0, help="Seed of everything random.")]
 TaskSplit = Annotated[str, typer.Option("--task-split", help="Which split of the task's images.")]

@@ -135,10 +135,9 @@ def estimate_tables(estimate: BuildEstimate) -> list[Table]:
             stage.stage, f"{stage.shards:,}", _size(stage.bytes), _span(stage.hours), lost
         )
     more = "more than " if estimate.unknown else ""
-    nothing = bool(estimate.unknown) and not estimate.hours[1]
-    hours = "not measured" if nothing else f"{more}{_span(estimate.hours)}"
+    hours = "not measured" if estimate.nothing_known else f"{more}{_span(estimate.hours)}"
     stages.add_row("all", "", _size(estimate.bytes), hours, "")
-    if nothing:
+    if estimate.nothing_known:
         stages.caption = (
             f"the rates of {estimate.hardware} have none for {', '.join(estimate.unknown)}; "
             "--rates takes others"

@@ -207,6 +207,8 @@ def build(
 
             print_tables(*estimate_tables(estimate))
         return
+    if rates is not None:
+        raise typer.BadParameter("is of --plan, which reckons; leave it out", param_hint="--rates")
     if out is None:
         raise typer.BadParameter("give the folder to write", param_hint="--out")
     with keeping(f"finished stages are kept in {out / '.build'}"):

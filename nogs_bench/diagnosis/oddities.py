@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nogs_bench.images import LabelledImages, data_folder, picture_digest
+from nogs_bench.images import LabelledImages, Sampler, data_folder, picture_digest
 from nogs_bench.network import EMBEDDERS, unfrozen
 from nogs_bench.tasks import Task, get_task, load_split
 from nogs_bench.training import GLIMPSES
@@ -111,15 +111,17 @@ def _numbers(seen: Seen) -> Iterator[str]:
     task = seen.task
     settings = task.annotation
     left = task.splits.train - max(settings.images, settings.reserved) - settings.bank_images
-    if settings.bank_images > task.splits.train:
+    if isinstance(task.source, Sampler):
+        pass  # bank and AVP have images of their own
+    elif settings.bank_images > task.splits.train:
         yield (
             f"the bank has {settings.bank_images:,} images, more than the {task.splits.train:,} "
             "training images: generate it (--bank), or set annotation.bank_images"
         )
     elif left < task.splits.train / 3:
         yield (
-            f"{left:,} of {task.splits.train:,} training images are left for the AVP: a third or "
-            "more is better"
+            f"{max(0, left):,} of {task.splits.train:,} training images are left for the AVP: a "
+            "third or more is better"
         )
     if settings.effective_samples > settings.bank_images / 2:
         yield "effective_samples is more than half of the bank: completions will fit nothing"

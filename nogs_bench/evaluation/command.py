@@ -26,7 +26,7 @@ from nogs_bench.evaluation.study import (
 from nogs_bench.evaluation.upkeep import bring, clear_killed, remaining, tidy
 from nogs_bench.evaluation.work import nothing_kept, prepare
 from nogs_bench.executors import Where
-from nogs_bench.files import check_store
+from nogs_bench.files import PROVENANCE, check_store
 from nogs_bench.images import data_folder
 from nogs_bench.methods import names_method
 from nogs_bench.network import load_model, why_not
@@ -158,6 +158,8 @@ def evaluate(
     check_apart(studies)
     crew = None if where.executor == "local" else where.open(place.device)
     processes = _workers(where.workers, place.device, names) if crew is None else crew.workers
+    if (Path(out) / PROVENANCE).is_file():
+        raise NogsError(f"--out {out} is a dataset's folder; give results one of their own")
     bring(place, [run for study in studies for run in study.runs])
     configs = [run.config for study in studies for run in study.runs]
     if not again:

@@ -104,6 +104,8 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
                     f"{method.name} and training.learning_rate both say the learning rate; give one"
                 )
     chosen = list(methods.values())
+    if wanted.keypoints is not None and not Path(wanted.keypoints).is_file():
+        raise NogsError(f"no file of keypoints {wanted.keypoints}")
     seeds = _seeds(wanted.seeds)
     sequences = _of_task(wanted.sequences, tuned.name)
     maps = _of_task(wanted.maps, tuned.name) or sequences

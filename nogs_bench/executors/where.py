@@ -41,6 +41,10 @@ class Where:
     threads: int = 1
     deterministic: bool = False
 
+    def __post_init__(self) -> None:
+        if self.ray_address is not None and self.executor == "local":
+            raise NogsError("--ray-address is of --executor ray; give both, or neither")
+
     def using(self, command: str, used: Sequence[str], given: Mapping[str, Any]) -> Where:
         """This with `given` replaced, for a command that uses the fields `used` alone.
 

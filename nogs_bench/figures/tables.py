@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from nogs_bench.tasks import Chosen
 
 WIDTH_OF_FILES = 160
+MANY = 5  # tasks of a family are one row; `--json` names them
 
 
 def print_tables(*tables: Table) -> None:
@@ -54,9 +55,9 @@ def tasks_tables(tasks: Sequence[Task]) -> list[Table]:
     families = empty_table(
         "Images", "images", "where they come from", "licence", "of the sequences"
     )
-    for task in tasks:
+    for name, task in _alike(tasks):
         shape.add_row(
-            task.name,
+            name,
             task.family,
             f"{task.image_size} x {task.image_size} x {task.channels}",
             f"{task.glimpse_size} x {task.glimpse_size}",
@@ -70,6 +71,16 @@ def tasks_tables(tasks: Sequence[Task]) -> list[Table]:
     for family, task in {task.family: task for task in tasks}.items():
         families.add_row(family, escape(task.source.summary), task.images_licence, task.licence)
     return [shape, families]
+
+
+def _alike(tasks: Sequence[Task]) -> Iterator[tuple[str, Task]]:
+    """What a row is called, and its task: of the many tasks of a family, one for all."""
+    for family, own in groupby(tasks, lambda task: task.family):
+        members = list(own)
+        if len(members) < MANY:
+            yield from ((task.name, task) for task in members)
+        else:
+            yield f"{family}-* ({len(members)})", members[0]
 
 
 def choices_table(chosen: Chosen) -> Table:

@@ -186,6 +186,8 @@ def load_results(folder: Path | str) -> list[RunResult]:
     Raises `NogsError` if there is none or one is bad.
     """
     folder = Path(folder)
+    if folder.is_file():
+        raise NogsError(f"{folder} is a file; give the folder of results that it lies in")
     if not folder.is_dir():
         raise NogsError(
             f"no results folder {folder}; `nogs-bench evaluate --out {folder}` makes one"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
 from nogs_bench.files import MalformedJson, parse_json, write_json
-from nogs_bench.results.result import RunResult
+from nogs_bench.results.result import FORMAT_VERSION, RunResult
 from nogs_bench.results.versions import UPGRADES
 
 MAX_BYTES = 4 * 2**20
@@ -85,6 +85,12 @@ def parse_content(content: Any) -> RunResult:
 
 def _upgraded(content: Any) -> Any:
     while isinstance(content, dict) and type(version := content.get("format_version")) is int:
+        if version > FORMAT_VERSION:
+            raise MalformedJson(
+                "format_version",
+                f"{version} is of a newer nogs-bench than this, which knows {FORMAT_VERSION}; "
+                "update it",
+            )
         if version not in UPGRADES:
             break
         content = UPGRADES[version](content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -94,16 +94,21 @@ def load_annotations(task: Task, where: str | Path | None = None) -> Annotations
     else:
         source, name = f"{where} (Hub)", str(where)
         folder, table = _read_hub(name)
-    checked = _checked(task, source, name, table)
-    _say_version(task, folder, name)
+    record = read_provenance(folder) if (folder / PROVENANCE).is_file() else {}
+    try:
+        checked = _checked(task, source, name, table)
+    except NogsError as error:
+        if record.get("task") in (None, task.name):
+            raise
+        raise NogsError(
+            f"{where} holds sequences of {record['task']}, which do not fit {task.name}: {error}"
+        ) from error
+    _say_version(task, record, name)
     return replace(checked, images=read_identity(folder))
 
 
-def _say_version(task: Task, folder: Path, name: str) -> None:
+def _say_version(task: Task, record: Mapping[str, Any], name: str) -> None:
     """Say if a dataset records that it was built for another version of the task."""
-    if not (folder / PROVENANCE).is_file():
-        return
-    record = read_provenance(folder)
     version = record.get("task_version")
     if record.get("task") == task.name and version not in (None, task.version):
         say(

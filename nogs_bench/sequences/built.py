@@ -37,8 +37,14 @@ def as_built(task: Any, sequences: str | Path | None, choices: dict[str, Any]) -
         return _one(task, given)
     record = read_provenance(folder)
     settings = dict(record.get("chosen", {})) | given
-    first = _one(task, settings)
-    if get_task(first).name == record.get("task") or "label" in settings:
+    try:
+        first = _one(task, settings)
+        name = get_task(first).name
+    except NogsError as error:
+        raise NogsError(
+            f"{folder} holds sequences of {record.get('task')}, which {task} cannot become: {error}"
+        ) from error
+    if name == record.get("task") or "label" in settings:
         return first
     every = source_specs(task, **settings, label="*")
     return next((spec for spec in every if get_task(spec).name == record.get("task")), first)

@@ -229,7 +229,7 @@ def recorded_task(name: object, what: object) -> Task:
     if name not in TASKS.names():
         raise NogsError(
             f"{what} is about the task {name}, which is not registered: name it (--task "
-            "FILE.py:NAME)"
+            "FILE.py:NAME, or its images: --task FOLDER or hf:NAME)"
         )
     return TASKS[str(name)]
 
@@ -252,4 +252,6 @@ def get_task(name: str | Task) -> Task:
         if not isinstance(task, Task):
             raise NogsError(f"{name} is a {type(task).__name__}, not a nogs_bench.Task")
         return renew_task(task)
+    if name.endswith(".py") and name not in TASKS.names():
+        raise NogsError(f"no task {name!r}: of a file, write FILE.py:NAME")
     return TASKS[name]

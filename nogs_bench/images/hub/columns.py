@@ -62,6 +62,11 @@ def label_columns(
         likely = name in sure or len(classes) <= min(MOST_CLASSES, max(2, count // REPEATS))
         if name in wanted or (len(classes) > 1 and likely):
             found[name] = Column(Label(name, classes), _numbers(kind, classes))
+    if not known:
+        raise NogsError(
+            f"{where} has no column of labels, which are classes, booleans, integers or texts; it "
+            f"has {_listed(features)}"
+        )
     if not found:
         raise NogsError(
             f"{where} has no column whose values come repeatedly, as labels do; give --label, one "

@@ -44,9 +44,12 @@ class OpenedDataset:
     def picture(self, split: str, row: int) -> bytes | Path:
         """What an image's file holds, or where it is."""
         held = self.splits[split].picture(self.image, row)
+        missing = f"{self.name}, {split}: row {row} has no image; remove it"
+        if held is None:
+            raise NogsError(missing)
         content, path = (held, None) if isinstance(held, bytes) else (held["bytes"], held["path"])
         if content is None and path is None:
-            raise NogsError(f"{self.name}, {split}: row {row} has no image; remove it")
+            raise NogsError(missing)
         return content if content is not None else Path(str(path))
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from drawings import write_drawings
 from nogs_bench.builders.dataset import (
     Annotations,
     require_own_images,
@@ -68,9 +70,41 @@ def test_what_no_build_wrote_is_not_replaced(tmp_path: Path) -> None:
         build(corner_task(), tmp_path)
     assert (tmp_path / "README.md").read_text() == "my project"
     (tmp_path / "README.md").unlink()
-    require_vacant("corner", tmp_path)  # notes are in nobody's way
+    with pytest.raises(NogsError, match=r"holds notes\.txt, which no build wrote"):
+        require_vacant("corner", tmp_path)
     with pytest.raises(NogsError, match="is a file"):
         require_vacant("corner", tmp_path / "notes.txt")
+
+
+def test_images_are_no_place_for_a_dataset(tmp_path: Path) -> None:
+    photos = write_drawings(tmp_path / "photos", each=20)
+    before = contents(photos)
+    for out in (photos, photos / "nogs"):
+        with pytest.raises(NogsError, match="lies in the folder of the images"):
+            build(str(photos), out, replace=True)
+    other = write_drawings(tmp_path / "other", each=20)
+    with pytest.raises(NogsError, match="which no build wrote"):
+        build(str(photos), other)
+    assert contents(photos) == before
+
+
+def test_a_dataset_made_with_other_settings_is_not_replaced(tmp_path: Path) -> None:
+    """More images are no other settings: what was annotated stays."""
+    settings: dict[str, Any] = {"posterior": "bank", "device": "cpu", "workers": 1}
+    out = build(corner_task(), tmp_path / "nogs", images=4, **settings)
+    before = contents(out)
+    for other, named in (
+        ({"samples": 9}, "annotation.samples = 20, not 9"),
+        ({"seed": 1}, "seed = 0, not 1"),
+        ({"folds": 2}, "folds = 1, not 2"),
+    ):
+        with pytest.raises(NogsError, match=f"{named}; give another --out, or --replace"):
+            build(corner_task(), out, images=4, **settings | other)
+    assert contents(out) == before
+    build(corner_task(), out, images=6, **settings)
+    assert read_provenance(out)["annotated"] == 6
+    build(corner_task(), out, images=4, samples=9, replace=True, **settings)
+    assert read_provenance(out)["made_by"]["asked"]["annotation.samples"] == 9
 
 
 def test_what_a_killed_build_left_is_replaced(tmp_path: Path) -> None:

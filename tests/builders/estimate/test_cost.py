@@ -102,8 +102,8 @@ def test_folds_and_a_teacher_by_hand(tmp_path):
     assert stages["avp"].hours is None
     stages = by_stage(estimate_build(corner_task(), rates, folds=2, images=400))
     assert stages["avp"].hours == pytest.approx((5.0, 5.0))
-    # 9 cells x 75 completions of the first step, in each fold, at 0.25 a second.
-    assert stages["first step"].hours == pytest.approx((1.5, 1.5))
+    # 9 cells x 75 completions of the first step, which the folds share, at 0.25 a second.
+    assert stages["first step"].hours == pytest.approx((0.75, 0.75))
     assert stages["sequences"].hours == pytest.approx((400 * (720 + 2.5) / 3600,) * 2)
 
 

@@ -88,6 +88,7 @@ def test_the_verdict_is_plain(task: Task) -> None:
 
     assert "0.200 ± 0.082 nats less along these sequences" in said(-0.2, 0.082)
     assert "NO BETTER" not in said(-0.2, 0.082)
+    assert "0.200 ± 0.082 nats MORE along these sequences" in said(0.2, 0.082)
     assert said(-0.1, 0.082).endswith(": THESE SEQUENCES ARE NO BETTER THAN RANDOM ONES")
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from drawings import write_drawings
 from nogs_bench.cli import app
 from nogs_bench.diagnosis import check_task
-from nogs_bench.tasks import GlimpseGrid, Task, task_of
+from nogs_bench.tasks import GlimpseGrid, Task, get_task, task_of
 
 
 @pytest.fixture
@@ -22,6 +22,10 @@ def photos(tmp_path: Path) -> Path:
 
 def test_nothing_is_odd_about_a_chosen_task(photos: Path) -> None:
     assert check_task(task_of(photos)) == []
+
+
+def test_a_task_whose_bank_is_drawn_afresh_needs_no_training_images() -> None:
+    assert not any("left for the AVP" in line for line in check_task(get_task("cluttered-digits")))
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,8 @@ def test_two_learning_rates_are_refused(tmp_path):
 
 def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
     settings = {"task": CORNER, "sequences": sequences, "out": tmp_path / "out"}
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made" / "provenance.json").write_text("{}")
     (tmp_path / "net.py").write_text(f"from nogs_bench import HardAttentionNet as {'N' * 101}\n")
     for bad, message in [
         ({"methods": "ram,ps-nog"}, "unknown method 'ps-nog': did you mean 'ps-nogs'"),
@@ -211,6 +213,10 @@ def test_bad_input_is_refused_before_anything_is_trained(tmp_path, sequences):
         ({"seeds": [-1]}, "seeds must be"),
         ({"iterations": 0}, "iterations must be at least 1"),
         ({"workers": 0}, "workers must be at least 1"),
+        ({"out": tmp_path / "made"}, "is a dataset's folder; give results one of their own"),
+        ({"ray_address": "nowhere:1"}, "--ray-address is of --executor ray"),
+        ({"keypoints": tmp_path / "no.npy"}, r"no file of keypoints .*no\.npy"),
+        ({"task": f"{tmp_path}/net.py"}, r"no task '.*net\.py': of a file, write FILE\.py:NAME"),
         ({"protocol": "scrach"}, "has no protocol 'scrach'"),
         ({"model": "none.py:Net"}, "no such model"),
         ({"supervised": 49}, r"49 sequences cannot supervise: sequences has 1\.\.48"),

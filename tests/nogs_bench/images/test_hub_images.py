@@ -133,6 +133,32 @@ def test_a_class_called_none_is_not_what_has_no_label(tmp_path: Path) -> None:
     assert sum(vars(images.splits).values()) == 36
 
 
+def test_a_row_without_an_image(tmp_path: Path) -> None:
+    made = rows(40)
+    made["picture"][5] = None
+    (tmp_path / "birds").mkdir()
+    Dataset.from_dict(made, features=FEATURES).to_parquet(tmp_path / "birds" / "train.parquet")
+    with pytest.raises(NogsError, match="train: row 5 has no image; remove it"):
+        task_of(f"hf:{tmp_path / 'birds'}")
+
+
+def test_columns_that_cannot_be_labels_are_named(tmp_path: Path) -> None:
+    (tmp_path / "birds").mkdir()
+    made = Dataset.from_dict(
+        {"picture": rows(9)["picture"], "weight": [n / 7 for n in range(9)]},
+        features=Features({"picture": ImageFeature(), "weight": Value("float32")}),
+    )
+    made.to_parquet(tmp_path / "birds" / "train.parquet")
+    with pytest.raises(NogsError, match=r"no column of labels, .* it has weight"):
+        task_of(f"hf:{tmp_path / 'birds'}")
+
+
+def test_a_label_of_too_few_images_each_is_refused_at_once(tmp_path: Path) -> None:
+    birds = write_birds(tmp_path / "birds", train=40)
+    with pytest.raises(NogsError, match=r"class photo 0 has too few images \(1\) for 4 splits"):
+        task_of(f"hf:{birds}", label="name")
+
+
 def test_a_dataset_without_train_says_so(tmp_path: Path) -> None:
     birds = write_birds(tmp_path / "birds", validation=30, test=30)
     with pytest.raises(NogsError, match="a task needs one called train"):

@@ -48,7 +48,7 @@ def _set(path: str, value: object):
         (_set("hyperparameters.iterations", 1000), "to hyperparameters.iterations"),
         (_set("seed", "0"), "seed: .*valid integer"),
         (_set("seed", True), "seed: .*valid integer"),
-        (_set("format_version", 4), "format_version: Input should be less than or equal to 3"),
+        (_set("format_version", 4), "format_version: 4 is of a newer nogs-bench"),
         (_set("model.source_digest", "abc"), "model.source_digest: "),
         (_set("method", "../up"), "method: "),
         (_set("seed", 1), "holds the run .*seed1; name it"),

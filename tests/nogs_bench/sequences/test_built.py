@@ -14,8 +14,8 @@ from nogs_bench.builders.dataset.publication import make_publication
 from nogs_bench.builders.pipeline import build
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
-from nogs_bench.sequences import as_built, load, load_pictured
-from nogs_bench.tasks import get_task, source_specs
+from nogs_bench.sequences import as_built, load, load_annotations, load_pictured
+from nogs_bench.tasks import get_task, source_specs, task_of
 
 
 def test_numbers_set_by_hand_come_with_the_sequences(tmp_path: Path) -> None:
@@ -31,6 +31,17 @@ def test_numbers_set_by_hand_come_with_the_sequences(tmp_path: Path) -> None:
     assert get_task(as_built(f"{photos}?label=*", built, {})).image_size == 24  # it has one label
     with pytest.raises(NogsError, match="image_size chooses numbers for a folder"):
         as_built("fashion-mnist", None, {"image_size": 24})
+
+
+def test_sequences_of_other_images_are_called_so(tmp_path: Path) -> None:
+    photos = write_drawings(tmp_path / "photos", each=20)
+    built = tmp_path / "built"
+    built.mkdir()
+    (built / "provenance.json").write_text(json.dumps({"task": "birds", "chosen": {"labels": 2}}))
+    with pytest.raises(NogsError, match=r"built holds sequences of birds, which .*photos cannot"):
+        as_built(str(photos), built, {})
+    with pytest.raises(NogsError, match="holds sequences of cluttered-digits, which do not fit"):
+        load_annotations(task_of(photos), "cluttered-digits")
 
 
 def test_several_tasks_are_what_each_alone_would_be(

@@ -12,6 +12,8 @@ from nogs_bench.tasks.own.rules import parts, posterior, sequences, sizes, train
 from nogs_bench.tasks.own.rules.rule import MINUTES, Choice, Chosen
 from nogs_bench.tasks.values import ANY, COUNT, Range, settled
 
+SPLITS = 4  # train, validation, test, avp_validation
+
 # Each may use what those before it chose.
 RULES = {
     each.name: each
@@ -69,6 +71,13 @@ def choose(
     minutes, labels = by_hand.pop("minutes"), by_hand.pop("labels")
     if labels > len(facts.labels):
         raise NogsError(f"labels={labels}: give 1 to {len(facts.labels)}, as {facts.name} has")
+    fewest = min(facts.counts)
+    if not facts.given and fewest < SPLITS:
+        scarce = facts.labels[0].classes[facts.counts.index(fewest)]
+        raise NogsError(
+            f"{facts.name}: class {scarce} has too few images ({fewest}) for {SPLITS} splits; add "
+            "images, or remove it"
+        )
     return _chosen(Chosen(facts, minutes, labels, by_hand), RULES)
 
 

@@ -20,7 +20,8 @@ from nogs_bench.device import gpus_of
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.jobs import Job
 from nogs_bench.evaluation.work import do
-from nogs_bench.executors import Deaths, Executor, single_thread, tell
+from nogs_bench.executors import Executor, single_thread, tell
+from nogs_bench.executors.scheduling import Done, Event, Failed, Lost, Ready, Schedule, Told
 
 # (job, iterations done, a few words or "") -> None
 Watch = Callable[[Job, int, str], None]
@@ -64,7 +65,7 @@ def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
     if a job fails, or its workers die again and again (`Deaths`); the others are then stopped.
     """
     if workers > 1:
-        _Pool(jobs, min(workers, len(jobs)), logs, watch).run()
+        _in_processes(jobs, workers, logs, watch)
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if jobs[0].place.device == "cpu" else threads)
@@ -113,10 +114,10 @@ def own_logs() -> str:
 
 
 class _Worker:
-    """A process that does one job at a time and says so on a queue, as (worker, message)."""
+    """A process that does one job at a time; what it says goes to a queue, as (worker, event)."""
 
-    def __init__(self, log: Path, own: dict[str, str], messages: queue.Queue[tuple[_Worker, Any]]):
-        self.log, self.job = log, None  # type: Path, Job | None
+    def __init__(self, log: Path, own: dict[str, str], events: queue.Queue[tuple[_Worker, Event]]):
+        self.log, self.at = log, ""
         with log.open("w") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "nogs_bench.evaluation.worker"],
@@ -126,23 +127,30 @@ class _Worker:
                 encoding="utf-8",
                 env=os.environ | own,
             )
-        self._messages = messages
+        self._events = events
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self._messages.put((self, json.loads(line)))
-        self._messages.put((self, {"event": "ended"}))
+            message = json.loads(line)
+            self._events.put((self, EVENTS[message.pop("event")](self, **message)))
+        self._end()
+
+    def _end(self) -> None:
+        why = f"exit code {self.process.wait()}{self.at}; see {self.log}"
+        self._events.put((self, Lost(why)))
 
     def give(self, job: Job) -> None:
         assert self.process.stdin is not None
-        self.job = job
-        with suppress(BrokenPipeError):  # it died; the reader says so
+        self.at = f" while it did {job.label}"
+        try:
             self.process.stdin.write(json.dumps(job.as_json()) + "\n")
             self.process.stdin.flush()
+        except BrokenPipeError:  # it died while nobody listened
+            self._end()
 
-    def stop(self) -> None:
+    def dismiss(self) -> None:
         self.process.terminate()
         try:
             self.process.wait(timeout=10)
@@ -154,90 +162,46 @@ class _Worker:
                 with suppress(BrokenPipeError):  # a job it never read
                     pipe.close()
 
-
-class _Pool:
-    def __init__(self, jobs: Sequence[Job], workers: int, logs: Path, watch: Watch):
-        self.waiting, self.watch = list(jobs), watch
-        self.missing = {key for job in jobs if job.stage == "pretraining" for key in job.keys}
-        self.messages: queue.Queue[tuple[_Worker, Any]] = queue.Queue()
-        logs.mkdir(parents=True, exist_ok=True)
-        device = jobs[0].place.device
-        gpus = gpus_of(device)
-
-        def hire(number: int) -> _Worker:
-            own = {"OMP_NUM_THREADS": "1"} if device == "cpu" else {}
-            if gpus:
-                own["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-            return _Worker(logs / f"{own_logs()}{number}.log", own, self.messages)
-
-        self.deaths, self.best = Deaths(workers), dict.fromkeys(map(id, jobs), 0)
-        self.hire = hire
-        self.workers = [self.hire(number) for number in range(workers)]
-
-    def run(self) -> None:
-        try:
-            self._hand_out()
-            while any(worker.job for worker in self.workers):
-                worker, message = self.messages.get()
-                HANDLERS[message.pop("event")](self, worker, **message)
-        finally:
-            for worker in self.workers:
-                worker.stop()
-
-    def _hand_out(self) -> None:
-        """Give every idle worker the first job that waits for nothing."""
-        for worker in self.workers:
-            ready = (
-                job
-                for job in self.waiting
-                if job.stage == "pretraining"
-                or not self.missing & {run.pretrained for run in job.runs}
-            )
-            job = None if worker.job else next(ready, None)
-            if job is not None:
-                self.waiting.remove(job)
-                worker.give(job)
-
-    def _progress(self, worker: _Worker, done: int, note: str) -> None:
-        if worker.job is not None:
-            self._further(worker.job, done)
-            self.watch(worker.job, done, note)
-
-    def _further(self, job: Job, done: int) -> None:
-        if done > self.best[id(job)]:
-            self.best[id(job)] = done
-            self.deaths.further(id(job))
-
-    def _done(self, worker: _Worker) -> None:
-        job, worker.job = worker.job, None
-        self.deaths.finish()
-        if job is not None and job.stage == "pretraining":
-            self.missing -= set(job.keys)
-        self._hand_out()
-
-    def _failed(self, worker: _Worker, message: str, log: bool = False) -> None:
-        raise NogsError(f"{message}; the traceback is in {worker.log}" if log else message)
-
-    def _ended(self, worker: _Worker) -> None:
-        code, job = worker.process.wait(), worker.job
-        what = f" while it did {job.label}" if job else ""
-        if self.deaths.hopeless(job and id(job)):
-            raise NogsError(
-                f"workers died again and again, the last (exit code {code}){what}; see "
-                f"{worker.log}; the same command resumes"
-            )
-        print(f"a worker died (exit code {code}){what}; it is done again", file=sys.stderr)
-        worker.stop()
-        place = self.workers.index(worker)
-        self.workers[place] = self.hire(place)
-        if job is not None:
-            self.waiting.insert(0, job)
-        self._hand_out()
+    def _failed(self, message: str, log: bool = False) -> Failed:
+        return Failed(NogsError(f"{message}; the traceback is in {self.log}" if log else message))
 
 
-HANDLERS: dict[str, Callable[..., None]] = {
-    "progress": _Pool._progress,
-    "done": _Pool._done,
-    "failed": _Pool._failed,
-    "ended": _Pool._ended,
+EVENTS: dict[str, Callable[..., Event]] = {
+    "ready": lambda worker: Ready(),
+    "progress": lambda worker, done, note: Told(done, note),
+    "done": lambda worker: Done(None),
+    "failed": _Worker._failed,
 }
+
+
+def _in_processes(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
+    events: queue.Queue[tuple[_Worker, Event]] = queue.Queue()
+    missing = {key for job in jobs if job.stage == "pretraining" for key in job.keys}
+    logs.mkdir(parents=True, exist_ok=True)
+    device = jobs[0].place.device
+    gpus = gpus_of(device)
+
+    def hire(seat: int) -> _Worker:
+        own = {"OMP_NUM_THREADS": "1"} if device == "cpu" else {}
+        if gpus:
+            own["CUDA_VISIBLE_DEVICES"] = gpus[seat % len(gpus)]
+        return _Worker(logs / f"{own_logs()}{seat}.log", own, events)
+
+    def wait(busy: Sequence[_Worker], seconds: float) -> list[tuple[_Worker, Event]]:
+        try:
+            worker, event = events.get(timeout=seconds)
+        except queue.Empty:
+            return []
+        return [(worker, event)] if worker in busy else []
+
+    def ready(place: int) -> bool:
+        job = jobs[place]
+        return job.stage == "pretraining" or not missing & {run.pretrained for run in job.runs}
+
+    def told(place: int, done: int, note: str) -> None:
+        watch(jobs[place], done, note)
+
+    schedule = Schedule(hire, wait, jobs, workers, told, ready=ready, twice=False)
+    for place, _ in schedule.run():
+        if jobs[place].stage == "pretraining":
+            missing -= set(jobs[place].keys)

@@ -29,6 +29,7 @@ def main() -> None:
         def send(event: str, **content: object) -> None:
             out.write(json.dumps({"event": event, **content}) + "\n")
 
+        send("ready")
         lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=_read, args=(lines,), daemon=True).start()
         while (line := lines.get()) is not None:

@@ -8,7 +8,6 @@ from nogs_bench.executors import (  # noqa: F401  (they register)
     local,
     ray,
 )
-from nogs_bench.executors.deaths import Deaths
 from nogs_bench.executors.executor import (
     EXECUTORS,
     Crew,
@@ -23,7 +22,6 @@ from nogs_bench.executors.where import Where
 __all__ = [
     "EXECUTORS",
     "Crew",
-    "Deaths",
     "Executor",
     "LocalExecutor",
     "Where",

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
@@ -49,10 +48,9 @@ class LocalExecutor:
         self, load: Load, items: Sequence[Any], watch: Watch | None = None
     ) -> Iterator[tuple[int, Any]]:
         if min(self.workers, len(items)) > 1:
-            seats = count()
 
-            def hire() -> _Process:
-                return _Process(load, self._gpu(next(seats)))
+            def hire(seat: int) -> _Process:
+                return _Process(load, self._gpu(seat))
 
             yield from Schedule(hire, _wait, items, self.workers, watch).run()
         elif items:

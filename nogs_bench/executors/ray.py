@@ -49,7 +49,7 @@ class RayExecutor:
         actor = ray.remote(**options)(_Actor)
         heard = watch is not None
 
-        def hire() -> _Handle:
+        def hire(seat: int) -> _Handle:
             return _Handle(actor, handed, heard)
 
         yield from Schedule(hire, _wait, items, self.workers, watch).run()

@@ -80,18 +80,24 @@ def reasoned(error: BaseException, trace: str) -> BaseException:
 class Schedule:
     """Items and the workers at them; `run` it once.
 
-    - `hire`: makes a worker that will be `Ready`; `wait`: tells what happened.
+    - `hire`: makes a worker that will be `Ready`, for a seat 0 .. most - 1 that nobody has;
+      `wait`: tells what happened.
     - `most`: workers at once. - `watch`: see `Executor.run`.
+    - `ready`: whether the item at a place may be begun; another that has finished may make it so.
+    - `twice`: whether an item that takes far longer than others is begun a second time.
     """
 
-    hire: Callable[[], Worker]
+    hire: Callable[[int], Worker]
     wait: Wait
     items: Sequence[Any]
     most: int
     watch: Watch | None = None
+    ready: Callable[[int], bool] = lambda place: True
+    twice: bool = True
     at_work: dict[Worker, tuple[int, float]] = field(default_factory=dict)  # worker: (place, since)
     starting: set[Worker] = field(default_factory=set)
     idle: list[Worker] = field(default_factory=list)
+    seats: dict[Worker, int] = field(default_factory=dict)
 
     def run(self) -> Iterator[tuple[int, Any]]:
         """See `Executor.run`."""
@@ -107,7 +113,7 @@ class Schedule:
                 for worker, event in self.wait(busy, POLL_SECONDS):
                     yield from self._take(worker, event)
         finally:
-            everyone = [*self.starting, *self.at_work, *self.idle]
+            everyone = list(self.seats)
             with ThreadPoolExecutor(len(everyone) or 1) as pool:
                 list(pool.map(lambda worker: worker.dismiss(), everyone))
 
@@ -117,11 +123,18 @@ class Schedule:
         work = len(self.waiting) + len(self.at_work)
         wanted = min(self.most, 2 * work if self.deaths.died else work)
         for _ in range(wanted - there):
-            self.starting.add(self.hire())
+            seat = min(set(range(self.most)) - set(self.seats.values()))
+            worker = self.hire(seat)
+            self.seats[worker] = seat
+            self.starting.add(worker)
 
     def _hand_out(self) -> None:
         while self.idle:
-            place = self.waiting.popleft() if self.waiting else self._straggler()
+            place = next(filter(self.ready, self.waiting), None)
+            if place is not None:
+                self.waiting.remove(place)
+            elif not self.waiting and self.twice:
+                place = self._straggler()
             if place is None:
                 return
             if place in self.unfinished:
@@ -174,12 +187,13 @@ class Schedule:
 
     def _lost(self, worker: Worker, place: int | None, why: str) -> None:
         worker.dismiss()
+        del self.seats[worker]
         if self.deaths.hopeless(place):
             raise NogsError(
                 f"workers died again and again ({why}; out of memory?); what is finished is kept: "
                 "give the same command again, with fewer --workers if it repeats"
             )
-        again = "" if place is None or place not in self.unfinished else "; its shard is done again"
+        again = "" if place is None or place not in self.unfinished else "; its work is done again"
         print(f"a worker died ({why}){again}", file=sys.stderr)
         if again:
             self.waiting.appendleft(place)  # type: ignore[arg-type]

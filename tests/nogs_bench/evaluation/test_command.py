@@ -298,7 +298,7 @@ def test_a_dead_worker_and_the_end_of_the_others(tmp_path, task_file, monkeypatc
         "    def start(self, n):\n"
         "        return super().start(n) if n <= 2 else os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    with pytest.raises(NogsError, match=r"\(exit code -9\) while it did corner ram seed \d"):
+    with pytest.raises(NogsError, match=r"-9 while it did corner ram seed \d; see .*\.log"):
         evaluate(
             f"{tmp_path}/dying.py:Dying",
             task=task_file,

@@ -35,8 +35,9 @@ class Machine:
     def __post_init__(self):
         self.chance, self.next_kill = random.Random(0), self.kill
 
-    def hire(self):
-        self.workers.append(Simulated(self, (self.now + self.start, Ready())))
+    def hire(self, seat):
+        assert seat not in {worker.seat for worker in self.workers}
+        self.workers.append(Simulated(self, (self.now + self.start, Ready()), seat))
         return self.workers[-1]
 
     def wait(self, workers, seconds):
@@ -54,14 +55,15 @@ class Machine:
                 self.chance.choice(self.workers).due = (at, Lost("killed"))
         return []
 
-    def run(self, items, workers=2):
-        return sorted(Schedule(self.hire, self.wait, range(items), workers).run())
+    def run(self, items, workers=2, **options):
+        return sorted(Schedule(self.hire, self.wait, range(items), workers, **options).run())
 
 
 @dataclass(eq=False)
 class Simulated:
     machine: Machine
     due: tuple[float, object]
+    seat: int
 
     def give(self, item):
         machine = self.machine
@@ -109,6 +111,33 @@ def test_many_workers_lost_at_once_end_nothing(machine, capsys):
     machine.wait = wait_and_lose
     assert len(machine.run(200, workers=16)) == 200
     assert machine.deaths > 30
+
+
+def test_an_item_waits_until_it_may_be_begun(machine):
+    """Items 0 and 1 need 4; what may be begun goes first, in the order given."""
+    done = set()
+    schedule = Schedule(
+        machine.hire, machine.wait, range(6), 2, ready=lambda place: place > 1 or 4 in done
+    )
+    for place, _ in schedule.run():
+        done.add(place)
+    assert machine.begun == [2, 3, 4, 5, 0, 1]
+
+
+@pytest.mark.parametrize("twice", [True, False])
+def test_a_dawdler_is_begun_again_where_that_helps(machine, twice):
+    own = Simulated.give
+
+    def give(worker, item):
+        own(worker, item)
+        if machine.begun.count(0) == 1 and item == 0:
+            worker.due = (machine.now + 1000, Done(0))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Simulated, "give", give)
+        machine.run(10, twice=twice)
+    assert machine.begun.count(0) == 1 + twice
+    assert (machine.now < 200) is twice
 
 
 @pytest.mark.parametrize("bad", [0, 3, 19])

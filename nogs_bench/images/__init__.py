@@ -6,13 +6,7 @@ made, and `store` keeps a task's images once for all processes of a machine.
 """
 
 from nogs_bench.images.cache import Item, decoded, file_state, writable
-from nogs_bench.images.clutter import (
-    BLOCK,
-    block_rng,
-    draw_range,
-    paint,
-    window,
-)
+from nogs_bench.images.clutter import Canvas, Pool, joined
 from nogs_bench.images.decoder import (
     WHITE,
     Colour,
@@ -63,13 +57,13 @@ from nogs_bench.images.store import (
 )
 
 __all__ = [
-    "BLOCK",
     "EVERY_SPLIT",
     "OPEN_LICENCES",
     "RECORD",
     "SPLIT_NAMES",
     "WHITE",
     "BadRows",
+    "Canvas",
     "Colour",
     "HubImages",
     "ImageFolder",
@@ -79,24 +73,23 @@ __all__ = [
     "LabelledImages",
     "Listing",
     "OpenedDataset",
+    "Pool",
     "PreparedFolder",
     "Sampler",
     "Splits",
     "background_of",
-    "block_rng",
     "data_folder",
     "decoded",
     "digest_of_splits",
-    "draw_range",
     "file_state",
     "first_copies",
+    "joined",
     "list_images",
     "list_pictures",
     "mapping_of",
     "open_array",
     "open_dataset",
     "open_split",
-    "paint",
     "picked",
     "picture_digest",
     "planes",
@@ -113,6 +106,5 @@ __all__ = [
     "stretched",
     "sweep_store",
     "verify",
-    "window",
     "writable",
 ]

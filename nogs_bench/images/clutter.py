@@ -3,26 +3,70 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
+from nogs_bench.images.labelled import LabelledImages
+
 BLOCK = 256
 
-# block number -> uint8 (BLOCK, size, size) images, int64 (BLOCK,) labels, int64 (BLOCK, k) places
-Blocks = Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]]
+Pool = tuple[np.ndarray, np.ndarray]
+"""Objects uint8 (n, size, size), and their labels int64 (n,)."""
 
 
-def draw_range(block: Blocks, start: int, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images `start .. start + count - 1` of a stream, their labels and where their objects are.
+@dataclass(frozen=True)
+class Canvas:
+    """One object somewhere among scraps of others of its pool, on black.
 
-    Whole blocks are drawn and cut to the range: any range gives the same images.
+    - `size`, `piece`, `scrap`: pixels of the sides of the canvas, an object and a scrap.
+    - `scraps`: how many there are.
     """
-    blocks = range(start // BLOCK, max(-(-(start + count) // BLOCK), start // BLOCK + 1))
-    parts = [block(number) for number in blocks]
-    rows = slice(start % BLOCK, start % BLOCK + count)
-    images, labels, places = (np.concatenate(part)[rows] for part in zip(*parts, strict=True))
-    return images, labels, places
+
+    size: int
+    piece: int
+    scrap: int
+    scraps: int
+
+    def draw(
+        self, stream: str, name: str, pool: Pool, start: int, count: int
+    ) -> tuple[LabelledImages, np.ndarray, np.ndarray]:
+        """Images `start .. start + count - 1` of a stream over the pool called `name`.
+
+        Whole blocks are drawn and cut to the range: any range gives the same images.
+
+        **Returns** the images, the numbers of their objects in the pool, int64 (count,), and the
+        objects' top-left pixels (row, col), int64 (count, 2).
+        """
+        blocks = range(start // BLOCK, max(-(-(start + count) // BLOCK), start // BLOCK + 1))
+        parts = [self._block(block_rng(stream, name, number), pool[0]) for number in blocks]
+        rows = slice(start % BLOCK, start % BLOCK + count)
+        images, chosen, corners = (np.concatenate(part)[rows] for part in zip(*parts, strict=True))
+        return LabelledImages(images[:, None], pool[1][chosen][:, None]), chosen, corners
+
+    def _block(
+        self, rng: np.random.Generator, objects: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        canvas = np.zeros((BLOCK, self.size, self.size), np.uint8)
+        for _ in range(self.scraps):
+            source = rng.integers(len(objects), size=BLOCK)
+            inside = rng.integers(self.piece - self.scrap + 1, size=(BLOCK, 2))
+            scraps = objects[window(source, inside, self.scrap)]
+            paint(canvas, scraps, rng.integers(self.size - self.scrap + 1, size=(BLOCK, 2)))
+        chosen = rng.integers(len(objects), size=BLOCK)
+        corners = rng.integers(self.size - self.piece + 1, size=(BLOCK, 2))
+        paint(canvas, objects[chosen], corners)
+        return canvas, chosen, corners
+
+
+def joined(parts: Iterable[LabelledImages]) -> LabelledImages:
+    """One after the other."""
+    every = list(parts)
+    return LabelledImages(
+        np.concatenate([part.images for part in every]),
+        np.concatenate([part.labels for part in every]),
+    )
 
 
 def block_rng(stream: str, pool: str, block: int) -> np.random.Generator:

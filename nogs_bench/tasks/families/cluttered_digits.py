@@ -9,12 +9,12 @@ that is evaluated or annotated shares a digit with one that trains.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from nogs_bench.images import BLOCK, LabelledImages, block_rng, draw_range, paint, window
+from nogs_bench.images import Canvas, LabelledImages, Pool, joined
 from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.handcrafted import box_keypoints
 from nogs_bench.tasks.task import (
@@ -29,7 +29,7 @@ from nogs_bench.tasks.task import (
     register_task,
 )
 
-CANVAS, DIGIT, SCRAP, SCRAPS = 28, 16, 4, 3
+CANVAS = Canvas(size=28, piece=16, scrap=4, scraps=3)
 SPLITS = Splits(train=60_000, validation=2_000, test=4_000, avp_validation=2_000)
 ANNOTATABLE = 1_500
 
@@ -57,11 +57,7 @@ class ClutteredDigits:
     def load(self, split: str, data: object = None) -> LabelledImages:
         if split != "train":
             return compose(split, split, 0, getattr(SPLITS, split))
-        parts = [compose(stream, pool, 0, count) for stream, pool, count in TRAIN]
-        return LabelledImages(
-            np.concatenate([part.images for part in parts]),
-            np.concatenate([part.labels for part in parts]),
-        )
+        return joined(compose(stream, pool, 0, count) for stream, pool, count in TRAIN)
 
     def sample(self, stream: str, start: int, count: int, data: object = None) -> LabelledImages:
         """Images of the stream, from the pool of digits that models may learn from."""
@@ -72,7 +68,7 @@ class ClutteredDigits:
     ) -> np.ndarray:
         """The digit's middle and the middles of its quarters; `KnowsKeypoints`."""
         corner = digit_corners(int(rows.max()) + 1)[rows]
-        return box_keypoints(np.concatenate([corner, corner + DIGIT], axis=1))
+        return box_keypoints(np.concatenate([corner, corner + CANVAS.piece], axis=1))
 
 
 def digit_corners(count: int) -> np.ndarray:
@@ -80,40 +76,17 @@ def digit_corners(count: int) -> np.ndarray:
     corners = np.empty((0, 2), np.int64)
     for stream, pool, images in TRAIN:
         wanted = min(images, count - len(corners))
-        corners = np.concatenate([corners, _draw(stream, pool, 0, wanted)[2]])
+        corners = np.concatenate([corners, CANVAS.draw(stream, pool, _pool(pool), 0, wanted)[2]])
     return corners
 
 
 def compose(stream: str, pool: str, start: int, count: int) -> LabelledImages:
     """Images `start .. start + count - 1` of a stream over a pool of digits."""
-    images, labels, _ = _draw(stream, pool, start, count)
-    return LabelledImages(images[:, None], labels[:, None])
-
-
-def _draw(
-    stream: str, pool: str, start: int, count: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uint8 (count, 28, 28) images, int64 (count,) labels, int64 (count, 2) digits' corners."""
-    return draw_range(partial(_block, stream, pool), start, count)
-
-
-def _block(stream: str, pool: str, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = block_rng(stream, pool, block)
-    digits, labels = _pool(pool)
-    canvas = np.zeros((BLOCK, CANVAS, CANVAS), np.uint8)
-    for _ in range(SCRAPS):
-        source = rng.integers(len(digits), size=BLOCK)
-        inside = rng.integers(DIGIT - SCRAP + 1, size=(BLOCK, 2))
-        scraps = digits[window(source, inside, SCRAP)]
-        paint(canvas, scraps, rng.integers(CANVAS - SCRAP + 1, size=(BLOCK, 2)))
-    chosen = rng.integers(len(digits), size=BLOCK)
-    corners = rng.integers(CANVAS - DIGIT + 1, size=(BLOCK, 2))
-    paint(canvas, digits[chosen], corners)
-    return canvas, labels[chosen], corners
+    return CANVAS.draw(stream, pool, _pool(pool), start, count)[0]
 
 
 @cache
-def _pool(name: str) -> tuple[np.ndarray, np.ndarray]:
+def _pool(name: str) -> Pool:
     """Enlarged digits uint8 (n, 16, 16) of a pool, and their labels int64 (n,)."""
     from sklearn.datasets import load_digits
 
@@ -121,7 +94,7 @@ def _pool(name: str) -> tuple[np.ndarray, np.ndarray]:
     order = np.random.default_rng(0).permutation(len(small.images))
     rows = order[slice(*POOLS[name])]
     # Linear interpolation as a matrix, exact in float64 and the same on every machine.
-    at = np.linspace(0, 7, DIGIT)
+    at = np.linspace(0, 7, CANVAS.piece)
     enlarge = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(8)[None]))
     large = enlarge @ small.images[rows] @ enlarge.T
     return np.rint(large * (255 / 16)).astype(np.uint8), small.target[rows].astype(np.int64)
@@ -143,7 +116,7 @@ CLUTTERED_DIGITS = register_task(
         channels=1,
         labels=(Label("digit", tuple(str(digit) for digit in range(10))),),
         T=5,
-        grid=GlimpseGrid.even(image_size=CANVAS, glimpse_size=6, stride=3),
+        grid=GlimpseGrid.even(image_size=CANVAS.size, glimpse_size=6, stride=3),
         splits=SPLITS,
         source=ClutteredDigits(),
         training=TRAINING,

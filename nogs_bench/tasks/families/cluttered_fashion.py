@@ -9,12 +9,12 @@ evaluated or annotated shares a piece with one that trains.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from nogs_bench.images import BLOCK, LabelledImages, block_rng, draw_range, paint, window
+from nogs_bench.images import Canvas, LabelledImages, Pool, joined
 from nogs_bench.tasks.families.fashion_mnist import CLASSES, FashionMnist, lit_boxes
 from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.handcrafted import box_keypoints
@@ -30,7 +30,7 @@ from nogs_bench.tasks.task import (
     register_task,
 )
 
-CANVAS, PIECE, SCRAP, SCRAPS = 48, 28, 8, 4
+CANVAS = Canvas(size=48, piece=28, scrap=8, scraps=4)
 SPLITS = Splits(train=60_000, validation=2_500, test=5_000, avp_validation=2_500)
 ANNOTATABLE, ANNOTATED = 3_000, 1_500
 
@@ -58,11 +58,7 @@ class ClutteredFashion:
     def load(self, split: str, data: Path | None = None) -> LabelledImages:
         if split != "train":
             return compose(split, split, 0, getattr(SPLITS, split), data)
-        parts = [compose(stream, pool, 0, count, data) for stream, pool, count in TRAIN]
-        return LabelledImages(
-            np.concatenate([part.images for part in parts]),
-            np.concatenate([part.labels for part in parts]),
-        )
+        return joined(compose(stream, pool, 0, count, data) for stream, pool, count in TRAIN)
 
     def sample(
         self, stream: str, start: int, count: int, data: Path | None = None
@@ -81,8 +77,11 @@ def piece_boxes(count: int, data: Path | None = None) -> np.ndarray:
     """int64 (count, 4): (top, left, bottom, right) of the pieces in the first training images."""
     boxes = np.empty((0, 4), np.int64)
     for stream, pool, images in TRAIN:
+        pieces = _pool(pool, data)
         wanted = min(images, count - len(boxes))
-        boxes = np.concatenate([boxes, _draw(stream, pool, 0, wanted, data)[2]])
+        _, chosen, corners = CANVAS.draw(stream, pool, pieces, 0, wanted)
+        lit = lit_boxes(pieces[0][chosen][:, None])
+        boxes = np.concatenate([boxes, lit + np.concatenate([corners, corners], axis=1)])
     return boxes
 
 
@@ -90,37 +89,11 @@ def compose(
     stream: str, pool: str, start: int, count: int, data: Path | None = None
 ) -> LabelledImages:
     """Images `start .. start + count - 1` of a stream over a pool of clothes."""
-    images, labels, _ = _draw(stream, pool, start, count, data)
-    return LabelledImages(images[:, None], labels[:, None])
-
-
-def _draw(
-    stream: str, pool: str, start: int, count: int, data: Path | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """uint8 (count, 48, 48) images, int64 (count,) labels, int64 (count, 4) boxes of the pieces."""
-    return draw_range(partial(_block, stream, pool, data), start, count)
-
-
-def _block(
-    stream: str, pool: str, data: Path | None, block: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    rng = block_rng(stream, pool, block)
-    pieces, labels = _pool(pool, data)
-    canvas = np.zeros((BLOCK, CANVAS, CANVAS), np.uint8)
-    for _ in range(SCRAPS):
-        source = rng.integers(len(pieces), size=BLOCK)
-        inside = rng.integers(PIECE - SCRAP + 1, size=(BLOCK, 2))
-        scraps = pieces[window(source, inside, SCRAP)]
-        paint(canvas, scraps, rng.integers(CANVAS - SCRAP + 1, size=(BLOCK, 2)))
-    chosen = rng.integers(len(pieces), size=BLOCK)
-    corners = rng.integers(CANVAS - PIECE + 1, size=(BLOCK, 2))
-    paint(canvas, pieces[chosen], corners)
-    boxes = lit_boxes(pieces[chosen][:, None]) + np.concatenate([corners, corners], axis=1)
-    return canvas, labels[chosen], boxes
+    return CANVAS.draw(stream, pool, _pool(pool, data), start, count)[0]
 
 
 @cache
-def _pool(name: str, data: Path | None) -> tuple[np.ndarray, np.ndarray]:
+def _pool(name: str, data: Path | None) -> Pool:
     """Clothes uint8 (n, 28, 28) of a pool, and their labels int64 (n,)."""
     split, first, end = POOLS[name]
     rows = FashionMnist().load(split, data)[slice(first, end)]
@@ -143,7 +116,7 @@ CLUTTERED_FASHION = register_task(
         channels=1,
         labels=(Label("label", CLASSES),),
         T=5,
-        grid=GlimpseGrid.even(image_size=CANVAS, glimpse_size=10, stride=2),
+        grid=GlimpseGrid.even(image_size=CANVAS.size, glimpse_size=10, stride=2),
         splits=SPLITS,
         source=ClutteredFashion(),
         training=TRAINING,

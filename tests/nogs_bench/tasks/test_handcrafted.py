@@ -11,7 +11,7 @@ import pytest
 from corner_task import CORNER, TELLING
 from nogs_bench.errors import NogsError
 from nogs_bench.images.labelled import LabelledImages
-from nogs_bench.tasks.families.cluttered_digits import CANVAS, DIGIT, compose, digit_corners
+from nogs_bench.tasks.families.cluttered_digits import CANVAS, compose, digit_corners
 from nogs_bench.tasks.families.cub import PARTS, ordered_parts
 from nogs_bench.tasks.families.fashion_mnist import lit_boxes
 from nogs_bench.tasks.handcrafted import (
@@ -107,9 +107,10 @@ def test_digits_are_where_their_corners_say():
     images = compose("train-annotatable", "annotated", 0, 40).images[:, 0]
     corners = digit_corners(40)
     assert corners.min() >= 0
-    assert corners.max() <= CANVAS - DIGIT
+    size = CANVAS.piece
+    assert corners.max() <= CANVAS.size - size
     inside = [
-        image[r : r + DIGIT, c : c + DIGIT] for image, (r, c) in zip(images, corners, strict=True)
+        image[r : r + size, c : c + size] for image, (r, c) in zip(images, corners, strict=True)
     ]
     # Scraps are 4 x 4 and three: of 528 pixels outside at most 48 are lit, of 256 inside many.
     lit = np.array([(patch > 0).sum() for patch in inside])

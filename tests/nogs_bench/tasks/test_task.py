@@ -169,8 +169,8 @@ def test_a_fashion_image_depends_on_stream_and_number_alone() -> None:
 
 @needs_debian
 def test_a_fashion_image_holds_a_whole_piece_of_its_class() -> None:
-    size = cluttered_fashion.CANVAS
-    count, piece = 200, cluttered_fashion.PIECE
+    canvas = cluttered_fashion.CANVAS
+    size, piece, count = canvas.size, canvas.piece, 200
     images = cluttered_fashion.compose("train-annotatable", "annotated", 0, count)
     assert images.images.shape == (count, 1, size, size)
     boxes = cluttered_fashion.piece_boxes(count)
@@ -192,7 +192,7 @@ def test_a_fashion_image_holds_a_whole_piece_of_its_class() -> None:
         assert any(found)
     # All else is scraps.
     free = (images.images[:, 0] > 0).sum((1, 2)).max()
-    assert free <= piece**2 + cluttered_fashion.SCRAPS * cluttered_fashion.SCRAP**2
+    assert free <= piece**2 + canvas.scraps * canvas.scrap**2
     points = cluttered_fashion.CLUTTERED_FASHION.source.keypoints(images, np.arange(count), None)
     np.testing.assert_allclose(points[:, 0], (boxes[:, :2] + boxes[:, 2:]) / 2)
 

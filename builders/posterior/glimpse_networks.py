@@ -165,3 +165,38 @@ def visible(masks: Tensor, cells: Tensor, t: Tensor | None = None) -> Tensor:
         mask = masks[cells[:, step]]
         seen |= mask if t is None else mask & (step < t)[:, None, None]
     return seen
+
+
+class PreparedGlimpses:
+    """Completions whose prefixes are embedded once; implements `PreparedLogits`.
+
+    - `network`: has `embed(images, rows, cells)`, float (m, ...) of a glimpse at each of m images,
+      and `conclude(embedded, counted)`, float (n, outputs) of such of n sequences (n, t, ...), of
+      which those count that bool (n, t) says.
+    - `images`, `prefix`: as of `prepare`. - `pairs_at_once`: as of `PreparedLogits`.
+    """
+
+    def __init__(self, network: Any, images: Tensor, prefix: Tensor, pairs_at_once: int):
+        self.network, self.images, self.prefix = network, images, prefix
+        self.pairs_at_once = pairs_at_once
+        n, steps = prefix.shape
+        rows = torch.arange(n, device=prefix.device).repeat_interleave(steps)
+        self.embedded = network.embed(images, rows, prefix.flatten()).unflatten(0, (n, steps))
+
+    def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
+        """float (m, outputs) of completions `rows` after one more glimpse at `cells`."""
+        last = self.network.embed(self.images, rows, cells)[:, None]
+        taken = torch.cat([self.prefix[rows], cells[:, None]], dim=1)
+        answer: Tensor = self.network.conclude(
+            torch.cat([self.embedded[rows], last], dim=1), counts(taken)
+        )
+        return answer
+
+
+def counts(cells: Tensor, t: Tensor | None = None) -> Tensor:
+    """bool (n, T): which of a row's cells, or of its first `t`, were not there before."""
+    same = cells[:, :, None] == cells[:, None]
+    new = ~same.tril(-1).any(2)
+    if t is None:
+        return new
+    return new & (torch.arange(cells.shape[1], device=cells.device) < t[:, None])

@@ -14,8 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nogs_bench.builders.posterior.glimpse_networks import GLIMPSE_NETWORKS, PreparedLogits
-from nogs_bench.builders.posterior.tokens import counts
+from nogs_bench.builders.posterior.glimpse_networks import (
+    GLIMPSE_NETWORKS,
+    PreparedGlimpses,
+    PreparedLogits,
+    counts,
+)
 from nogs_bench.builders.posterior.windows import all_windows
 from nogs_bench.errors import NogsError
 from nogs_bench.network import glimpse_convolutions
@@ -60,7 +64,8 @@ class GlimpsePatches(nn.Module, ABC):
     def prepare(
         self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
     ) -> PreparedLogits:
-        return PreparedPatches(self, images, prefix)
+        at_once = PAIRS_AT_ONCE.get(images.device.type, PAIRS_ON_ACCELERATOR)
+        return PreparedGlimpses(self, images, prefix, at_once)
 
     def freeze(self) -> None:
         """Nothing is left to make quicker."""
@@ -115,23 +120,6 @@ class PatchAttention(GlimpsePatches):
         absent = functional.pad(~counted, (1, 0), value=False)
         answer: Tensor = self.head(self.layers(tokens, src_key_padding_mask=absent)[:, 0])
         return answer
-
-
-class PreparedPatches:
-    """Completions whose prefixes are embedded once; implements `PreparedLogits`."""
-
-    def __init__(self, network: GlimpsePatches, images: Tensor, prefix: Tensor):
-        self.network, self.images, self.prefix = network, images, prefix
-        self.pairs_at_once = PAIRS_AT_ONCE.get(images.device.type, PAIRS_ON_ACCELERATOR)
-        n, steps = prefix.shape
-        rows = torch.arange(n, device=prefix.device).repeat_interleave(steps)
-        self.seen = network.embed(images, rows, prefix.flatten()).unflatten(0, (n, steps))
-
-    def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
-        """float (m, outputs) of completions `rows` after one more glimpse at `cells`."""
-        last = self.network.embed(self.images, rows, cells)[:, None]
-        taken = torch.cat([self.prefix[rows], cells[:, None]], dim=1)
-        return self.network.conclude(torch.cat([self.seen[rows], last], dim=1), counts(taken))
 
 
 class _Residual(nn.Module):

@@ -14,7 +14,9 @@ from torch.nn import functional
 from nogs_bench.builders.posterior.glimpse_networks import (
     GLIMPSE_NETWORKS,
     PAIRS_AT_ONCE,
+    PreparedGlimpses,
     PreparedLogits,
+    counts,
 )
 from nogs_bench.builders.posterior.windows import all_windows
 from nogs_bench.errors import NogsError
@@ -60,12 +62,12 @@ class GlimpseTokens(nn.Module):
         n, steps = cells.shape
         rows = torch.arange(n, device=cells.device).repeat_interleave(steps)
         tokens = self.embed(images, rows, cells.flatten()).unflatten(0, (n, steps))
-        return self.attend(tokens, counts(cells, t))
+        return self.conclude(tokens, counts(cells, t))
 
     def prepare(
         self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
     ) -> PreparedLogits:
-        return _PreparedTokens(self, images, prefix)
+        return PreparedGlimpses(self, images, prefix, PAIRS_AT_ONCE)
 
     def freeze(self) -> None:
         self.backbone.eval()
@@ -102,7 +104,7 @@ class GlimpseTokens(nn.Module):
         sampled = functional.grid_sample(each, at, padding_mode="border", align_corners=False)
         return sampled[0].permute(1, 2, 0).contiguous()
 
-    def attend(self, tokens: Tensor, counted: Tensor) -> Tensor:
+    def conclude(self, tokens: Tensor, counted: Tensor) -> Tensor:
         """float (n, outputs) of glimpses' tokens, (n, T, tokens of a glimpse, width), of which
         those count that bool (n, T) says."""
         backbone, n = self.backbone, len(tokens)
@@ -122,32 +124,6 @@ class GlimpseTokens(nn.Module):
             x = block(x, attn_mask=mask)
         x = backbone.fc_norm(backbone.norm(x)[:, 0])
         return backbone.head(backbone.head_drop(x))
-
-
-class _PreparedTokens:
-    """Completions whose prefixes are embedded once; the transformer runs for every candidate."""
-
-    pairs_at_once = PAIRS_AT_ONCE
-
-    def __init__(self, network: GlimpseTokens, images: Tensor, prefix: Tensor):
-        self.network, self.images, self.prefix = network, images, prefix
-        n, steps = prefix.shape
-        rows = torch.arange(n, device=prefix.device).repeat_interleave(steps)
-        self.tokens = network.embed(images, rows, prefix.flatten()).unflatten(0, (n, steps))
-
-    def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
-        last = self.network.embed(self.images, rows, cells)[:, None]
-        taken = torch.cat([self.prefix[rows], cells[:, None]], dim=1)
-        return self.network.attend(torch.cat([self.tokens[rows], last], dim=1), counts(taken))
-
-
-def counts(cells: Tensor, t: Tensor | None = None) -> Tensor:
-    """bool (n, T): which of a row's cells, or of its first `t`, were not there before."""
-    same = cells[:, :, None] == cells[:, None]
-    new = ~same.tril(-1).any(2)
-    if t is None:
-        return new
-    return new & (torch.arange(cells.shape[1], device=cells.device) < t[:, None])
 
 
 def _check(backbone: Any, name: str) -> None:

@@ -114,6 +114,7 @@ def _lessons(asked: _Asked, task: Task, rows: Annotations | None) -> Lessons:
 @cache
 def load_network(folder: str, digest: str, device: str) -> Any:
     """The dataset's posterior, of that digest; a process's jobs share it."""
+    # By its public name: datasets with networks are the builders', which lie above this room.
     network = nogs_bench.load_posterior(folder, device)
     check_same(folder, _posterior_digest(folder), digest)
     return network

@@ -20,7 +20,7 @@ def _images(n: int, channels: int = 3) -> torch.Tensor:
     return torch.from_numpy(rng.integers(256, size=(n, channels, 48, 48)).astype(np.uint8))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, "tokens:test_vit"])
 def test_order_repeats_and_what_does_not_count_change_nothing(name: str) -> None:
     torch.manual_seed(0)
     network = make_glimpse_network(name, GRID, 3, 5).eval()

@@ -48,21 +48,6 @@ def test_a_glimpse_may_be_several_patches():
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
 
-def test_order_repeats_and_what_does_not_count_change_nothing():
-    grid = GlimpseGrid.even(48, 8, 4)
-    network = make_glimpse_network("tokens:test_vit", grid, 3, 5).eval()
-    images = _images(3, 48)
-    cells = torch.tensor([[3, 70, 50], [1, 2, 8], [120, 30, 0]])
-    with torch.inference_mode():
-        expected = network(images, cells)
-        for other in (cells.flip(1), torch.cat([cells, cells[:, :2]], dim=1)):
-            torch.testing.assert_close(network(images, other), expected, atol=1e-5, rtol=1e-5)
-        more = torch.cat([cells, torch.full((3, 2), 9)], dim=1)
-        cut = network(images, more, torch.tensor([3, 3, 3]))
-        torch.testing.assert_close(cut, expected, atol=1e-5, rtol=1e-5)
-        assert not torch.allclose(network(images, more), expected)
-
-
 def test_where_a_glimpse_was_matters():
     grid = GlimpseGrid.even(48, 8, 4)
     network = make_glimpse_network("tokens:test_vit", grid, 3, 5).eval()

@@ -20,8 +20,18 @@ from nogs_bench.device import gpus_of
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.jobs import Job
 from nogs_bench.evaluation.work import do
-from nogs_bench.executors import Executor, single_thread, tell
-from nogs_bench.executors.scheduling import Done, Event, Failed, Lost, Ready, Schedule, Told
+from nogs_bench.executors import (
+    Done,
+    Event,
+    Executor,
+    Failed,
+    Lost,
+    Ready,
+    Schedule,
+    Told,
+    single_thread,
+    tell,
+)
 
 # (job, iterations done, a few words or "") -> None
 Watch = Callable[[Job, int, str], None]

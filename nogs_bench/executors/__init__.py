@@ -17,13 +17,21 @@ from nogs_bench.executors.executor import (
     tell,
 )
 from nogs_bench.executors.local import LocalExecutor
+from nogs_bench.executors.scheduling import Done, Event, Failed, Lost, Ready, Schedule, Told
 from nogs_bench.executors.where import Where
 
 __all__ = [
     "EXECUTORS",
     "Crew",
+    "Done",
+    "Event",
     "Executor",
+    "Failed",
     "LocalExecutor",
+    "Lost",
+    "Ready",
+    "Schedule",
+    "Told",
     "Where",
     "open_executor",
     "single_thread",

@@ -16,7 +16,6 @@ import pytest
 from builds import SETTINGS
 from nogs_bench.builders.dataset.parquet import LabelsOnly
 from nogs_bench.builders.pipeline.command import build
-from nogs_bench.builders.report import procedure
 from nogs_bench.builders.report.page import report
 from nogs_bench.builders.report.procedure import lay_open
 from nogs_bench.builders.search.epe import StepEpe
@@ -192,7 +191,7 @@ def test_a_step_is_shown_with_the_settings_of_the_build(
         given.append(arguments[-1])
         return StepEpe(*arguments)
 
-    monkeypatch.setattr(procedure, "StepEpe", step)
+    monkeypatch.setattr("nogs_bench.builders.search.annotate.StepEpe", step)
     row, maps = load(folder, split="train[:1]")[0], load(folder, "maps", split="train[:1]")[0]
     first = task.grid.pixel_to_index(np.array(row["glimpses"])[:1])
     shown = lay_open(folder, 0, first, task=task)

@@ -49,6 +49,9 @@ def test_each_worker_has_a_gpu_of_its_own(device: Device, tmp_path, monkeypatch)
             if len(hired) == 3:
                 raise _Hired
 
+        def dismiss(self):
+            pass
+
     monkeypatch.setattr(pool, "_Worker", Worker)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     register_task(CORNER)

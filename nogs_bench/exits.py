@@ -32,7 +32,6 @@ ENVIRONMENT = {
     errno.EEXIST: "a file is in the way; give another path",
     errno.EISDIR: "a folder is in the way; give another path",
     errno.ENAMETOOLONG: "give a shorter path",
-    errno.ENOENT: "it is gone, or no such file can be made; give another path",
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nogs_bench.builders.bank.counts import WHOLE, Counts, Fold, count_roles
 from nogs_bench.builders.bank.images import GeneratedBank
+from nogs_bench.errors import NogsError
 from nogs_bench.images import LabelledImages, Sampler, first_copies, picked
 from nogs_bench.tasks import Task, load_split, sample_images
 
@@ -110,9 +111,15 @@ def _from_training_images(
         distinct = np.unique(first, return_inverse=True)[1]  # numbers, in order, of images
         mine = distinct % fold.count == fold.number
         numbers, left = np.flatnonzero(mine[:images]), np.flatnonzero(~mine)
-        those = f"train but every {fold.count}th from {fold.number}"
+        those = f"train but every {fold.count}th from {fold.number}, without copies"
     rest = np.random.default_rng([seed, 0]).permutation(left)
     bank, avp, _ = np.split(rest, np.cumsum([counts.bank, counts.avp]))
+    if not len(numbers) or len(bank) < counts.bank or not len(avp):
+        raise NogsError(
+            f"{task.name}: without copies, pixel by pixel, {len(numbers)} images are left to "
+            f"annotate, {len(bank)} for a bank of {counts.bank} and {len(avp)} for the AVP; remove "
+            "the copies, or annotate fewer, in fewer folds or with a smaller bank"
+        )
     avp_images = picked(train, avp)
     return Roles(
         annotated=train[numbers],

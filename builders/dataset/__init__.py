@@ -16,9 +16,15 @@ from nogs_bench.builders.dataset.posterior import (
     load_posterior,
 )
 from nogs_bench.builders.dataset.publishing import Published, publish, publish_all
-from nogs_bench.builders.dataset.vacancy import require_apart, require_own_images, require_vacant
+from nogs_bench.builders.dataset.vacancy import (
+    IMPORTED,
+    require_apart,
+    require_own_images,
+    require_vacant,
+)
 
 __all__ = [
+    "IMPORTED",
     "Annotations",
     "DatasetPosterior",
     "LabelsOnly",

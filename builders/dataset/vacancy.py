@@ -14,7 +14,7 @@ from nogs_bench.files import PROVENANCE, read_provenance, require_plain
 from nogs_bench.sequences import first_other, read_identity
 from nogs_bench.tasks import Task, load_split
 
-WORKSPACE = ".build"
+WORKSPACE, IMPORTED = ".build", "import-released"
 
 
 def require_vacant(
@@ -22,33 +22,39 @@ def require_vacant(
 ) -> None:
     """Raise `NogsError` if writing a dataset of `task` to `out` would replace something else.
 
-    A dataset of the same task, made with the settings `asked` (or unknown ones), may be replaced,
-    and what an earlier call for it left. With `replace`, any dataset may.
+    A dataset of the same task, built with the settings `asked`, may be replaced, and what an
+    earlier call for it left; without `asked`, one that was imported. With `replace`, any may.
     """
     require_plain(out, f"--out {out}", "give another --out")
-    if replace or not out.exists():
+    if not out.exists():
         return
     if not out.is_dir():
         raise NogsError(f"--out {out} is a file; give another --out")
     if (out / PROVENANCE).is_file():
-        record = read_provenance(out)
-        if record.get("task") != task:
-            annotated = record.get("annotated")
+        other = None if replace else _other(task, read_provenance(out), asked)
+        if other:
             raise NogsError(
-                f"{out} holds a dataset of {record.get('task')} ({annotated} images annotated), "
-                f"not of {task}; give another --out, or --replace to have it replaced"
+                f"{out} holds a dataset of {other}; give another --out, or --replace to have it "
+                "replaced"
             )
-        before = (record.get("made_by") or {}).get("asked") or {}
-        for name, now in (asked or {}).items():
-            if before.get(name, now) != now:
-                raise NogsError(
-                    f"{out} holds a dataset of {task} made with {name} = {before[name]}, not "
-                    f"{now}; give another --out, or --replace to have it replaced"
-                )
         return
     foreign = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     if foreign and not (out / WORKSPACE).is_dir() and not unfinished_beside(out):
         raise NogsError(f"{out} holds {foreign[0]}, which no build wrote; give another --out")
+
+
+def _other(task: str, record: Mapping[str, Any], asked: Mapping[str, Any] | None) -> str:
+    """How a dataset is another one than is to be written; "" if it is not."""
+    if record.get("task") != task:
+        return f"{record.get('task')} ({record.get('annotated')} images annotated), not of {task}"
+    made_by = record.get("made_by") or {}
+    if made_by and (made_by.get("stage") == IMPORTED) is not (asked is None):
+        return f"{task} that was {'built' if asked is None else 'imported'}"
+    before = made_by.get("asked") or {}
+    for name, now in (asked or {}).items():
+        if before.get(name, now) != now:
+            return f"{task} made with {name} = {before[name]}, not {now}"
+    return ""
 
 
 def require_apart(task: Task, out: Path) -> None:

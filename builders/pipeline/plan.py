@@ -17,7 +17,7 @@ from nogs_bench.builders.completion import COMPLETIONS
 from nogs_bench.builders.generators import named_generator
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS
 from nogs_bench.builders.pipeline.workspace import Workspace
-from nogs_bench.builders.posterior import check_network
+from nogs_bench.builders.posterior import check_network, keyed
 from nogs_bench.builders.search import CRITERIA, PRECISIONS, SEARCHES, check_own
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror
@@ -89,15 +89,16 @@ class BuildPlan:
 
     def asked(self, folds: int) -> dict[str, Any]:
         """What sequences depend on beside the images and how many are annotated, by name, as JSON
-        holds it."""
-        annotation, avp = asdict(self.task.annotation), asdict(self.task.avp)
+        holds it: files of weights by their digests, a bank by its kind of generator."""
+        task, bank = self.task, self.bank and named_generator(self.bank)[0]
+        annotation, avp = asdict(task.annotation), asdict(task.avp)
         del annotation["images"]
-        settings = {f"annotation.{name}": value for name, value in annotation.items()}
+        avp |= {name: keyed(avp[name]) for name in ("network", "teacher")}
+        settings = {"seed": self.seed, "posterior": self.posterior, "bank": bank, "folds": folds}
+        settings |= {"precision": self.precision, "T": task.T, "grid": asdict(task.grid)}
+        settings |= {f"annotation.{name}": value for name, value in annotation.items()}
         settings |= {f"avp.{name}": value for name, value in avp.items()}
-        settings |= {
-            name: getattr(self, name) for name in ("seed", "posterior", "bank", "precision")
-        }
-        return dict(json.loads(json.dumps(settings | {"folds": folds})))
+        return dict(json.loads(json.dumps(settings)))
 
     @property
     def exactness(self) -> dict[str, Any]:
@@ -163,7 +164,7 @@ def tasks_of(spec: str | Task | Sequence[str | Task]) -> tuple[Task, ...]:
     else:
         tasks = tuple(get_task(one) for one in spec)
     if not tasks:
-        raise NogsError(f"no task fits {spec}; nogs-bench tasks lists them")
+        raise NogsError(f"no task fits {spec}; `nogs-bench tasks --json` lists all")
     if len({task.target for task in tasks}) < len(tasks):
         named = ", ".join(task.name for task in tasks)
         raise NogsError(f"{named}: two of the tasks are about the same label; build them apart")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.builders.dataset import (
+    IMPORTED,
     Annotations,
     LabelsOnly,
     Rows,
@@ -92,7 +93,7 @@ def import_released(
     - `images`: folders that `prepare` wrote, of CelebA-HQ, CUB or both: theirs are copied into the
       dataset folders (about 3 GB each for CelebA-HQ). CUB's need `cub`.
     - `tasks`: names of the only ones to write; default: all.
-    - `replace`: whether another task's dataset, or what else is in the way, may be replaced.
+    - `replace`: whether a dataset of another task, or one that was built, may be replaced.
 
     Returns the 41 folders, or those of `tasks`. Raises `NogsError` with file and line for whatever
     does not fit.
@@ -111,7 +112,7 @@ def import_released(
         attributes = read_attributes(labels)
         sequences = read_released(archive, lambda count: bars.advance(reading, count))
         made_by = {
-            "stage": "import-released",
+            "stage": IMPORTED,
             "archive": archive.name,
             "sequences_digest": _digest(sequences),
             "licence": "unknown",

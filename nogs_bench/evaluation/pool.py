@@ -75,7 +75,7 @@ def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
     if a job fails, or its workers die again and again (`Deaths`); the others are then stopped.
     """
     if workers > 1:
-        _in_processes(jobs, workers, logs, watch)
+        _in_processes(jobs, min(workers, len(jobs)), logs, watch)
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1 if jobs[0].place.device == "cpu" else threads)
@@ -144,6 +144,8 @@ class _Worker:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             message = json.loads(line)
+            if message["event"] == "done":
+                self.at = ""
             self._events.put((self, EVENTS[message.pop("event")](self, **message)))
         self._end()
 
@@ -154,6 +156,9 @@ class _Worker:
     def give(self, job: Job) -> None:
         assert self.process.stdin is not None
         self.at = f" while it did {job.label}"
+        if self.process.poll() is not None:
+            self._end()
+            return
         try:
             self.process.stdin.write(json.dumps(job.as_json()) + "\n")
             self.process.stdin.flush()

@@ -215,10 +215,10 @@ def task_names(tasks: str | Sequence[str]) -> list[str]:
         matching = [name for name in TASKS.names() if fnmatchcase(name, pattern)]
         shaped = any(sign in pattern for sign in "*?[") and not is_source(pattern)
         if not matching and shaped:
-            raise NogsError(f"no task matches {pattern!r}; nogs-bench tasks lists all")
+            raise NogsError(f"no task matches {pattern!r}; `nogs-bench tasks --json` lists all")
         found |= dict.fromkeys(matching or [pattern])
     if not found:
-        raise NogsError("no task given; nogs-bench tasks lists all")
+        raise NogsError("no task given; `nogs-bench tasks --json` lists all")
     return list(found)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -120,13 +121,22 @@ class _Process:
 
 @contextmanager
 def _script_unseen() -> Iterator[None]:
-    """Keep a new process from running the caller's script once more, as it else would at its start:
-    a script may call `build` without asking whether `__name__` is "__main__"."""
-    script, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
+    """Keep a new process from running the caller's script once more, as it else would at its start,
+    unless the script asks whether `__name__` is "__main__". Workers then know what it defines."""
+    script = sys.modules["__main__"]
+    if not _asks(script):
+        sys.modules["__main__"] = ModuleType("__main__")
     try:
         yield
     finally:
         sys.modules["__main__"] = script
+
+
+def _asks(script: ModuleType) -> bool:
+    try:
+        return "__main__" in Path(str(script.__file__)).read_text(encoding="utf-8")
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _wait(workers: Sequence[_Process], seconds: float) -> list[tuple[_Process, Event]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +12,24 @@ import pytest
 
 from drawings import write_drawings
 from nogs_bench.builders.dataset import (
+    IMPORTED,
     Annotations,
     require_own_images,
     require_vacant,
     write_dataset,
 )
-from nogs_bench.builders.pipeline import build
+from nogs_bench.builders.pipeline import BuildPlan, build
 from nogs_bench.errors import NogsError
 from nogs_bench.files import read_provenance
 from nogs_bench.images import LabelledImages
-from nogs_bench.tasks import Task, load_split
+from nogs_bench.tasks import GlimpseGrid, Task, load_split
 from tiny import Corner, corner_task
 
 
-def write(task: Task, out: Path) -> None:
+def write(task: Task, out: Path, **made_by: Any) -> None:
     splits = {name: load_split(task, name) for name in ("train", "validation", "test")}
     rows = Annotations(np.arange(3), np.zeros((3, task.T, 2), int))
-    write_dataset(task, out, **splits, annotations=rows, provenance={}, origin="of a test")
+    write_dataset(task, out, **splits, annotations=rows, provenance=made_by, origin="of a test")
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
@@ -83,9 +86,39 @@ def test_images_are_no_place_for_a_dataset(tmp_path: Path) -> None:
         with pytest.raises(NogsError, match="lies in the folder of the images"):
             build(str(photos), out, replace=True)
     other = write_drawings(tmp_path / "other", each=20)
-    with pytest.raises(NogsError, match="which no build wrote"):
-        build(str(photos), other)
+    for anyway in (False, True):
+        with pytest.raises(NogsError, match="which no build wrote"):
+            build(str(photos), other, replace=anyway)
     assert contents(photos) == before
+
+
+def test_what_was_imported_and_what_was_built_do_not_replace_each_other(tmp_path: Path) -> None:
+    built, imported = tmp_path / "built", tmp_path / "imported"
+    write(corner_task(), built, asked={"seed": 0})
+    write(corner_task(), imported, stage=IMPORTED)
+    require_vacant("corner", imported)
+    require_vacant("corner", built, asked={"seed": 0})
+    with pytest.raises(NogsError, match="corner that was built"):
+        require_vacant("corner", built)
+    with pytest.raises(NogsError, match="corner that was imported"):
+        require_vacant("corner", imported, asked={"seed": 0})
+
+
+def test_settings_are_those_of_the_content_and_not_of_paths(tmp_path: Path) -> None:
+    """Weights by their digest; how many glimpses, and where they may be, count too."""
+    plans = []
+    for name, content in (("a", b"one"), ("b", b"one"), ("c", b"other")):
+        (tmp_path / name).mkdir()
+        file = tmp_path / name / "weights.safetensors"
+        file.write_bytes(content)
+        task = corner_task()
+        task = replace(task, avp=replace(task.avp, network=f"timm:resnet18@{file}"))
+        plans.append(BuildPlan(task, tmp_path).asked(1))
+    assert plans[0] == plans[1] != plans[2]
+    assert str(tmp_path) not in json.dumps(plans)
+    usual = BuildPlan(corner_task(), tmp_path).asked(1)
+    for task in (corner_task(T=1), corner_task(grid=GlimpseGrid.even(12, 3, 3))):
+        assert BuildPlan(task, tmp_path).asked(1) != usual
 
 
 def test_a_dataset_made_with_other_settings_is_not_replaced(tmp_path: Path) -> None:

@@ -169,6 +169,15 @@ def test_copies_of_annotated_images_play_no_part(images, folds):
     assert sorted(annotated) == list(range(images))
 
 
+def test_copies_that_leave_too_few_are_said():
+    task = corner_task(source=Twice())
+    with pytest.raises(NogsError, match=r"0 images are left to annotate.*remove the copies"):
+        assign_roles(task, 2, 0, None, fold=Fold(1, 2))
+    task = replace(task, annotation=replace(task.annotation, bank_images=268))
+    with pytest.raises(NogsError, match="268 for a bank of 268 and 0 for the AVP"):
+        assign_roles(task, 131, 0, None)
+
+
 class Twice(Corner):
     """`Corner`, each training image beside a copy."""
 

@@ -292,6 +292,28 @@ print(sorted(LocalExecutor(2).run(partial(load, Path({folder!r}), None), range(4
 """
 
 
+GUARDED = """
+from dataclasses import dataclass
+from nogs_bench.executors import LocalExecutor
+
+@dataclass
+class Adding:
+    more: int
+    def __call__(self):
+        return lambda item: item + self.more
+
+if __name__ == "__main__":
+    print(sorted(LocalExecutor(2).run(Adding(7), range(3))))
+"""
+
+
+def test_workers_know_what_a_script_defines_that_asks_for_its_name(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(GUARDED, encoding="utf-8")
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, timeout=120)
+    assert (run.stdout.strip(), run.stderr) == ("[(0, 7), (1, 8), (2, 9)]", "")
+
+
 def test_workers_do_not_run_the_callers_script_again(tmp_path):
     script, folder = tmp_path / "script.py", tmp_path / "done"
     folder.mkdir()

@@ -159,6 +159,16 @@ def test_a_label_of_too_few_images_each_is_refused_at_once(tmp_path: Path) -> No
         task_of(f"hf:{birds}", label="name")
 
 
+def test_a_class_without_images_is_no_hindrance(tmp_path: Path) -> None:
+    made = rows(60)
+    kinds = ClassLabel(names=[*KINDS, "dodo"])
+    (tmp_path / "birds").mkdir()
+    features = Features({"picture": ImageFeature(), "species": kinds})
+    made = {name: made[name] for name in features}
+    Dataset.from_dict(made, features=features).to_parquet(tmp_path / "birds" / "train.parquet")
+    assert len(task_of(f"hf:{tmp_path / 'birds'}").classes) >= 3
+
+
 def test_a_dataset_without_train_says_so(tmp_path: Path) -> None:
     birds = write_birds(tmp_path / "birds", validation=30, test=30)
     with pytest.raises(NogsError, match="a task needs one called train"):

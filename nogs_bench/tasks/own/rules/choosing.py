@@ -71,7 +71,7 @@ def choose(
     minutes, labels = by_hand.pop("minutes"), by_hand.pop("labels")
     if labels > len(facts.labels):
         raise NogsError(f"labels={labels}: give 1 to {len(facts.labels)}, as {facts.name} has")
-    fewest = min(facts.counts)
+    fewest = min((count for count in facts.counts if count), default=0)
     if not facts.given and fewest < SPLITS:
         scarce = facts.labels[0].classes[facts.counts.index(fewest)]
         raise NogsError(

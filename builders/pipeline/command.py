@@ -35,11 +35,9 @@ from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store
 from nogs_bench.images import EVERY_SPLIT, LabelledImages, data_folder, say
-from nogs_bench.tasks import Task, load_split, merged_settings, split_short, with_choices
+from nogs_bench.tasks import BY_NAME, Task, load_split, merged_settings, split_short, with_choices
 
 HERE = Where()
-# Choices of a task of images of one's own that `build` takes by name.
-BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
 
 
 def build(
@@ -92,7 +90,7 @@ def build(
 
     **Returns** `out`. Raises `NogsError` on bad input. Stages that had finished are kept.
     """
-    choices = {name: given.pop(name) for name in BY_HAND if name in given}
+    choices = {name: given.pop(name) for name in BY_NAME if name in given}
     task = with_choices(task, choices)
     short, place = split_short("build", given)
     where = where.using("build", [field.name for field in fields(Where)], place)

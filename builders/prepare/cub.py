@@ -72,10 +72,7 @@ def crop_box(box: np.ndarray, size: tuple[int, int]) -> Box:
     left, top, width, height = box
     half = int(max(width, height) * MARGIN)
     x, y = int(left + width / 2), int(top + height / 2)
-    crop = max(0, x - half), max(0, y - half), min(size[0], x + half), min(size[1], y + half)
-    if crop[0] >= crop[2] or crop[1] >= crop[3]:
-        raise NogsError(f"a bounding box {box.tolist()} lies outside its image of {size}")
-    return crop
+    return max(0, x - half), max(0, y - half), min(size[0], x + half), min(size[1], y + half)
 
 
 def crop_parts(parts: np.ndarray, boxes: Sequence[Box], size: int) -> np.ndarray:

@@ -93,15 +93,12 @@ def tight_box(box: np.ndarray, size: tuple[int, int]) -> Box:
     """(left, top, right, bottom) of a bounding box (left, top, width, height) inside an image of
     `size` (width, height), pixels."""
     left, top, width, height = box
-    crop = (
+    return (
         max(0, round(left)),
         max(0, round(top)),
         min(size[0], round(left + width)),
         min(size[1], round(top + height)),
     )
-    if crop[0] >= crop[2] or crop[1] >= crop[3]:
-        raise NogsError(f"a bounding box {box.tolist()} lies outside its image of {size}")
-    return crop
 
 
 def _caltechs(source: Path, request: Request) -> _Birds:

@@ -161,10 +161,14 @@ def cut_boxes(
     """
     made = []
     for box, path in zip(boxes, paths, strict=True):
-        try:
-            made.append(cut(box, size_of(path)))
-        except NogsError as error:
-            raise NogsError(f"{path}: {error}; take the photographs as Caltech has them") from error
+        size = size_of(path)
+        left, top, right, bottom = crop = cut(box, size)
+        if left >= right or top >= bottom:
+            raise NogsError(
+                f"{path}: a bounding box {box.tolist()} lies outside its image of {size}; take the "
+                "photographs as Caltech has them"
+            )
+        made.append(crop)
     return made
 
 

@@ -10,12 +10,11 @@ import numpy as np
 
 from nogs_bench.images import LabelledImages, Sampler, data_folder, picture_digest
 from nogs_bench.network import EMBEDDERS, unfrozen
-from nogs_bench.tasks import Task, get_task, load_split
+from nogs_bench.tasks import Task, get_task, is_uneven, load_split
 from nogs_bench.training import GLIMPSES
 
 FEW = 10  # training images of a class
 LARGE, SMALL = 0.5, 0.02  # share of the image that all glimpses see at most
-UNEVEN = 1.5  # times an even share
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def _balance(seen: Seen) -> Iterator[str]:
     counts, task = seen.counts("train"), seen.task
     share = counts.max() / counts.sum()
     name = task.classes[int(counts.argmax())]
-    if share * len(counts) > UNEVEN and task.judged_by == "accuracy":
+    if is_uneven(share, len(counts)) and task.judged_by == "accuracy":
         yield (
             f"{share:.0%} of the training images are {name}: accuracy is a poor judge; set "
             'judged_by="balanced_accuracy"'

@@ -33,10 +33,9 @@ from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
 from nogs_bench.results import Scores, load_result, score_runs
 from nogs_bench.sequences import as_built
-from nogs_bench.tasks import Task, merged_settings, split_short
+from nogs_bench.tasks import BY_NAME, Task, merged_settings, split_short
 
 HERE, TASK = Where(), "cluttered-digits"
-BY_HAND = ("minutes", "label", "image_size", "glimpse", "glimpses")
 USED = ("device", "executor", "workers", "ray_address", "store", "deterministic")  # of `Where`
 
 
@@ -118,7 +117,7 @@ def evaluate(
             f"model {named}: give its file and name, as 'my_model.py:{named}', or its name in "
             "`nogs_bench.network.MODELS`"
         )
-    choices = {name: given.pop(name) for name in BY_HAND if name in given}
+    choices = {name: given.pop(name) for name in BY_NAME if name in given}
     if tasks is not None and task != TASK:
         raise NogsError("give task or tasks, not both")
     named = [task] if tasks is None else task_names(tasks)

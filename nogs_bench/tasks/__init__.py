@@ -10,11 +10,13 @@ from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.handcrafted import hand_crafted_glimpses
 from nogs_bench.tasks.loading import check_images, load_split, sample_images
 from nogs_bench.tasks.own import (
+    BY_NAME,
     RULES,
     Choice,
     Chosen,
     choices_of,
     is_source,
+    is_uneven,
     reckoned,
     reckoned_evaluation,
     source_specs,
@@ -39,6 +41,7 @@ from nogs_bench.tasks.task import (
 )
 
 __all__ = [
+    "BY_NAME",
     "RULES",
     "TASKS",
     "Annotation",
@@ -51,11 +54,19 @@ __all__ = [
     "Task",
     "Training",
     "TrainingProtocol",
+    "celeba_10k",
+    "celeba_hq",
     "check_images",
     "choices_of",
+    "cluttered_digits",
+    "cluttered_fashion",
+    "cub",
+    "cub_100",
+    "fashion_mnist",
     "get_task",
     "hand_crafted_glimpses",
     "is_source",
+    "is_uneven",
     "load_split",
     "merged_settings",
     "read_settings",
@@ -69,6 +80,7 @@ __all__ = [
     "split_short",
     "task_file",
     "task_of",
+    "utkface",
     "with_choices",
     "with_settings",
 ]

@@ -5,6 +5,7 @@ number (`choosing`), and out comes a `Task`, or the Python file of one.
 """
 
 from nogs_bench.tasks.own.kinds import (
+    BY_NAME,
     choices_of,
     is_source,
     source_specs,
@@ -19,11 +20,13 @@ from nogs_bench.tasks.own.rules import (
     Chosen,
     Rule,
     choose,
+    is_uneven,
     reckoned,
     reckoned_evaluation,
 )
 
 __all__ = [
+    "BY_NAME",
     "MINUTES",
     "RULES",
     "Choice",
@@ -32,6 +35,7 @@ __all__ = [
     "choices_of",
     "choose",
     "is_source",
+    "is_uneven",
     "reckoned",
     "reckoned_evaluation",
     "source_specs",

@@ -26,6 +26,8 @@ from nogs_bench.tasks.task import TASKS, Task, get_task
 
 HUB = "hf:"
 EVERY = "*"
+# The choices that `build` and `evaluate` take by name.
+BY_NAME = ("minutes", "label", "image_size", "glimpse", "glimpses")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from PIL import Image
 from cub_folder import write_cub
 from nogs_bench.builders.prepare import prepare
 from nogs_bench.builders.prepare.cub_100 import tight_box
+from nogs_bench.builders.prepare.cub_layout import cut_boxes
 from nogs_bench.builders.released.archive import read_released
 from nogs_bench.errors import NogsError
 from nogs_bench.images import Splits
@@ -163,10 +164,11 @@ def test_birds_of_caltechs_folder_are_cut_tightly(tmp_path: Path) -> None:
     np.testing.assert_allclose(parts[0, 1], [11 * 128 / 20, 21 * 128 / 40, 1], rtol=1e-6)
 
 
-def test_tight_box_stays_inside_the_image() -> None:
+def test_tight_box_stays_inside_the_image(tmp_path: Path) -> None:
     assert tight_box(np.array([-2.0, 3.4, 20.0, 10.0]), (15, 12)) == (0, 3, 15, 12)
-    with pytest.raises(NogsError, match="outside its image"):
-        tight_box(np.array([20.0, 3.0, 5.0, 5.0]), (15, 12))
+    Image.new("RGB", (15, 12)).save(tmp_path / "bird.png")
+    with pytest.raises(NogsError, match=r"bird\.png: a bounding box .* outside its image of"):
+        cut_boxes(tight_box, np.array([[20.0, 3.0, 5.0, 5.0]]), [tmp_path / "bird.png"])
 
 
 HQ_LABELS = SHARED / "released" / "celeba-hq-attributes.txt.gz"

@@ -6,6 +6,7 @@ In come `Facts` and what is set by hand; out comes `Chosen`, every number with i
 from nogs_bench.tasks.own.rules.choosing import RULES, choose, choose_about, set_by_hand
 from nogs_bench.tasks.own.rules.rates import reckoned, reckoned_evaluation
 from nogs_bench.tasks.own.rules.rule import MINUTES, Choice, Chosen, Rule
+from nogs_bench.tasks.own.rules.training import is_uneven
 
 __all__ = [
     "MINUTES",
@@ -15,6 +16,7 @@ __all__ = [
     "Rule",
     "choose",
     "choose_about",
+    "is_uneven",
     "reckoned",
     "reckoned_evaluation",
     "set_by_hand",

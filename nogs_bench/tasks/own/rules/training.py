@@ -50,8 +50,13 @@ def iterations(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 )
 def judged_by(facts: Facts, chosen: Chosen) -> tuple[str, str]:
     share = f"the commonest class has {facts.commonest:.0%}"
-    uneven = facts.commonest * facts.classes > UNEVEN
+    uneven = is_uneven(facts.commonest, facts.classes)
     return ("balanced_accuracy" if uneven else "accuracy"), share
+
+
+def is_uneven(commonest: float, classes: int) -> bool:
+    """Whether the share of the commonest class makes accuracy a poor judge."""
+    return commonest * classes > UNEVEN
 
 
 @rule(

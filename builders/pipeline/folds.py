@@ -13,12 +13,10 @@ from nogs_bench.builders.bank import Roles
 from nogs_bench.builders.dataset import Annotations, Networks, beliefs_along, sharded_maps
 from nogs_bench.builders.pipeline.stages import Stages
 from nogs_bench.builders.posterior import (
-    Reliability,
     along_each,
     calibration,
     calibration_record,
     fixed_cells,
-    pooled,
 )
 from nogs_bench.builders.search import (
     FIELDS,
@@ -30,6 +28,7 @@ from nogs_bench.builders.search import (
     regrets,
     standard_error,
 )
+from nogs_bench.calibration import Reliability, pooled
 from nogs_bench.device import is_determined
 from nogs_bench.results import environment
 from nogs_bench.tasks import Task

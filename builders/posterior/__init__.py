@@ -25,12 +25,10 @@ from nogs_bench.builders.posterior.interface import (
 from nogs_bench.builders.posterior.networks import AVP_NETWORKS, keyed
 from nogs_bench.builders.posterior.oracle import BankPosterior, exact_epe, fit_bank_sigma
 from nogs_bench.builders.posterior.reliability import (
-    Reliability,
     calibration,
     calibration_record,
     fixed_cells,
     plot_reliability,
-    pooled,
     read_calibration,
 )
 from nogs_bench.builders.posterior.training import (
@@ -46,7 +44,6 @@ __all__ = [
     "BankPosterior",
     "Posterior",
     "Prepared",
-    "Reliability",
     "along_each",
     "calibration",
     "calibration_record",
@@ -58,7 +55,6 @@ __all__ = [
     "log_along",
     "network_code",
     "plot_reliability",
-    "pooled",
     "prepare",
     "read_calibration",
     "seconds_per_epoch",

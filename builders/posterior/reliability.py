@@ -1,9 +1,9 @@
-"""Whether a posterior is as often right as it says: reliability curves and their error."""
+"""Whether a posterior is as often right as it says: its reliability curves, kept and drawn."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,66 +11,12 @@ import numpy as np
 import torch
 
 from nogs_bench.builders.posterior.interface import Posterior, log_along
+from nogs_bench.calibration import CURVE, Reliability, reliability
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import drawing
 from nogs_bench.files import PROVENANCE, read_provenance
 from nogs_bench.sequences import dataset_folder
 from nogs_bench.tasks import GlimpseGrid
-
-BINS = 15
-CURVE = ("confidence", "accuracy", "count")
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """A reliability curve: predictions in bins of equal width of their confidence, 0 .. 1.
-
-    Only bins that hold predictions are listed.
-
-    - `confidence`: mean probability given to the class held likeliest, of each bin.
-    - `accuracy`: share of them that were right.
-    - `count`: how many there are.
-    """
-
-    confidence: tuple[float, ...]
-    accuracy: tuple[float, ...]
-    count: tuple[int, ...]
-
-    @property
-    def expected_error(self) -> float:
-        """Expected calibration error (Guo et al. 2017, equation 3), in 0 .. 1."""
-        gaps = np.abs(np.subtract(self.accuracy, self.confidence))
-        return float(np.average(gaps, weights=self.count))
-
-
-def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = BINS) -> Reliability:
-    """The curve of predictions, float (n, classes) whose rows sum to 1, and labels, int64 (n,)."""
-    confidence = probabilities.max(1).astype(np.float64)
-    correct = (probabilities.argmax(1) == labels).astype(np.float64)
-    # A bin holds its upper edge, as in Guo et al.
-    place = (np.ceil(confidence * bins).astype(np.int64) - 1).clip(0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    held = np.flatnonzero(count)
-    means = [
-        np.bincount(place, values, minlength=bins)[held] / count[held]
-        for values in (confidence, correct)
-    ]
-    return Reliability(tuple(means[0]), tuple(means[1]), tuple(count[held].tolist()))
-
-
-def pooled(curves: Sequence[Reliability]) -> Reliability:
-    """The curve of all predictions behind several curves."""
-    confidence, accuracy, count = (
-        np.concatenate([getattr(curve, name) for curve in curves]) for name in CURVE
-    )
-    place = (np.ceil(confidence * BINS).astype(np.int64) - 1).clip(0, BINS - 1)
-    total = np.bincount(place, count, BINS)
-    held = np.flatnonzero(total)
-    means = [
-        np.bincount(place, values * count, BINS)[held] / total[held]
-        for values in (confidence, accuracy)
-    ]
-    return Reliability(tuple(means[0]), tuple(means[1]), tuple(total[held].astype(int).tolist()))
 
 
 def fixed_cells(grid: GlimpseGrid, images: int, T: int) -> np.ndarray:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nogs_bench.calibration import reliability
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import drawing
 from nogs_bench.images import EVERY_SPLIT, LabelledImages, Sampler, digest_of_splits, say
@@ -28,7 +29,7 @@ class Policy:
       images), in 0..1; `cross_entropy` in nats.
     - `after`: accuracy after t = 1 .. T glimpses.
     - `calibration_error`: expected, over ten bins of confidence (ECE), in 0..1.
-    - `reliability`: for each bin its images, mean confidence and accuracy.
+    - `reliability`: for each bin that holds any its images, mean confidence and accuracy.
     - `confusion`: int (classes, classes), true class by row, answer by column.
     - `glimpses`: mean number used; `accuracy_at`: accuracy of the answers given then.
     - `multiply_adds`: mean of an image in one rollout. Where looking may end early, of the glimpses
@@ -166,38 +167,20 @@ def _pooled(looks: Sequence[Looks], labels: np.ndarray, costs: Sequence[int]) ->
         np.diag(confusion), counts, where=counts > 0, out=np.full(classes, np.nan, float)
     )
     answers = beliefs[np.arange(len(used)), used - 1].argmax(-1)
-    bins, error = _reliability(last.max(-1), right)
+    curve = reliability(last, known, BINS)
     return Policy(
         accuracy=sum(float(each.mean()) for each in np.split(right, len(looks))) / len(looks),
         balanced_accuracy=float(np.nanmean(share)),
         per_class=tuple(share.tolist()),
         cross_entropy=float(-np.log(last[np.arange(len(known)), known].clip(1e-300)).mean()),
         after=tuple(float((b.argmax(-1) == known).mean()) for b in beliefs.swapaxes(0, 1)),
-        calibration_error=error,
-        reliability=bins,
+        calibration_error=curve.expected_error,
+        reliability=tuple(zip(curve.count, curve.confidence, curve.accuracy, strict=True)),
         confusion=tuple(map(tuple, confusion.tolist())),
         glimpses=float(used.mean()),
         accuracy_at=float((answers == known).mean()),
         multiply_adds=float(np.array(costs)[used - 1].mean()),
     )
-
-
-def _reliability(
-    confidence: np.ndarray, right: np.ndarray
-) -> tuple[tuple[tuple[int, float, float], ...], float]:
-    """Bins (images, mean confidence, accuracy), and the expected calibration error.
-
-    ECE = sum over bins of (share of images) x |accuracy - mean confidence| (Guo et al. 2017).
-    """
-    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    bins, error = [], 0.0
-    for place in range(BINS):
-        here = places == place
-        count = int(here.sum())
-        sure, hit = (float(x[here].mean()) if count else 0.0 for x in (confidence, right))
-        bins.append((count, sure, hit))
-        error += count / len(right) * abs(hit - sure)
-    return tuple(bins), error
 
 
 def plot_judgement(judgement: Judgement, out: str | Path, policy: str = "single") -> Path:
@@ -206,7 +189,7 @@ def plot_judgement(judgement: Judgement, out: str | Path, policy: str = "single"
     with drawing(Path(out), (11, 3.4)) as figure:
         left, middle, right = figure.subplots(1, 3, gridspec_kw={"wspace": 0.35})
         _draw_confusion(left, np.array(found.confusion), classes)
-        sure = [(s, h) for n, s, h in found.reliability if n]
+        sure = [(s, h) for _, s, h in found.reliability]
         middle.plot([0, 1], [0, 1], ":", color="0.6", linewidth=1)
         middle.plot(*zip(*sure, strict=True), "o-", color="#0072b2", markersize=4)
         middle.set(xlabel="belief", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))

@@ -12,8 +12,8 @@ from nogs_bench.builders.posterior.reliability import (
     calibration_record,
     fixed_cells,
     plot_reliability,
-    reliability,
 )
+from nogs_bench.calibration import reliability
 from nogs_bench.errors import NogsError
 from nogs_bench.images.labelled import LabelledImages
 from nogs_bench.tasks.geometry import GlimpseGrid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -178,34 +178,22 @@ def build(
     choices = given(
         minutes=minutes, image_size=image_size, glimpse=glimpse, glimpses=glimpses, label=label
     )
+    asked: dict[str, Any] = {
+        "images": images,
+        "posterior": posterior,
+        "criterion": criterion,
+        "search": search,
+        "completion": completion,
+        "bank": bank,
+        "bank_images": bank_images,
+        "samples": samples,
+        "observed": observed,
+        "precision": precision,
+        "folds": folds,
+        "overrides": settings("build", set_),
+    }
     if plan:
-        from nogs_bench.builders.estimate import estimate_build
-        from nogs_bench.tasks import with_choices
-
-        estimate = estimate_build(
-            with_choices(task, choices),
-            rates,
-            folds,
-            workers or 1,
-            posterior=posterior,
-            images=images,
-            bank=bank,
-            precision=precision,
-            bank_images=bank_images,
-            criterion=criterion,
-            search=search,
-            completion=completion,
-            samples=samples,
-            observed=observed,
-            overrides=settings("build", set_),
-        )
-        if as_json:
-            print_json(estimate.as_json())
-        else:
-            from nogs_bench.cli.build_tables import estimate_tables
-            from nogs_bench.figures import print_tables
-
-            print_tables(*estimate_tables(estimate))
+        _show_plan(task, choices, as_json, rates=rates, workers=workers or 1, **asked)
         return
     if rates is not None:
         raise typer.BadParameter("is of --plan, which reckons; leave it out", param_hint="--rates")
@@ -218,15 +206,8 @@ def build(
         folder = run(
             task,
             out,
-            images=images,
             data=data,
             seed=seed,
-            posterior=posterior,
-            criterion=criterion,
-            search=search,
-            completion=completion,
-            bank=bank,
-            bank_images=bank_images,
             executor=executor,
             workers=workers,
             ray_address=ray_address,
@@ -236,13 +217,9 @@ def build(
             device=device,
             deterministic=deterministic,
             with_images=not without_images,
-            observed=observed,
-            samples=samples,
-            precision=precision,
-            folds=folds,
             replace=replace,
-            overrides=settings("build", set_),
             anyway=anyway,
+            **asked,
             **choices,
         )
         if part is not None:
@@ -259,6 +236,20 @@ def build(
         for path, record in zip(folders, records, strict=True):
             print_tables(quality_table(record))
             typer.echo(f'{path} is ready: nogs_bench.load("{path}")')
+
+
+def _show_plan(task: str, choices: dict[str, Any], as_json: bool, **asked: Any) -> None:
+    from nogs_bench.builders.estimate import estimate_build
+    from nogs_bench.tasks import with_choices
+
+    estimate = estimate_build(with_choices(task, choices), **asked)
+    if as_json:
+        print_json(estimate.as_json())
+    else:
+        from nogs_bench.cli.build_tables import estimate_tables
+        from nogs_bench.figures import print_tables
+
+        print_tables(*estimate_tables(estimate))
 
 
 @app.command("import-released")

@@ -18,7 +18,7 @@ from nogs_bench.evaluation.configs import (
     run_config,
 )
 from nogs_bench.evaluation.jobs import Place, RunPlan
-from nogs_bench.evaluation.lessons import find_lessons
+from nogs_bench.evaluation.lessons import Places, find_lessons
 from nogs_bench.files import fetched, is_url
 from nogs_bench.images import (
     EVERY_SPLIT,
@@ -29,6 +29,7 @@ from nogs_bench.images import (
 )
 from nogs_bench.methods import METHODS, Method, check_method, find_method, method_source
 from nogs_bench.own_code import joint_digest
+from nogs_bench.results import MethodInfo, PretrainingInfo
 from nogs_bench.sequences import Annotations, write_annotations
 from nogs_bench.tasks import (
     TASKS,
@@ -87,6 +88,30 @@ class Study:
     annotations: Mapping[str, Annotations]
 
 
+@dataclass(frozen=True)
+class _Course:
+    """What the runs of one method have in common, whatever their seeds.
+
+    - `spec`: what names the method. - `task`: with the method's learning rate.
+    - `stage`: its pre-training; `drawn`: what draws the glimpses of that.
+    """
+
+    spec: str
+    method: Method
+    task: Task
+    stage: PretrainingInfo | None
+    lessons: Places
+
+    @property
+    def drawn(self) -> tuple[Any, ...]:
+        return () if self.stage is None else (GLIMPSES[self.stage.glimpses].probabilities,)
+
+    @property
+    def info(self) -> MethodInfo | None:
+        source = method_source(self.spec, *self.drawn)
+        return method_info(self.method, source, self.lessons.digests)
+
+
 def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) -> Study:
     """Plan the runs of a task. `images` keeps the splits of each family for the next task.
 
@@ -97,87 +122,98 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     tuned = with_settings(replace(registered, training=own), wanted.settings, wanted.protocol)
     plan = tuned.protocol(wanted.protocol)
     methods = _methods(wanted.methods, tuned, plan)
-    if "training.learning_rate" in wanted.settings:
-        for method in methods.values():
-            if "+rate-" in method.name:
-                raise NogsError(
-                    f"{method.name} and training.learning_rate both say the learning rate; give one"
-                )
-    chosen = list(methods.values())
+    rate_is_given = "training.learning_rate" in wanted.settings
+    if rate_is_given:
+        _require_no_rates(methods.values())
     if wanted.keypoints is not None and not Path(wanted.keypoints).is_file():
         raise NogsError(f"no file of keypoints {wanted.keypoints}")
     seeds = _seeds(wanted.seeds)
     sequences = _of_task(wanted.sequences, tuned.name)
     maps = _of_task(wanted.maps, tuned.name) or sequences
-    if tuned.family not in images:
-        images[tuned.family] = FamilyImages.load(tuned, wanted.data)
-    if images[tuned.family].source != tuned.source:
-        raise NogsError(
-            f"{tuned.name} and another task of the family {tuned.family} have different images; "
-            "give each family a name of its own"
-        )
-    splits, digest = images[tuned.family].splits, images[tuned.family].digest
-    annotations: dict[str, Annotations] = {}
-    if any(method.supervised for method in chosen):
-        count = wanted.settings.get("training.supervised")
-        material = Material(
-            tuned,
-            supervising(tuned, sequences, count, splits["train"]),
-            splits["train"],
-            maps,
-            wanted.data,
-            None if wanted.keypoints is None else Path(wanted.keypoints),
-        )
-        annotations = {
-            method.name: make_sequences(method.sequences, material)
-            for method in chosen
-            if method.sequences is not None
-        }
-    stages = {method.name: pretraining_stage(tuned, plan, method, maps) for method in chosen}
+    shown = _images_of(tuned, wanted, images)
+    annotations = _annotations(tuned, wanted, methods.values(), shown, sequences, maps)
     info = model_info(wanted.model, tuned)
-    paced = {
-        method.name: tuned
-        if "training.learning_rate" in wanted.settings
-        else _paced(tuned, method.rate)
-        for method in chosen
-    }
-    lessons = {
-        method.name: find_lessons(tuned, method, sequences, maps, annotations.get(method.name))
-        for method in chosen
-    }
-    drawn = {
-        method.name: (GLIMPSES[stage.glimpses].probabilities,)
-        for method in chosen
-        if (stage := stages[method.name]) is not None
-    }
-    name = task if isinstance(task, str) else registered.name
+    courses = [
+        _Course(
+            spec,
+            method,
+            tuned if rate_is_given else _paced(tuned, method.rate),
+            pretraining_stage(tuned, plan, method, maps),
+            find_lessons(tuned, method, sequences, maps, annotations.get(method.name)),
+        )
+        for spec, method in methods.items()
+    ]
     runs = tuple(
         RunPlan(
             run_config(
-                paced[method.name],
+                course.task,
                 plan,
-                method,
+                course.method,
                 info,
                 seed,
-                stages[method.name],
+                course.stage,
                 annotations,
-                digest,
-                method_info(
-                    method,
-                    method_source(spec, *drawn.get(method.name, ())),
-                    lessons[method.name].digests,
-                ),
+                shown.digest,
+                course.info,
             ),
-            name,
-            spec,
-            maps=lessons[method.name].maps,
-            posterior=lessons[method.name].posterior,
-            glimpses=joint_digest("", *drawn.get(method.name, ())) or None,
+            task if isinstance(task, str) else registered.name,
+            course.spec,
+            maps=course.lessons.maps,
+            posterior=course.lessons.posterior,
+            glimpses=joint_digest("", *course.drawn) or None,
         )
         for seed in seeds
-        for spec, method in methods.items()
+        for course in courses
     )
-    return Study(tuned, runs, splits, annotations)
+    return Study(tuned, runs, shown.splits, annotations)
+
+
+def _images_of(task: Task, wanted: Wanted, images: dict[str, FamilyImages]) -> FamilyImages:
+    """Of the task's family, which are loaded once."""
+    if task.family not in images:
+        images[task.family] = FamilyImages.load(task, wanted.data)
+    if images[task.family].source != task.source:
+        raise NogsError(
+            f"{task.name} and another task of the family {task.family} have different images; "
+            "give each family a name of its own"
+        )
+    return images[task.family]
+
+
+def _annotations(
+    task: Task,
+    wanted: Wanted,
+    methods: Iterable[Method],
+    images: FamilyImages,
+    sequences: str | None,
+    maps: str | None,
+) -> dict[str, Annotations]:
+    """The sequences that supervise, by method."""
+    supervised = [method for method in methods if method.supervised]
+    if not supervised:
+        return {}
+    train, count = images.splits["train"], wanted.settings.get("training.supervised")
+    material = Material(
+        task,
+        supervising(task, sequences, count, train),
+        train,
+        maps,
+        wanted.data,
+        None if wanted.keypoints is None else Path(wanted.keypoints),
+    )
+    return {
+        method.name: make_sequences(method.sequences, material)
+        for method in supervised
+        if method.sequences is not None
+    }
+
+
+def _require_no_rates(methods: Iterable[Method]) -> None:
+    for method in methods:
+        if "+rate-" in method.name:
+            raise NogsError(
+                f"{method.name} and training.learning_rate both say the learning rate; give one"
+            )
 
 
 def check_apart(studies: Sequence[Study]) -> None:

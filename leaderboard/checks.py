@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nogs_bench.errors import NogsError
-from nogs_bench.methods import recorded_method
+from nogs_bench.methods import Method, recorded_method, recorded_settings
 from nogs_bench.results import RunResult
 from nogs_bench.tasks import TASKS, Task
 
@@ -71,6 +71,8 @@ def _sizes(task: Task, run: RunResult) -> Found:
         yield "task_digest", f"another label, number of glimpses or grid than {task.name} has"
     yield from _equal("model.pixels_seen", run.model.pixels_seen, task.T * task.glimpse_size**2)
     yield from _equal("test.images", run.test.images, task.splits.test)
+    if not run.model.name.isascii():
+        yield "model.name", "letters, digits and signs of ASCII alone, so that no two look alike"
     for name in ("parameters", "multiply_adds"):
         if not getattr(run.model, name):
             yield f"model.{name}", "must be more than 0"
@@ -86,12 +88,29 @@ def _supervision(task: Task, run: RunResult) -> Found:
     if method is not None and run.teaching not in (None, method.teaching):
         said = ", ".join(run.teaching or ()) or "nothing"
         yield "teaching", f"{said}, which is not {method.name}'s"
+    if method is not None and run.teaching is not None:  # older formats do not say
+        yield from _as_registered(task, method, run)
     if run.dataset is None:
         return
     if run.dataset.supervised > task.splits.train:
         yield "dataset.supervised", f"more than the {task.splits.train:,} training images"
     if run.build_cost is None:
         yield "build_cost", "declare what making the sequences cost (RULES.md)"
+
+
+def _as_registered(task: Task, method: Method, run: RunResult) -> Found:
+    """What is called by a registered method's name is that method, with the settings that the name
+    says."""
+    info = run.method_info
+    if info is not None and info.source_digest is not None:
+        yield "method_info.source_digest", f"{method.name} comes with this package; rename yours"
+    told, known = dict(info.settings) if info else {}, recorded_settings(method)
+    if told != known:
+        yield "method_info.settings", f"{told}, not {known}, as {method.name} has"
+    usual = (task.protocol(run.protocol).training or task.training).learning_rate
+    rate = run.hyperparameters.learning_rate
+    if method.rate != 1 and not math.isclose(rate, usual * method.rate):
+        yield "hyperparameters.learning_rate", f"{rate:g}, not {usual * method.rate:g}"
 
 
 def _curve(task: Task, run: RunResult) -> Found:

@@ -31,6 +31,7 @@ ENVIRONMENT = {
     errno.ENOTDIR: "a part of this path is a file; give another path",
     errno.EEXIST: "a file is in the way; give another path",
     errno.EISDIR: "a folder is in the way; give another path",
+    errno.ELOOP: "a link leads to itself; give another path",
     errno.ENAMETOOLONG: "give a shorter path",
 }
 

@@ -100,7 +100,7 @@ def _against(row: ScoreRow, baseline: ScoreRow, claim: _Claim, where: str) -> It
             source=source,
             text=estimate_text(gain, lambda value: f"{100 * value:+.1f}"),
             ours=Span(100 * gain.mean, 100 * gain.mean),
-            over=seeds(len(gains)),
+            over=seeds(len(gains)) if len(gains) > 1 else "",
         )
     yield _variance(row, baseline, about)
 

@@ -90,7 +90,7 @@ def _one_task(
         return of_spans(what, (where, method), paper, source, row.convergence, form)
     found = row.test_accuracy
     mean, text = 100 * found.mean, estimate_text(found, percent)
-    over = seeds(len(row.seeds))
+    over = seeds(len(row.seeds)) if len(row.seeds) > 1 else ""
     return Comparison(what, where, method, paper, source, text, Span(mean, mean), over)
 
 

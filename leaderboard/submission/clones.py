@@ -10,7 +10,14 @@ from tempfile import TemporaryDirectory
 
 from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.validation import validate
-from nogs_bench.results import RunResult, entry_key, load_entry, result_files, save_entries
+from nogs_bench.results import (
+    RunResult,
+    entry_key,
+    entry_path,
+    load_entry,
+    result_files,
+    save_entries,
+)
 
 RESULTS = "leaderboard/results"
 
@@ -22,6 +29,8 @@ def check_clone(runs: Sequence[RunResult], clone: Path, seeds: int) -> None:
         raise NogsError(f"--clone {clone} is no clone of the repository with {RESULTS} in it")
     entries = {entry_key(run) for run in runs}
     there = [path for path in result_files(board, deep=True) if entries & set(_keys(path))]
+    # A file's name may be another entry's, too.
+    there += [path for path in (entry_path(run, board) for run in runs) if path.exists()]
     if there:
         raise NogsError(
             f"{there[0]} is there already; give the model another name, or withdraw "

@@ -27,6 +27,7 @@ from nogs_bench.leaderboard.joint_checks import SEEDS
 from nogs_bench.leaderboard.submission.clones import add_to_clone, check_clone
 from nogs_bench.leaderboard.validation import validate
 from nogs_bench.results import (
+    BASELINE,
     BuildCost,
     RunResult,
     ScoreRow,
@@ -76,6 +77,9 @@ def submit(
     require_empty(out, replace)
     if (out / RESULTS).resolve() in (folder.resolve(), *folder.resolve().parents):
         raise NogsError(f"--out {out}: the submission would replace {folder}; give another folder")
+    earlier = result_files(out / RESULTS, deep=True)
+    if earlier and not (out / MESSAGE).is_file():
+        raise NogsError(f"{earlier[0]} is of no earlier submission; give another --out")
     runs = [_declared(run, build_cost) for run in load_apart(folder)]
     with TemporaryDirectory(prefix="nogs-bench-") as temporary:
         save_entries(runs, Path(temporary))
@@ -94,8 +98,8 @@ def submit(
     if clone is not None:
         check_clone(runs, Path(clone), seeds)
         add_to_clone(runs, Path(clone))
-    for earlier in result_files(out / RESULTS, deep=True):
-        earlier.unlink()
+    for path in earlier:
+        path.unlink()
     save_entries(runs, out / RESULTS)
     write_text(out / MESSAGE, message(rows, runs, author, url))
     if dataset_id is not None:
@@ -173,7 +177,9 @@ def plain(text: str) -> str:
 
 
 def hub_results(rows: Sequence[ScoreRow], dataset_id: str, url: str) -> str:
-    """`.eval_results` YAML: the test accuracy of each task and protocol."""
+    """`.eval_results` YAML: the test accuracy of each task, protocol and method, without RAM's
+    where there are others."""
+    own = [row for row in rows if row.method != BASELINE]
     scores = [
         HubScore(
             dataset_id.replace("{task}", row.task),
@@ -183,6 +189,6 @@ def hub_results(rows: Sequence[ScoreRow], dataset_id: str, url: str) -> str:
             f"rollouts; iterations to {target(row.target_accuracy)} %: "
             f"{spans_text(row.time_to_target)}",
         )
-        for row in rows
+        for row in own or rows
     ]
     return hub_scores(scores, url)

@@ -9,10 +9,11 @@ from pathlib import Path
 from nogs_bench.figures import rank_text, rate_text
 from nogs_bench.leaderboard.submission.folder import plain, score_lines
 from nogs_bench.leaderboard.validation import load_valid
-from nogs_bench.results import RunResult, ScoreRow, score_runs
+from nogs_bench.results import RunResult, ScoreRow, entry_key, score_runs
 
 Key = tuple[str, str, str, str, float]
 Rank = tuple[int, int] | None
+MEASURED = {"curve", "test", "locations"}
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Moves:
 
     - `added`, `removed`: entries that only the later, or only the earlier, results have.
     - `rescored`: entries, as they are later, whose curves or test figures are others.
+    - `redeclared`: entries of the same figures that say other things of how they came about.
     - `moved`: entries of both whose rank differs, as they are later, with the rank before.
       Ranks are (best, worst), None where a board has none.
     """
@@ -29,6 +31,7 @@ class Moves:
     added: tuple[ScoreRow, ...]
     removed: tuple[ScoreRow, ...]
     rescored: tuple[ScoreRow, ...]
+    redeclared: tuple[ScoreRow, ...]
     moved: tuple[tuple[ScoreRow, Rank], ...]
 
 
@@ -39,13 +42,19 @@ def moves(before: str | Path, after: str | Path) -> Moves:
     """
     runs = [load_valid(each) for each in (before, after)]
     old, new = ({_key(row): row for row in score_runs(each).rows} for each in runs)
-    measured, anew = (_measured(each) for each in runs)
+    measured, anew = (_by_entry(each, inside=True) for each in runs)
+    said, says = (_by_entry(each, inside=False) for each in runs)
     both = [(old[key], new[key]) for key in new if key in old]
     return Moves(
         added=tuple(row for key, row in new.items() if key not in old),
         removed=tuple(row for key, row in old.items() if key not in new),
         rescored=tuple(
             row for key, row in new.items() if key in old and anew[key] != measured[key]
+        ),
+        redeclared=tuple(
+            row
+            for key, row in new.items()
+            if key in old and anew[key] == measured[key] and says[key] != said[key]
         ),
         moved=tuple((now, was.rank) for was, now in both if was.rank != now.rank),
     )
@@ -55,13 +64,12 @@ def _key(row: ScoreRow) -> Key:
     return row.task, row.protocol, row.method, row.model, row.learning_rate
 
 
-def _measured(runs: Sequence[RunResult]) -> dict[Key, dict[int, object]]:
-    """What was measured in each entry's runs, by seed."""
+def _by_entry(runs: Sequence[RunResult], inside: bool) -> dict[Key, dict[int, object]]:
+    """What was measured in each entry's runs, or all else, by seed."""
     found: dict[Key, dict[int, object]] = {}
     for run in runs:
-        rate = run.hyperparameters.learning_rate
-        key = run.task, run.protocol, run.method, run.model.name, rate
-        found.setdefault(key, {})[run.seed] = (run.curve, run.test, run.locations)
+        held = run.model_dump(include=MEASURED) if inside else run.model_dump(exclude=MEASURED)
+        found.setdefault(entry_key(run), {})[run.seed] = held
     return found
 
 
@@ -70,6 +78,7 @@ def describe(found: Moves) -> str:
     parts = [
         *_scores("New", found.added),
         *_scores("Scored anew: their results are changed", found.rescored),
+        *_scores("Changed in what they declare", found.redeclared),
         *_scores("Gone: their results are taken away", found.removed),
         *_moved(found.moved),
     ]

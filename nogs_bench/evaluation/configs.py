@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nogs_bench.errors import NogsError
-from nogs_bench.methods import Method
+from nogs_bench.methods import Method, recorded_settings
 from nogs_bench.network import load_model
 from nogs_bench.results import (
     UNRECORDED,
@@ -89,11 +89,7 @@ def method_info(
     of what it learns of the dataset beside the sequences. Raises `NogsError` if a setting is out of
     its range.
     """
-    settings = dict(method.settings)
-    if method.each_step:
-        settings["each_step"] = method.each_step
-    if method.passes != 1:
-        settings["passes"] = method.passes
+    settings = recorded_settings(method)
     if not (settings or source or lessons):
         return None
     with _recordable(f"method {method.name}"):

@@ -31,7 +31,9 @@ def percent(value: float) -> str:
 
 
 def times(value: float) -> str:
-    """6.4; 1.36 below 2, where a tenth is much."""
+    """6.4; 1.36 below 2, where a tenth is much; 0.0031, since 0.00 would say nothing."""
+    if 0 < value < 0.1:
+        return f"{value:.2g}"
     return f"{value:.2f}" if value < 2 else f"{value:.1f}"
 
 

@@ -96,9 +96,11 @@ def _tokens(text: str) -> Iterator[_Token]:
 
 def _unquoted(token: str) -> str:
     try:
-        return str(json.loads(token))
+        text = str(json.loads(token))
     except ValueError:
-        return token.strip('"')
+        text = token.strip('"')
+    # A message may be printed: no lone surrogates, nothing that moves a terminal's cursor.
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _field_at(text: str, offset: int) -> str:

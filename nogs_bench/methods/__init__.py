@@ -27,6 +27,7 @@ from nogs_bench.methods.method import (
     names_method,
     place_of,
     recorded_method,
+    recorded_settings,
     register_method,
 )
 from nogs_bench.methods.rows import NEEDS, Rows
@@ -52,6 +53,7 @@ __all__ = [
     "partially_supervised",
     "place_of",
     "recorded_method",
+    "recorded_settings",
     "register_method",
     "soft_cross_entropy",
 ]

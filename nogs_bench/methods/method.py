@@ -220,6 +220,16 @@ def recorded_method(name: str) -> Method | None:
         return None
 
 
+def recorded_settings(method: Method) -> dict[str, float]:
+    """The settings that results name: the method's own, and what it changes in training."""
+    settings = dict(method.settings)
+    if method.each_step:
+        settings["each_step"] = method.each_step
+    if method.passes != 1:
+        settings["passes"] = method.passes
+    return settings
+
+
 def names_method(spec: str) -> bool:
     """Whether `spec` names a method in a file. Raises `NogsError` if it names nothing there."""
     head, _ = _parts(spec)

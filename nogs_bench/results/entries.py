@@ -70,15 +70,24 @@ def _by_file(runs: Iterable[RunResult], folder: Path) -> dict[Path, list[RunResu
     for run in runs:
         entries[entry_key(run)].append(run)
     files: dict[Path, list[RunResult]] = {}
-    for (*_, rate), own in entries.items():
-        path = folder / TASKS[own[0].task].family / f"{entry_name(own[0])}{ENTRY_SUFFIX}"
+    for own in entries.values():
+        path = entry_path(own[0], folder)
         if path in files:
+            first, second = (
+                f"{run.name} at {run.hyperparameters.learning_rate!r}"
+                for run in (files[path][0], own[0])
+            )
             raise NogsError(
-                f"{own[0].name}: learning rates {files[path][0].hyperparameters.learning_rate!r} "
-                f"and {rate!r} are the same to twelve digits; write one of them elsewhere"
+                f"{first} and {second} have one file, {path.name}; write one of them elsewhere, or "
+                "give the model another name"
             )
         files[path] = own
     return files
+
+
+def entry_path(run: RunResult, folder: Path) -> Path:
+    """The file of the run's entry in `folder`."""
+    return folder / TASKS[run.task].family / f"{entry_name(run)}{ENTRY_SUFFIX}"
 
 
 def pack(results: str | Path, out: str | Path, replace: bool = False) -> list[Path]:

@@ -13,6 +13,7 @@ from board import board_run, board_runs, write_board
 from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.export import export
 from nogs_bench.leaderboard.submission import describe, moves
+from nogs_bench.results import BuildCost
 from nogs_bench.results.entries import save_entries
 from nogs_bench.results.storage import save_result
 
@@ -125,6 +126,19 @@ def test_a_changed_seed_is_said(tmp_path: Path) -> None:
     found = moves(before, after)
     assert [row.method for row in found.rescored] == ["ram"]
     assert "### Scored anew" in describe(found)
+
+
+def test_what_entries_declare_is_compared_too(tmp_path: Path) -> None:
+    before = write_board(tmp_path / "before", board_runs())
+    runs = [
+        run.model_copy(update={"build_cost": BuildCost(seconds=0.0, hardware="none")})
+        if run.dataset is not None
+        else run
+        for run in board_runs()
+    ]
+    found = moves(before, write_board(tmp_path / "after", runs))
+    assert (found.rescored, [row.method for row in found.redeclared]) == ((), ["ps-nogs"])
+    assert "### Changed in what they declare" in describe(found)
 
 
 def test_changed_cross_entropies_are_scored_anew(tmp_path: Path) -> None:

@@ -387,3 +387,30 @@ def test_the_reference_model_is_the_one_of_the_results():
     models = [runs[0].model for runs in entries]
     digests = {model.source_digest for model in models if model.name == "reference"}
     assert digests == {load_model("reference").digest}
+
+
+@pytest.mark.parametrize(
+    ("method", "info", "field"),
+    [
+        ("ram", {"settings": {}, "source_digest": "1" * 64, "lessons": {}}, "source_digest"),
+        ("ram", {"settings": {"weight": 5.0}, "source_digest": None, "lessons": {}}, "settings"),
+        ("ram+each_step-1", None, "method_info.settings"),
+        ("ram+rate-2", None, "hyperparameters.learning_rate"),
+    ],
+)
+def test_a_registered_method_s_name_is_for_that_method(
+    tmp_path: Path, method: str, info: dict[str, Any] | None, field: str
+) -> None:
+    content = board_run("ram", 0).model_dump(mode="json")
+    content |= {"method": method, "method_info": info, "teaching": []}
+    run = parse_content(content)
+    assert any(field in fault.field for fault in task_faults("x", run))
+
+
+def test_a_key_that_cannot_be_printed_is_named_all_the_same(tmp_path: Path) -> None:
+    for key, shown in (('"\\ud800"', "ud800"), ('"\\u001b[31m"', "x1b")):
+        text = json.dumps(VALID)[:-1] + f", {key}: 1, {key}: 2}}"
+        (field, _), *_ = refuse(tmp_path, text)
+        assert shown in field
+        assert field.isprintable()
+        field.encode("utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from nogs_bench.results.reference import Reference
 from nogs_bench.results.result import RunResult
 from nogs_bench.results.scoring.times import Quantity, as_the_paper
 from nogs_bench.results.statistics import (
+    Span,
     SpanEstimate,
     estimate,
     estimate_spans,
@@ -45,7 +47,7 @@ def over_baseline(
         "same_rate": _speed_ups(runs, of_rate[0] if of_rate else [], quantities),
         "ratio_of_means": {
             name: ratio_of_means(
-                [of(ram).time for _, ram in pairs], [of(own).time for own, _ in pairs]
+                [_time(of(ram)) for _, ram in pairs], [_time(of(own)) for own, _ in pairs]
             )
             for name, of in counted.items()
             if pairs
@@ -75,13 +77,18 @@ def _speed_ups(
     found = {}
     for name, of in quantities.items():
         own, other = (
-            [of(pair[i]).time.plus(before(pair[i]) if before else 0) for pair in pairs]
+            [_time(of(pair[i])).plus(before(pair[i]) if before else 0) for pair in pairs]
             for i in (0, 1)
         )
         made = estimate_spans(ratios(other, own), [run.seed for run, _ in pairs])
         if made is not None:
             found[name] = made
     return found
+
+
+def _time(found: Convergence) -> Span:
+    """Nothing is known of the convergence of a run that learned nothing."""
+    return found.time if found.learned else Span(0, math.inf)
 
 
 def pretraining_of(run: RunResult) -> int:

@@ -113,7 +113,7 @@ def test_a_product_of_rates_is_named_as_people_write_it(tmp_path: Path) -> None:
     (path,) = pack(tmp_path / "runs", tmp_path / "packed")
     assert path.name == "cluttered-digits.scratch.ram.reference.0.009.json.gz"
     at_rates(tmp_path / "runs", 0.009)
-    with pytest.raises(NogsError, match="are the same to twelve digits"):
+    with pytest.raises(NogsError, match=r"at 0\.009 and .* have one file, "):
         pack(tmp_path / "runs", tmp_path / "again")
     assert not list((tmp_path / "again").rglob("*.gz"))
 

@@ -21,7 +21,6 @@ from nogs_bench.evaluation.study import (
     check_apart,
     in_place,
     study_of,
-    task_names,
 )
 from nogs_bench.evaluation.upkeep import bring, clear_killed, remaining, tidy
 from nogs_bench.evaluation.work import nothing_kept, prepare
@@ -33,7 +32,7 @@ from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
 from nogs_bench.results import Scores, load_result, score_runs
 from nogs_bench.sequences import as_built
-from nogs_bench.tasks import BY_NAME, Task, merged_settings, split_short
+from nogs_bench.tasks import BY_NAME, Task, merged_settings, split_short, task_names
 
 HERE, TASK = Where(), "cluttered-digits"
 USED = ("device", "executor", "workers", "ray_address", "store", "deterministic")  # of `Where`

@@ -6,7 +6,6 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +26,13 @@ from nogs_bench.images import (
     digest_of_splits,
     shared_images,
 )
-from nogs_bench.methods import METHODS, Method, check_method, find_method, method_source
+from nogs_bench.methods import Method, asked_methods, method_source
 from nogs_bench.own_code import joint_digest
 from nogs_bench.results import MethodInfo, PretrainingInfo
 from nogs_bench.sequences import Annotations, write_annotations
 from nogs_bench.tasks import (
-    TASKS,
     Task,
-    TrainingProtocol,
     get_task,
-    is_source,
     load_split,
     renew_task,
     with_settings,
@@ -121,7 +117,7 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     own = registered.protocol(wanted.protocol).training or registered.training
     tuned = with_settings(replace(registered, training=own), wanted.settings, wanted.protocol)
     plan = tuned.protocol(wanted.protocol)
-    methods = _methods(wanted.methods, tuned, plan)
+    methods = asked_methods(wanted.methods, tuned, plan)
     rate_is_given = "training.learning_rate" in wanted.settings
     if rate_is_given:
         _require_no_rates(methods.values())
@@ -238,26 +234,6 @@ def in_place(studies: Sequence[Study], place: Place) -> Iterator[tuple[Place, li
         yield replace(place, images=str(images)), runs
 
 
-def task_names(tasks: str | Sequence[str]) -> list[str]:
-    """Names and shell patterns of tasks, comma-separated or a list, to the names they stand for.
-
-    In the order given, each once. Raises `NogsError` if nothing answers to a name or pattern.
-    """
-    found: dict[str, None] = {}
-    for pattern in tasks.split(",") if isinstance(tasks, str) else tasks:
-        pattern = pattern.strip()
-        if not pattern:
-            continue
-        matching = [name for name in TASKS.names() if fnmatchcase(name, pattern)]
-        shaped = any(sign in pattern for sign in "*?[") and not is_source(pattern)
-        if not matching and shaped:
-            raise NogsError(f"no task matches {pattern!r}; `nogs-bench tasks --json` lists all")
-        found |= dict.fromkeys(matching or [pattern])
-    if not found:
-        raise NogsError("no task given; `nogs-bench tasks --json` lists all")
-    return list(found)
-
-
 def _of_task(where: str | Path | None, task: str) -> str | None:
     """A place of many tasks' datasets to the task's: by `{task}`, or the folder of its name."""
     if where is None:
@@ -269,36 +245,10 @@ def _of_task(where: str | Path | None, task: str) -> str | None:
     return str(inside) if inside.is_dir() else path
 
 
-def _methods(methods: str | Sequence[str], task: Task, plan: TrainingProtocol) -> dict[str, Method]:
-    """The methods by what names them. Raises `NogsError` if there is none, or one is unfit."""
-    names = methods.split(",") if isinstance(methods, str) else methods
-    specs = dict.fromkeys(name.strip() for name in names if name.strip())
-    if not specs:
-        raise NogsError(f"no method given; known are {', '.join(METHODS.names())}")
-    found: dict[str, Method] = {}
-    for spec in specs:
-        method = _fitting(find_method(spec), task, plan)
-        check_method(method, plan.iterations, plan.pretraining is not None)
-        if method.name in {other.name for other in found.values()}:
-            raise NogsError(f"two methods are called {method.name!r}; give one another name")
-        found[spec] = method
-    return found
-
-
 def _paced(task: Task, rate: float) -> Task:
     """The task with `rate` times its learning rate."""
     settings = task.training
     return replace(task, training=replace(settings, learning_rate=settings.learning_rate * rate))
-
-
-def _fitting(method: Method, task: Task, plan: TrainingProtocol) -> Method:
-    if method.needs_pretraining and plan.pretraining is None:
-        raise NogsError(
-            f"{method.name} differs from another method only in its pre-training, and protocol "
-            f"{plan.name} of {task.name} has none; give a protocol that pre-trains, or leave "
-            f"{method.name} out"
-        )
-    return method
 
 
 def _seeds(seeds: int | Sequence[int]) -> list[int]:

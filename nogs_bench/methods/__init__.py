@@ -5,6 +5,7 @@ those that have a name; `find_method` also takes one from a file, and other sett
 """
 
 from nogs_bench.methods import paper, rewards, taught  # noqa: F401  (register)
+from nogs_bench.methods.asked import asked_methods
 from nogs_bench.methods.check import check_method
 from nogs_bench.methods.losses import (
     class_loss,
@@ -38,6 +39,7 @@ __all__ = [
     "TEACHINGS",
     "Method",
     "Rows",
+    "asked_methods",
     "check_method",
     "class_loss",
     "constant",

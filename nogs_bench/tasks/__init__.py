@@ -9,6 +9,7 @@ from importlib import import_module
 from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.handcrafted import hand_crafted_glimpses
 from nogs_bench.tasks.loading import check_images, load_split, sample_images
+from nogs_bench.tasks.naming import task_names
 from nogs_bench.tasks.own import (
     BY_NAME,
     RULES,
@@ -79,6 +80,7 @@ __all__ = [
     "source_specs",
     "split_short",
     "task_file",
+    "task_names",
     "task_of",
     "utkface",
     "with_choices",

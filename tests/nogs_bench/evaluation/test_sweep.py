@@ -16,10 +16,10 @@ from corner_task import CORNER, TELLING, write_sequences
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.evaluation.packing import _divide
-from nogs_bench.evaluation.study import task_names
 from nogs_bench.figures.study_plots import observed, plot_bars, plot_locations
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.storage import save_result
+from nogs_bench.tasks import task_names
 from nogs_bench.tasks.task import register_task
 from places import ROOT
 from results import run_result

@@ -66,9 +66,12 @@ def _settings(task: Task, run: RunResult) -> Found:
 
 
 def _sizes(task: Task, run: RunResult) -> Found:
-    known = run.task_digest is not None and run.task_version == task.version
-    if known and run.task_digest != task.digest:
+    current = run.task_version == task.version
+    if current and run.task_digest not in (None, task.digest):
         yield "task_digest", f"another label, number of glimpses or grid than {task.name} has"
+    for name in ("images", "teaching"):
+        if current and getattr(run, name) is None:
+            yield name, f"must be recorded, as version {task.version} of {task.name} always does"
     yield from _equal("model.pixels_seen", run.model.pixels_seen, task.T * task.glimpse_size**2)
     yield from _equal("test.images", run.test.images, task.splits.test)
     if not run.model.name.isascii():
@@ -90,12 +93,10 @@ def _supervision(task: Task, run: RunResult) -> Found:
         yield "teaching", f"{said}, which is not {method.name}'s"
     if method is not None and run.teaching is not None:  # older formats do not say
         yield from _as_registered(task, method, run)
-    if run.dataset is None:
-        return
-    if run.dataset.supervised > task.splits.train:
+    if run.dataset is not None and run.dataset.supervised > task.splits.train:
         yield "dataset.supervised", f"more than the {task.splits.train:,} training images"
-    if run.build_cost is None:
-        yield "build_cost", "declare what making the sequences cost (RULES.md)"
+    if run.built and run.build_cost is None:
+        yield "build_cost", "declare what making the sequences, or the AVP, cost (RULES.md)"
 
 
 def _as_registered(task: Task, method: Method, run: RunResult) -> Found:

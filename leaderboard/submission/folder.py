@@ -120,7 +120,7 @@ def build_cost(seconds: float | None, hardware: str | None) -> BuildCost | None:
 
 
 def _declared(run: RunResult, cost: BuildCost | None) -> RunResult:
-    if run.dataset is None or run.build_cost is not None or cost is None:
+    if not run.built or run.build_cost is not None or cost is None:
         return run
     return run.model_copy(update={"build_cost": cost})
 
@@ -128,9 +128,10 @@ def _declared(run: RunResult, cost: BuildCost | None) -> RunResult:
 def message(rows: Sequence[ScoreRow], runs: Sequence[RunResult], author: str, url: str) -> str:
     """The pull request's text, Markdown."""
     costs = {
-        f"{run.dataset.name}: {duration(run.build_cost.seconds)} on {run.build_cost.hardware}"
+        f"{run.dataset.name if run.dataset else 'the AVP'}: {duration(run.build_cost.seconds)} on "
+        f"{run.build_cost.hardware}"
         for run in runs
-        if run.dataset is not None and run.build_cost is not None
+        if run.build_cost is not None
     }
     hardware = sorted({run.environment.hardware for run in runs})
     lines = [
@@ -139,7 +140,7 @@ def message(rows: Sequence[ScoreRow], runs: Sequence[RunResult], author: str, ur
         f"- Author: {plain(author)}",
         f"- Code: {plain(url)}",
         f"- Trained on: {plain(', '.join(hardware))}",
-        *(f"- Build cost of the sequences, {plain(cost)}" for cost in sorted(costs)),
+        *(f"- Build cost, {plain(cost)}" for cost in sorted(costs)),
         "",
         *score_lines(rows),
         "",

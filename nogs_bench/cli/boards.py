@@ -42,7 +42,11 @@ def submit(
     author: Annotated[str, typer.Option(help="Name of who submits.")],
     url: Annotated[str, typer.Option(help="Address of the code that made the results.")],
     build_seconds: Annotated[
-        float | None, typer.Option(min=0, help="Seconds to make the sequences, AVP included.")
+        float | None,
+        typer.Option(
+            min=0,
+            help="Seconds to make the sequences, AVP included; or the AVP, where it alone teaches.",
+        ),
     ] = None,
     build_hardware: Annotated[
         str | None, typer.Option(help="Hardware that made the sequences.")

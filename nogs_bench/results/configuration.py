@@ -119,6 +119,11 @@ class RunConfig(Strict):
         return f"{self.task}.{self.protocol}.{self.method}.{self.model.name}.seed{self.seed}"
 
     @property
+    def built(self) -> bool:
+        """Whether something had to be built first: sequences, or the AVP whose beliefs teach."""
+        return self.dataset is not None or "beliefs" in (self.teaching or ())
+
+    @property
     def config_digest(self) -> str:
         """sha256 of the configuration: equal digests mean the same run."""
         return digest_json(self._recorded(self._unrecorded()))

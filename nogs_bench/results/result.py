@@ -116,7 +116,8 @@ class RunResult(RunConfig):
     """A finished run. `wall_time_s` covers this run's training and validation, not pre-training.
 
     `locations`: the T steps of all `test.images` times `test.rollouts` test rollouts, if they were
-    counted (`step_locations` makes it). `build_cost`: of `dataset`, if it was declared.
+    counted (`step_locations` makes it). `build_cost`: of what was `built`, if it was
+    declared.
     """
 
     format_version: Annotated[int, Field(ge=FORMAT_VERSION, le=FORMAT_VERSION)]
@@ -152,8 +153,8 @@ class RunResult(RunConfig):
             raise ValueError(f"curve.{len(self.curve) - 1}.classes: no class has images")
         if self.test.rollouts != self.hyperparameters.rollouts:
             raise ValueError("test.rollouts: differs from hyperparameters.rollouts")
-        if self.build_cost is not None and self.dataset is None:
-            raise ValueError("build_cost: given without a dataset")
+        if self.build_cost is not None and not self.built:
+            raise ValueError("build_cost: given where nothing was built")
         return self
 
 

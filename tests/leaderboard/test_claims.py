@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from pydantic import ValidationError
 
 import nogs_bench
 from board import board_run, board_runs, write_board
@@ -206,6 +207,20 @@ def test_bounds_are_shown_as_bounds() -> None:
     assert re.fullmatch(r"> \d\.\d+ \[> \d\.\d+\]", found.text)
 
 
+def test_an_avp_that_teaches_without_sequences_has_its_cost_declared(tmp_path: Path) -> None:
+    runs = [run.model_copy(update={"build_cost": None}) for run in board_runs(("ram-gain-avp",))]
+    write_board(tmp_path / "mine", runs)
+    where = (tmp_path / "mine", tmp_path / "out", "me", "https://example.org")
+    with pytest.raises(NogsError, match=r"5 faults.*build_cost: declare"):
+        submit(*where)
+    cost = BuildCost(seconds=552.0, hardware="two cores")
+    out = submit(*where, cost)
+    assert {run.build_cost for run in load_results(out / "results")} == {cost}
+    assert "- Build cost, the AVP: 9.2 min on two cores" in (out / MESSAGE).read_text()
+    with pytest.raises(ValidationError, match="where nothing was built"):
+        RunResult.model_validate(board_run("ram").model_dump() | {"build_cost": cost.model_dump()})
+
+
 def test_a_submission_is_checked_declared_and_complete(tmp_path: Path) -> None:
     runs = [run.model_copy(update={"build_cost": None}) for run in board_runs(("ram", "ps-nogs"))]
     write_board(tmp_path / "mine", runs)
@@ -217,6 +232,7 @@ def test_a_submission_is_checked_declared_and_complete(tmp_path: Path) -> None:
     assert validate(out / "results").valid
     assert {r.build_cost for r in load_results(out / "results")} == {None, cost}
     text = (out / MESSAGE).read_text()
+    assert "- Build cost, cluttered-digits: 9.2 min on two cores" in text
     assert "<b>" not in text.replace("\\<b\\>", "")
     assert "| cluttered-digits | scratch | ps-nogs | reference | 5 | 3e-3 |" in text
     assert "9.2 min on two cores" in text

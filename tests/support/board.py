@@ -52,7 +52,8 @@ def board_run(
     end = curve[-1].accuracy
     test, rollouts = about.splits.test, training.rollouts
     single, averaged = round(end * test * rollouts), round(min(end + 0.01, 1.0) * test)
-    supervised = method not in METHODS.names() or METHODS[method].supervised
+    known = METHODS[method] if method in METHODS.names() else None
+    supervised = known is None or known.supervised
     counts = rng.multinomial(
         test * rollouts, rng.dirichlet(np.full(about.grid.cells, 0.1), about.T)
     )
@@ -93,6 +94,8 @@ def board_run(
                 glimpses="uniform",
             ),
         ),
+        images="2" * 64,
+        teaching=known.teaching if known else ("sequences",) if supervised else (),
         format_version=3,
         curve=tuple(curve),
         test=TestMetrics(

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from nogs_bench.errors import NogsError
-from nogs_bench.images import LabelledImages, shown, squared
+from nogs_bench.images import LabelledImages, joined, shown, squared
 from nogs_bench.randomness import torch_generator
 
 
@@ -27,9 +27,7 @@ def in_blocks(
         raise NogsError(f"cannot generate {count} images from number {start}")
     first = start - start % block
     parts = [make(range(at, at + block)) for at in range(first, start + count, block)]
-    images = np.concatenate([part.images for part in parts])
-    labels = np.concatenate([part.labels for part in parts])
-    return LabelledImages(images, labels)[slice(start - first, start - first + count)]
+    return joined(parts)[slice(start - first, start - first + count)]
 
 
 def normals(shape: tuple[int, ...], seed: int, name: str, numbers: range) -> Tensor:

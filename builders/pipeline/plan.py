@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from nogs_bench.builders.posterior import check_network, keyed
 from nogs_bench.builders.search import CRITERIA, PRECISIONS, SEARCHES, check_own
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror
-from nogs_bench.tasks import TASKS, Task, get_task, with_settings
+from nogs_bench.tasks import Task, get_task, task_names, with_settings
 
 # What the tasks of one family may differ in and still be annotated together.
 OWN = (
@@ -152,19 +151,19 @@ def check_settings(task: Task) -> None:
 
 
 def tasks_of(spec: str | Task | Sequence[str | Task]) -> tuple[Task, ...]:
-    """The tasks that `spec` names: one, several, or all registered ones that fit a `PATTERN*`.
+    """The tasks that `spec` stands for: one or several, by themselves, by name or by a pattern of
+    names as in `task_names`.
 
     Raises `NogsError` if there is none, or two are about the same label.
     """
-    if isinstance(spec, str) and "*" in spec:
-        get_task("fashion-mnist")  # fills the registry
-        tasks = tuple(TASKS[name] for name in TASKS.names() if fnmatch(name, spec))
-    elif isinstance(spec, str | Task):
-        tasks = (get_task(spec),)
-    else:
-        tasks = tuple(get_task(one) for one in spec)
+    parts = (spec,) if isinstance(spec, str | Task) else spec
+    tasks = tuple(
+        get_task(one)
+        for part in parts
+        for one in ([part] if isinstance(part, Task) else task_names([part]))
+    )
     if not tasks:
-        raise NogsError(f"no task fits {spec}; `nogs-bench tasks --json` lists all")
+        raise NogsError("no task given; `nogs-bench tasks --json` lists all")
     if len({task.target for task in tasks}) < len(tasks):
         named = ", ".join(task.name for task in tasks)
         raise NogsError(f"{named}: two of the tasks are about the same label; build them apart")

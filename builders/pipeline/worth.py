@@ -11,7 +11,7 @@ from nogs_bench.builders.pipeline.plan import BuildPlan
 from nogs_bench.builders.posterior import Posterior, along_each, fixed_cells
 from nogs_bench.builders.search import standard_error
 from nogs_bench.errors import NogsError
-from nogs_bench.images import say
+from nogs_bench.images import joined, say
 from nogs_bench.tasks import Task, reckoned, reckoned_evaluation
 
 SURE = 2.0  # standard errors that a gain must be above 0
@@ -58,11 +58,10 @@ def check_posteriors(
 def _tells(plan: BuildPlan, task: Task, posterior: Posterior, roles: Roles) -> bool:
     """Whether a posterior knows more than the classes' shares; says how much."""
     # Neither trained it, and where images are few, each counts.
-    parts = [roles.avp_validation, roles.annotated]
-    images = np.concatenate([part.images for part in parts])
-    labels = np.concatenate([part.labels[:, task.target] for part in parts])
+    held_out = joined([roles.avp_validation, roles.annotated])
+    labels = held_out.labels[:, task.target]
     cells = fixed_cells(task.grid, len(labels), task.T)
-    each = along_each(posterior, images, labels, cells, plan.device)
+    each = along_each(posterior, held_out.images, labels, cells, plan.device)
     # The best that a constant answer could do, even if it knew these images' labels.
     shares = np.bincount(labels, minlength=len(task.classes)) / len(labels)
     gain = -np.log(shares[labels]) - each["cross_entropy"][:, -1].numpy()

@@ -6,7 +6,7 @@ made, and `store` keeps a task's images once for all processes of a machine.
 """
 
 from nogs_bench.images.cache import Item, decoded, file_state, writable
-from nogs_bench.images.clutter import Canvas, Pool, joined
+from nogs_bench.images.clutter import Canvas, Pool
 from nogs_bench.images.decoder import (
     WHITE,
     Colour,
@@ -30,6 +30,7 @@ from nogs_bench.images.labelled import (
     data_folder,
     digest_of_splits,
     first_copies,
+    joined,
     picture_digest,
 )
 from nogs_bench.images.labels import EVERY_SPLIT, Label, Splits

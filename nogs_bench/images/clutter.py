@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,15 +57,6 @@ class Canvas:
         corners = rng.integers(self.size - self.piece + 1, size=(BLOCK, 2))
         paint(canvas, objects[chosen], corners)
         return canvas, chosen, corners
-
-
-def joined(parts: Iterable[LabelledImages]) -> LabelledImages:
-    """One after the other."""
-    every = list(parts)
-    return LabelledImages(
-        np.concatenate([part.images for part in every]),
-        np.concatenate([part.labels for part in every]),
-    )
 
 
 def block_rng(stream: str, pool: str, block: int) -> np.random.Generator:

@@ -63,6 +63,15 @@ class LabelledImages:
         return state.hexdigest()
 
 
+def joined(parts: Iterable[LabelledImages]) -> LabelledImages:
+    """One after the other."""
+    every = list(parts)
+    return LabelledImages(
+        np.concatenate([part.images for part in every]),
+        np.concatenate([part.labels for part in every]),
+    )
+
+
 def digest_of_splits(splits: Iterable[tuple[str, LabelledImages]]) -> str:
     """sha256 of all splits of a task's images by name, as results record it (`images`)."""
     return digest_json({name: rows.digest() for name, rows in splits})

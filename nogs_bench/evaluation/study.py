@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +27,7 @@ from nogs_bench.images import (
     digest_of_splits,
     shared_images,
 )
-from nogs_bench.methods import Method, asked_methods, method_source
+from nogs_bench.methods import Method, asked_methods, method_source, named_settings
 from nogs_bench.own_code import joint_digest
 from nogs_bench.results import MethodInfo, PretrainingInfo
 from nogs_bench.sequences import Annotations, write_annotations
@@ -118,9 +119,9 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
     tuned = with_settings(replace(registered, training=own), wanted.settings, wanted.protocol)
     plan = tuned.protocol(wanted.protocol)
     methods = asked_methods(wanted.methods, tuned, plan)
-    rate_is_given = "training.learning_rate" in wanted.settings
-    if rate_is_given:
-        _require_no_rates(methods.values())
+    rate = wanted.settings.get("training.learning_rate")
+    if rate is not None:
+        _require_one_rate(methods.values(), rate, own.learning_rate)
     if wanted.keypoints is not None and not Path(wanted.keypoints).is_file():
         raise NogsError(f"no file of keypoints {wanted.keypoints}")
     seeds = _seeds(wanted.seeds)
@@ -133,7 +134,7 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
         _Course(
             spec,
             method,
-            tuned if rate_is_given else _paced(tuned, method.rate),
+            tuned if rate is not None else _paced(tuned, method.rate),
             pretraining_stage(tuned, plan, method, maps),
             find_lessons(tuned, method, sequences, maps, annotations.get(method.name)),
         )
@@ -204,9 +205,11 @@ def _annotations(
     }
 
 
-def _require_no_rates(methods: Iterable[Method]) -> None:
+def _require_one_rate(methods: Iterable[Method], rate: float, usual: float) -> None:
+    """Raise `NogsError` where a method's name says another learning rate than is given."""
     for method in methods:
-        if "+rate-" in method.name:
+        told = named_settings(method.name).get("rate")
+        if told is not None and not math.isclose(told * usual, rate):
             raise NogsError(
                 f"{method.name} and training.learning_rate both say the learning rate; give one"
             )

@@ -220,6 +220,13 @@ def recorded_method(name: str) -> Method | None:
         return None
 
 
+def named_settings(name: str) -> dict[str, float]:
+    """The settings that the name of a changed method says: `{"rate": 2.0}` of ps-nogs+rate-2."""
+    changed = _CHANGED.fullmatch(name)
+    told = _CHANGE.findall(changed[2]) if changed else ()
+    return {setting: float(value) for setting, value in told}
+
+
 def recorded_settings(method: Method) -> dict[str, float]:
     """The settings that results name: the method's own, and what it changes in training."""
     settings = dict(method.settings)

@@ -105,7 +105,7 @@ class StepLocations(Strict):
 class BuildCost(Strict):
     """What making the sequences that supervised cost, AVP and bank included: declared, not scored.
 
-    `seconds` are of wall time on `hardware`.
+    `seconds` on `hardware`: of processor time where that is a number of cores.
     """
 
     seconds: NonNegative

@@ -96,9 +96,9 @@ class Annotation:
       proposal: pixels are compared over the whole bank.
     - `retrieved`: K1, how many images are drawn from the proposal and then weighted exactly.
     - `sigma`: standard deviation of the Gaussian that compares pixels, for t = 2 .. T, in pixel
-      values from 0 to 1. If empty, it is set by bisection so that the effective sample size is
+      values from 0 to 1. If empty, it is found so that the effective sample size is
       `effective_samples`. With both, `sigma` is that of the exact weights, and the proposal's is
-      set by bisection (as for CUB in A.3.3).
+      found so (as for CUB in A.3.3).
     - `effective_samples`: the effective sample size to aim at, (sum w)^2 / sum w^2 of the weights.
     - `mirrored`: whether each bank image is also compared reversed left to right (A.3.3).
     - `shifts`, `proposal_shifts`: by how many pixels a bank image is moved, down and across alike,

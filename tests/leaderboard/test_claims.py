@@ -350,6 +350,22 @@ def test_a_true_claim_holds(trained: tuple[Task, Path], tmp_path: Path) -> None:
     assert verify(file, task=task).rerun is None
 
 
+def test_a_claim_at_a_rate_of_its_own_is_trained_again(
+    trained: tuple[Task, Path], tmp_path: Path
+) -> None:
+    task, _ = trained
+    own = tmp_path / "own"
+    nogs_bench.evaluate(task=task, methods="ram:rate=2", seeds=1, out=own, workers=1, device="cpu")
+    found = verify(own / "corner-claims.scratch.ram+rate-2.reference.seed0.json", rerun=True)
+    assert found.rerun is not None
+    assert found.rerun.same_run(found.claim)
+    assert found.rerun.curve == found.claim.curve
+    with pytest.raises(NogsError, match="both say the learning rate"):
+        nogs_bench.evaluate(
+            task=task, methods="ram:rate=2", training={"learning_rate": 0.5}, out=tmp_path / "no"
+        )
+
+
 def test_runs_of_other_images_say_nothing_of_a_claim(tmp_path: Path) -> None:
     runs = [run.model_copy(update={"images": "1" * 64}) for run in board_runs(("ram",), seeds=3)]
     write_board(tmp_path, [*runs[:2], runs[2].model_copy(update={"images": "2" * 64})])

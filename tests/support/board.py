@@ -94,7 +94,7 @@ def board_run(
                 glimpses="uniform",
             ),
         ),
-        images="2" * 64,
+        images="3" * 64,
         teaching=known.teaching if known else ("sequences",) if supervised else (),
         format_version=3,
         curve=tuple(curve),

@@ -18,9 +18,10 @@ MOST_SEEN = 2_000_000  # images, all epochs together: more is of little use
 @rule(
     "network",
     "the image size, and how many images train it. Small images: two convolutions whose kernels "
-    "fit the grid, so that a candidate changes only a small window. Photographs: a network of the "
-    "glimpses alone, whose cost does not grow with the image. Fewer than a thousand images: the "
-    "same, narrower, since it learns what a glimpse shows once for all places",
+    "fit the grid, so that a candidate changes only a small window. If fewer than a thousand train "
+    "it: a narrow network of the glimpses alone, which learns what a glimpse shows once for all "
+    "places. Photographs: a wider network of the glimpses alone, whose cost does not grow with the "
+    "image",
     "local:... or patch-sum",
     kind=str,
     allowed=ANY,

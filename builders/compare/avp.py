@@ -24,7 +24,7 @@ from nogs_bench.builders.posterior import (
     validate_avp,
 )
 from nogs_bench.builders.search import standard_error
-from nogs_bench.device import choose_device, determined, is_determined
+from nogs_bench.device import choose_device, determined, device_kind, is_determined
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror, Provenance, write_json
 from nogs_bench.images import data_folder
@@ -138,7 +138,7 @@ def _trained(
     task: Task, roles: Roles, seconds: float, folder: Path, seed: int, threads: int, device: str
 ) -> tuple[AvpMeasure, Avp]:
     kind, clock = TrainedAvp(), _clock(threads, device)
-    config = dict(kind.config(task, threads, device)) | {"seconds": seconds}
+    config = dict(kind.config(task, threads, device_kind(device))) | {"seconds": seconds}
     if device != "cpu" and is_determined():
         config |= {"deterministic": True}
     parents = {"images": roles.avp(0).digest(), "validation": roles.avp_validation.digest()}

@@ -18,6 +18,7 @@ from nogs_bench.builders.generators.generator import (
     split_options,
 )
 from nogs_bench.builders.generators.pixels import in_blocks, to_images, unlabelled
+from nogs_bench.device import device_kind
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_file, digest_json
 from nogs_bench.images import LabelledImages
@@ -101,7 +102,7 @@ def open_pipeline(argument: str, setting: Setting) -> Generator:
         "generator": "diffusers",
         "pipeline": _identity(name),
         "revision": revision,
-        "device": setting.device,
+        "device": device_kind(setting.device),
         **options,
     }
     return PipelineGenerator(pipeline, setting.task, config, **options)

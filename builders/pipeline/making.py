@@ -111,7 +111,7 @@ def fit(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
     stages.add("bank", images, before, write_bank)
     completed: tuple[str, ...] = ("bank",)
     completion = _completion(plan)
-    fitted = completion.config(task, plan.device)
+    fitted = completion.config(task, plan.device_kind)
     if fitted is not None:
         config = dict(fitted) | code_of(completion)
         stages.add(completion.stage, config, ("bank",), write_completion)
@@ -123,7 +123,7 @@ def fit(plan: BuildPlan, roles: Roles, executor: Executor) -> Stages:
         "validation": roles.avp_validation.digest(),
     }
     for step in kind.steps(task):
-        config = {**kind.config(step.task, plan.threads, plan.device), **trained_on}
+        config = {**kind.config(step.task, plan.threads, plan.device_kind), **trained_on}
         config |= code_of(kind)
         made_from = (*completed, *step.parents) if step.annotates else step.parents
         if step.annotates:
@@ -138,5 +138,5 @@ def _completion(plan: BuildPlan) -> CompletionKind:
 
 
 def _annotation(plan: BuildPlan, settings: Annotation | None = None) -> dict[str, Any]:
-    asked = {"targets": list(plan.targets), "precision": plan.precision, "device": plan.device}
+    asked = {"targets": list(plan.targets), "precision": plan.precision, "device": plan.device_kind}
     return annotation_of(settings or plan.task.annotation) | asked

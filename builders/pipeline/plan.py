@@ -18,6 +18,7 @@ from nogs_bench.builders.pipeline.posteriors import POSTERIORS
 from nogs_bench.builders.pipeline.workspace import Workspace
 from nogs_bench.builders.posterior import check_network, keyed
 from nogs_bench.builders.search import CRITERIA, PRECISIONS, SEARCHES, check_own
+from nogs_bench.device import device_kind
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror
 from nogs_bench.tasks import Task, get_task, task_names, with_settings
@@ -100,6 +101,11 @@ class BuildPlan:
         return dict(json.loads(json.dumps(settings)))
 
     @property
+    def device_kind(self) -> str:
+        """What of the device's name the stages' configurations hold."""
+        return device_kind(self.device)
+
+    @property
     def exactness(self) -> dict[str, Any]:
         """What the device has to do with a stage's bytes, for its configuration: on a CPU, whether
         algorithms are deterministic changes none."""
@@ -134,7 +140,7 @@ def check_plan(plan: BuildPlan) -> None:
     if plan.bank:
         named_generator(plan.bank)
     kind = COMPLETIONS[task.annotation.completion]
-    kind.config(task, plan.device)
+    kind.config(task, plan.device_kind)
     if not kind.labelled:
         criterion = CRITERIA[task.annotation.criterion]
         criterion(torch.zeros(1, 1, len(task.classes)), torch.tensor([-1]))

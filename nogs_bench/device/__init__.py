@@ -4,7 +4,7 @@ In come a device's name, and steps that do not wait for it; out comes a name tha
 steps that a GPU does in one launch, and the same bytes each time where they are wanted.
 """
 
-from nogs_bench.device.choice import choose_device, cores, gpus_of
+from nogs_bench.device.choice import choose_device, cores, device_kind, gpus_of
 from nogs_bench.device.determinism import determined, is_determined
 from nogs_bench.device.products import tf32_products
 from nogs_bench.device.replay import Repeated
@@ -15,6 +15,7 @@ __all__ = [
     "choose_device",
     "cores",
     "determined",
+    "device_kind",
     "gpus_of",
     "is_determined",
     "sent",

@@ -31,7 +31,12 @@ def choose_device(name: str = "auto") -> str:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         raise NogsError(f"--device {name} is not available here; use cpu or auto") from error
-    return name
+    return "cpu" if device_kind(name) == "cpu" else name  # `cpu:0` is the same
+
+
+def device_kind(device: str) -> str:
+    """What of a device's name artefacts depend on: "cuda" of `cuda` and of any `cuda:N`."""
+    return device.partition(":")[0]
 
 
 def gpus_of(device: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from nogs_bench.builders.generators.generator import (
     split_options,
 )
 from nogs_bench.builders.generators.pixels import in_blocks, integers, normals, to_images
+from nogs_bench.device import device_kind
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Provenance, digest_file, load_checkpoint, resumed
 from nogs_bench.images import LabelledImages
@@ -80,7 +81,7 @@ def open_gan(argument: str, setting: Setting) -> Generator:
         path = required_file(file, f"gan:{argument}", "train one with --bank gan")
         return Gan(path, setting.task, setting.device)
     settings, images = GanTraining(**options), setting.training()
-    config = asdict(settings) | {"device": setting.device, **setting.exactness}
+    config = asdict(settings) | {"device": device_kind(setting.device), **setting.exactness}
     key = Provenance("gan", config, setting.seed, {"images": images.digest()}).key
     path = setting.folder / f"gan-{key[:16]}.safetensors"
     if resumed(path) is None and not setting.mirror.pull(path):

@@ -14,6 +14,7 @@ from nogs_bench.builders.pipeline.chosen import cheaply
 from nogs_bench.builders.pipeline.posteriors import TrainedAvp
 from nogs_bench.builders.posterior import AVP_NETWORKS
 from nogs_bench.builders.search import SEARCHES
+from nogs_bench.device import choose_device, device_kind
 from nogs_bench.executors import LocalExecutor
 from nogs_bench.images import LabelledImages
 from nogs_bench.own_code import load_object
@@ -58,11 +59,21 @@ def test_other_validation_images_make_another_compared_network(tmp_path):
     assert measures[0][0].cross_entropy != measures[1][0].cross_entropy
 
 
-def test_another_device_searches_anew_though_no_network_was_trained_on_it(tmp_path):
-    one, other = (prepared(corner_task(), tmp_path, "bank", name) for name in ("cpu", "cpu:0"))
+def test_another_device_searches_anew_though_no_network_was_trained_on_it(tmp_path, monkeypatch):
+    one = prepared(corner_task(), tmp_path, "bank")
+    monkeypatch.setattr(BuildPlan, "device_kind", "another")
+    other = prepared(corner_task(), tmp_path, "bank")
     assert one.files["posterior"] == other.files["posterior"]
     for stage in ("first-step", "sequences"):
         assert one.files[stage] != other.files[stage]
+
+
+def test_a_device_s_number_names_no_other_files(tmp_path):
+    """cuda is cuda:0, and cuda:1 computes the same."""
+    one, other = (prepared(corner_task(), tmp_path, "bank", name) for name in ("cpu", "cpu:0"))
+    assert one.files == other.files
+    assert [device_kind(name) for name in ("cuda", "cuda:0", "cuda:1")] == ["cuda"] * 3
+    assert choose_device("cpu:0") == "cpu"
 
 
 def test_chosen_sequences_are_named_by_how_they_are_searched(tmp_path):

@@ -124,7 +124,7 @@ def _entry(number: int, row: ScoreRow, runs: list[RunResult], task: Task) -> tup
         name=f"{method_text(row)}, {row.model}",
         style=style_of(row.method),
         x=np.array([point.iteration for point in runs[0].curve]),
-        values=np.array([[getattr(p, task.judged_by) or 0.0 for p in run.curve] for run in runs]),
+        values=np.array([[p.judged(task.judged_by) for p in run.curve] for run in runs]),
         marks=marks,
         dashed=row.model != "reference",
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from nogs_bench.images import LabelledImages, Sampler, data_folder, picture_digest
 from nogs_bench.network import EMBEDDERS, unfrozen
-from nogs_bench.tasks import Task, get_task, is_uneven, load_split
+from nogs_bench.tasks import JUDGED_BY, Task, get_task, is_uneven, load_split
 from nogs_bench.training import GLIMPSES
 
 FEW = 10  # training images of a class
@@ -85,7 +85,7 @@ def _balance(seen: Seen) -> Iterator[str]:
             f"{share:.0%} of the training images are {name}: accuracy is a poor judge; set "
             'judged_by="balanced_accuracy"'
         )
-    least = share if task.judged_by == "accuracy" else 1 / len(counts)
+    least = JUDGED_BY[task.judged_by](float(share), len(counts))
     for plan in task.protocols:
         if plan.target_accuracy <= least:
             yield (

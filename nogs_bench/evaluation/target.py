@@ -88,7 +88,7 @@ def measure_target(
 def halfway(run: RunResult, judged_by: str) -> float:
     """The best that a run was in the first half of its iterations."""
     most = run.hyperparameters.iterations / 2
-    return max(getattr(p, judged_by) or 0.0 for p in run.curve if p.iteration <= most)
+    return max(p.judged(judged_by) for p in run.curve if p.iteration <= most)
 
 
 def whole_per_cent(share: float) -> float:

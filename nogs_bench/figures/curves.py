@@ -52,7 +52,7 @@ def _draw_curves(axes: Any, entries: Sequence[list[RunResult]]) -> None:
         drawn.append(colour)
         at = np.array(sorted(set.intersection(*({p.iteration for p in r.curve} for r in runs))))
         values = np.array(
-            [[getattr(p, judged_by) or 0.0 for p in run.curve if p.iteration in at] for run in runs]
+            [[p.judged(judged_by) for p in run.curve if p.iteration in at] for run in runs]
         )
         label = f"{name} ({seeds} seed{'s' if seeds > 1 else ''})"
         axes.plot(at, 100 * values.mean(0), style, color=colour, linewidth=1.6, label=label)

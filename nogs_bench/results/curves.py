@@ -51,7 +51,7 @@ def time_to_accuracy(curve: Curve, target: float, judged_by: str = "accuracy") -
 
     A point that does not record it has not passed.
     """
-    return first_passing(curve, lambda point: (getattr(point, judged_by) or 0.0) >= target)
+    return first_passing(curve, lambda point: point.judged(judged_by) >= target)
 
 
 def time_to_cross_entropy(curve: Curve, level: float) -> Span:

@@ -34,6 +34,10 @@ class Point(Strict):
     balanced_accuracy: Fraction | None = None
     classes: tuple[ClassAccuracy | None, ...] | None = None
 
+    def judged(self, by: str) -> float:
+        """What `Task.judged_by` names, 0..1; 0 where it was not measured."""
+        return getattr(self, by) or 0.0
+
 
 class StepMetrics(Strict):
     """The test split's single rollouts after t glimpses; cross-entropy in nats."""

@@ -27,6 +27,7 @@ from nogs_bench.tasks.own import (
 )
 from nogs_bench.tasks.settings import merged_settings, read_settings, split_short, with_settings
 from nogs_bench.tasks.task import (
+    JUDGED_BY,
     TASKS,
     Annotation,
     AvpTraining,
@@ -43,6 +44,7 @@ from nogs_bench.tasks.task import (
 
 __all__ = [
     "BY_NAME",
+    "JUDGED_BY",
     "RULES",
     "TASKS",
     "Annotation",

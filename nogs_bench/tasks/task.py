@@ -18,13 +18,13 @@ from nogs_bench.tasks.build_settings import Annotation as Annotation
 from nogs_bench.tasks.build_settings import AvpTraining as AvpTraining
 from nogs_bench.tasks.geometry import GlimpseGrid
 from nogs_bench.tasks.specs import spec_of
+from nogs_bench.tasks.training_settings import JUDGED_BY
 from nogs_bench.tasks.training_settings import Convergence as Convergence
 from nogs_bench.tasks.training_settings import Pretraining as Pretraining
 from nogs_bench.tasks.training_settings import Training as Training
 from nogs_bench.tasks.training_settings import TrainingProtocol as TrainingProtocol
 from nogs_bench.tasks.values import COUNT, NUMBER, check_name, settle, settled
 
-JUDGED_BY = ("accuracy", "balanced_accuracy")
 MANY = ("labels", "protocols")  # fields of several parts
 
 

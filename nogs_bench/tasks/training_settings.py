@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nogs_bench.registry import nothing_after, require_whole
@@ -10,6 +11,12 @@ from nogs_bench.tasks.values import COUNT, NUMBER, SHARE, check_name, settle
 
 REDUCTIONS = ("mean", "sum")
 CONVERGED_BY = ("cross-entropy", "accuracy")
+# What targets may be about -> what a constant answer gets there, at most, where the commonest class
+# has that share of the images, of that many classes.
+JUDGED_BY: Mapping[str, Callable[[float, int], float]] = {
+    "accuracy": lambda commonest, classes: commonest,
+    "balanced_accuracy": lambda commonest, classes: 1 / classes,
+}
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,15 @@ from itertools import groupby
 from pathlib import Path
 
 from nogs_bench.results.alike import check_alike, check_board, may_rank
-from nogs_bench.results.curves import area_under_curve, constant_accuracy
+from nogs_bench.results.curves import area_under_curve
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.ranking import rank_ranges
 from nogs_bench.results.reference import reference_of
 from nogs_bench.results.result import RunResult
 from nogs_bench.results.scoring.baseline import BASELINE, over_baseline, pretraining_of
+from nogs_bench.results.scoring.criteria import CRITERIA
 from nogs_bench.results.scoring.rows import ScoreRow, Scores
-from nogs_bench.results.scoring.times import CRITERIA, estimates_of, quantities_of
+from nogs_bench.results.scoring.times import constant_reaches, estimates_of, quantities_of
 from nogs_bench.results.statistics import Estimate, estimate
 from nogs_bench.tasks import TASKS, Task, get_task, recorded_task
 
@@ -100,7 +101,7 @@ def _row(runs: list[RunResult], baselines: list[list[RunResult]]) -> ScoreRow:
         as_good=times.get("as_good"),
         as_good_accuracy=times.get("as_good_accuracy"),
         time_to_target=times["time_to_target"],
-        convergence=times[CRITERIA[task.convergence.criterion]],
+        convergence=times[CRITERIA[task.convergence.criterion].field],
         convergence_cross_entropy=times["convergence_cross_entropy"],
         convergence_accuracy=times["convergence_accuracy"],
         best_accuracy=estimate([max(point.accuracy for point in run.curve) for run in runs]),
@@ -138,8 +139,7 @@ def _remarks(runs: Sequence[RunResult]) -> tuple[str, ...]:
             f"{first.hyperparameters.iterations:,} iterations; the protocol now has "
             f"{plan.iterations:,}"
         )
-    constant = constant_accuracy(first.curve)
-    if constant is not None and constant >= plan.target_accuracy:
+    if constant_reaches(first.curve, plan.target_accuracy, task):
         said.append("a constant answer reaches the target: time to target says nothing")
     return tuple(said)
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from nogs_bench.results.curves import (
     Convergence,
     Curve,
     constant_accuracy,
-    convergence_of_accuracy,
-    convergence_of_cross_entropy,
-    settled_accuracy,
-    settled_cross_entropy,
     time_to_accuracy,
 )
 from nogs_bench.results.reference import Reference
 from nogs_bench.results.result import RunResult
+from nogs_bench.results.scoring.criteria import CRITERIA, Criterion
 from nogs_bench.results.statistics import (
     MeasuredLevel,
     Span,
@@ -24,9 +22,7 @@ from nogs_bench.results.statistics import (
     estimate_spans,
     student,
 )
-from nogs_bench.tasks import TASKS, Task
-
-CRITERIA = {"cross-entropy": "convergence_cross_entropy", "accuracy": "convergence_accuracy"}
+from nogs_bench.tasks import JUDGED_BY, TASKS, Task
 
 # A run to when it did something.
 Quantity = Callable[[RunResult], Convergence]
@@ -34,18 +30,11 @@ Quantity = Callable[[RunResult], Convergence]
 
 def quantities_of(task: Task, target: float, reference: Reference | None) -> dict[str, Quantity]:
     """The times that a row has, by name."""
-    criteria, classes = task.convergence, len(task.classes)
     found: dict[str, Quantity] = {
-        "time_to_target": lambda run: Convergence(
-            _to_target(run.curve, target, task.judged_by, classes), True
-        ),
-        "convergence_cross_entropy": lambda run: convergence_of_cross_entropy(
-            run.curve, criteria.cross_entropy_tolerance, classes
-        ),
-        "convergence_accuracy": lambda run: convergence_of_accuracy(
-            run.curve, criteria.accuracy_tolerance, classes
-        ),
+        "time_to_target": lambda run: Convergence(_to_target(run.curve, target, task), True),
     }
+    for criterion in CRITERIA.values():
+        found[criterion.field] = partial(_converged, criterion, task)
     if reference is not None and reference.learned:
         found["as_good"] = lambda run: Convergence(reference.as_good(run.curve), True)
     if reference is not None and reference.learned_accuracy:
@@ -53,34 +42,31 @@ def quantities_of(task: Task, target: float, reference: Reference | None) -> dic
     return found
 
 
-def _to_target(curve: Curve, target: float, judged_by: str, classes: int) -> Span:
-    """Nothing is known by a target that a constant answer reaches."""
-    constant = 1 / classes if judged_by != "accuracy" else constant_accuracy(curve)
-    if constant is not None and constant >= target:
+def _converged(criterion: Criterion, task: Task, run: RunResult) -> Convergence:
+    return criterion.of(run.curve, task)
+
+
+def constant_reaches(curve: Curve, target: float, task: Task) -> bool:
+    """Whether a constant answer reaches `target`, so that the time to it says nothing; False where
+    the run does not record its classes."""
+    known = constant_accuracy(curve)
+    return JUDGED_BY[task.judged_by](known or 0.0, len(task.classes)) >= target
+
+
+def _to_target(curve: Curve, target: float, task: Task) -> Span:
+    if constant_reaches(curve, target, task):
         return Span(0, math.inf)
-    return time_to_accuracy(curve, target, judged_by)
+    return time_to_accuracy(curve, target, task.judged_by)
 
 
 def as_the_paper(run: RunResult) -> Span:
     """The task's own criterion, wherever in the run the least lies; nothing is known of a run that
     learned nothing, and so is as good as its own best at once."""
     task = TASKS[run.task]
-    criteria, classes = task.convergence, len(task.classes)
-    if criteria.criterion == "accuracy":
-        tolerance, of, settled = (
-            criteria.accuracy_tolerance,
-            convergence_of_accuracy,
-            settled_accuracy,
-        )
-    else:
-        tolerance, of, settled = (
-            criteria.cross_entropy_tolerance,
-            convergence_of_cross_entropy,
-            settled_cross_entropy,
-        )
-    if not of(run.curve, tolerance, classes).learned:
+    criterion = CRITERIA[task.convergence.criterion]
+    if not criterion.of(run.curve, task).learned:
         return Span(0, math.inf)
-    return settled(run.curve, tolerance)
+    return criterion.settled(run.curve, criterion.tolerance(task.convergence))
 
 
 def estimates_of(

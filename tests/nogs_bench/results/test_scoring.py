@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -18,6 +19,7 @@ from nogs_bench.results.curves import (
 )
 from nogs_bench.results.result import ClassAccuracy, Point, RunResult, StepMetrics
 from nogs_bench.results.scoring import score, score_runs
+from nogs_bench.results.scoring.times import constant_reaches
 from nogs_bench.results.statistics import Span
 from nogs_bench.results.storage import save_result
 from nogs_bench.tasks.task import get_task
@@ -183,6 +185,25 @@ def test_a_level_that_a_constant_answer_reaches_is_none():
     _, nogs = score_runs([_with_nats(runs[0], 2.31, 2.29, 2.31, 2.31), runs[1]]).rows
     assert nogs.as_good is not None
     assert nogs.as_good_accuracy is None
+
+
+@pytest.mark.parametrize(
+    ("judged_by", "target", "reached"),
+    [
+        ("accuracy", 0.7, True),
+        ("accuracy", 0.81, False),
+        ("balanced_accuracy", 0.7, False),
+        ("balanced_accuracy", 0.5, True),
+    ],
+)
+def test_a_target_that_a_constant_answer_reaches_says_nothing(judged_by, target, reached):
+    """80 of 100 images are of one of the two classes."""
+    task = replace(get_task("celeba-10k-smiling"), judged_by=judged_by)
+    both = tuple(ClassAccuracy(images=n, accuracy=1.0) for n in (80, 20))
+    start, last = run_result("ram").curve[0], run_result("ram").curve[-1]
+    curve = (start, last.model_copy(update={"classes": both}))
+    assert constant_reaches(curve, target, task) is reached
+    assert not constant_reaches((start, last), 0.7, task)  # an older format
 
 
 def test_a_run_that_learned_nothing_has_not_converged_by_the_paper_s_criterion():

@@ -12,7 +12,7 @@ from typer.main import get_command
 from nogs_bench.cli import app
 from nogs_bench.errors import NogsError
 from nogs_bench.methods import losses
-from nogs_bench.results.scoring.times import CRITERIA
+from nogs_bench.results.scoring.criteria import CRITERIA
 from nogs_bench.tasks.build_settings import AvpTraining
 from nogs_bench.tasks.settings import (
     SETTABLE,

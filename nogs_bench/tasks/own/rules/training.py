@@ -6,6 +6,7 @@ from nogs_bench.tasks.own.facts import Facts
 from nogs_bench.tasks.own.rules.parts import training_images
 from nogs_bench.tasks.own.rules.rule import Chosen, rule
 from nogs_bench.tasks.own.rules.sizes import SMALL_SIDE
+from nogs_bench.tasks.training_settings import JUDGED_BY
 from nogs_bench.tasks.values import ANY, NUMBER, SHARE
 
 UNEVEN = 1.5  # times an even share
@@ -68,7 +69,6 @@ def is_uneven(commonest: float, classes: int) -> bool:
     allowed=SHARE,
 )
 def target(facts: Facts, chosen: Chosen) -> tuple[float, str]:
-    even = chosen["judged_by"] == "balanced_accuracy"
-    least = 1 / facts.classes if even else facts.commonest
+    least = JUDGED_BY[chosen["judged_by"]](facts.commonest, facts.classes)
     why = f"half-way from a constant answer's {least:.0%}; not measured yet"
     return round((1 + least) / 2, 2), why

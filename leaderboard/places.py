@@ -6,17 +6,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from nogs_bench.errors import NogsError
 from nogs_bench.figures import png_address
 from nogs_bench.files import read_provenance
 from nogs_bench.images import data_folder
 from nogs_bench.leaderboard.charts import heat_png
 from nogs_bench.results import RunResult
+from nogs_bench.sequences import load_annotations, load_maps
 from nogs_bench.tasks import GlimpseGrid, Task, load_split, recorded_task
+
+AMONG = 100  # sequences that the gallery chooses from
 
 
 @dataclass(frozen=True)
@@ -84,38 +85,32 @@ def gallery(folder: Path, count: int, data: str | Path | None = None) -> list[Gl
     """The first `count` sequences of a dataset folder, of different classes as far as they go.
 
     The images come from the task; none are shown of a task whose images may not be redistributed.
-    Raises `NogsError` if the folder is no dataset with maps, or its task or images are missing.
+    Raises `NogsError` if the folder is no dataset with maps, its files are not those that it
+    records, or its task or images are missing.
     """
-    import pyarrow.parquet as pq
-
     record = read_provenance(folder)
     task = recorded_task(record.get("task"), folder)
     if not task.images_may_ship:
         return []
-    try:
-        rows = pq.read_table(folder / "annotations" / "train.parquet")
-        maps = pq.read_table(folder / "maps" / "train.parquet").slice(0, 100)
-        rows = rows.slice(0, 100).select(["index", "glimpses"]).to_pylist()
-        found = {row["index"]: row["epe_map"] for row in maps.to_pylist()}
-    except (OSError, ValueError, KeyError) as error:
-        raise NogsError(f"{folder} is no dataset with maps ({error}); build it again") from error
+    rows = load_annotations(task, folder).first(AMONG)
+    maps = load_maps(task, folder, rows.index)
     train = load_split(task, "train", data_folder(data))
-    chosen: dict[int, dict[str, Any]] = {}
-    for row in rows:
-        if row["index"] in found:
-            chosen.setdefault(int(train.labels[row["index"], task.target]), row)
+    rows.check_images(train, task)
+    chosen: dict[int, int] = {}
+    for number, label in enumerate(rows.labels):
+        chosen.setdefault(int(label), number)
     return [
-        _sequence(task, train.images[row["index"]], label, row, found[row["index"]])
-        for label, row in list(chosen.items())[:count]
+        _sequence(task, train.images[rows.index[n]], label, rows.glimpses[n], maps[n])
+        for label, n in list(chosen.items())[:count]
     ]
 
 
 def _sequence(
-    task: Task, image: np.ndarray, label: int, row: dict[str, Any], maps: Any
+    task: Task, image: np.ndarray, label: int, glimpses: np.ndarray, maps: np.ndarray
 ) -> GlimpseSequence:
-    glimpses = np.asarray(row["glimpses"], np.int64)
-    grids = np.asarray(maps, np.float64)
+    """`glimpses` (T, 2), `maps` (T, cells)."""
     grid = task.grid
+    grids = maps.reshape(task.T, *grid.shape)
     cells = [np.unravel_index(int(c), grid.shape) for c in grid.pixel_to_index(glimpses)]
     pixels = image[0] if len(image) == 1 else np.moveaxis(image, 0, -1)
     return GlimpseSequence(

@@ -16,7 +16,7 @@ from nogs_bench.sequences.finding import SHIPPED, dataset_folder, posterior_fold
 from nogs_bench.sequences.identity import first_other, identity_record, read_identity
 from nogs_bench.sequences.joining import picture
 from nogs_bench.sequences.loading import load
-from nogs_bench.sequences.maps import load_maps
+from nogs_bench.sequences.maps import load_maps, map_files, open_maps
 from nogs_bench.sequences.pictured import load_pictured
 from nogs_bench.sequences.recorded import recorded_grid, require_digest
 
@@ -32,6 +32,8 @@ __all__ = [
     "load_annotations",
     "load_maps",
     "load_pictured",
+    "map_files",
+    "open_maps",
     "own_sequences",
     "picture",
     "posterior_folder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,27 @@ from nogs_bench.errors import NogsError
 from nogs_bench.sequences.finding import dataset_folder
 from nogs_bench.sequences.recorded import require_digest
 from nogs_bench.tasks import Task
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+
+def map_files(folder: Path) -> list[Path]:
+    """The files of a dataset folder's maps; none if it has none."""
+    return sorted(folder.glob("maps/train*.parquet")) or sorted(folder.glob("maps*.parquet"))
+
+
+def open_maps(folder: Path, file: Path) -> pq.ParquetFile:
+    """One of the `map_files`, as the folder's provenance records it.
+
+    Raises `NogsError` if it is another, and pyarrow's errors or `OSError` if it is no such file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    content = file.read_bytes()
+    require_digest(folder, file, content)
+    return pq.ParquetFile(pa.BufferReader(content))
 
 
 def load_maps(task: Task, where: str | Path, index: np.ndarray) -> np.ndarray:
@@ -20,17 +41,15 @@ def load_maps(task: Task, where: str | Path, index: np.ndarray) -> np.ndarray:
     if there are none, an image has none, or they are of another grid.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     folder = Path(where) if Path(where).is_dir() else dataset_folder(where, "maps")
-    file = folder / "maps" / "train.parquet"
-    if not file.is_file():
+    files = map_files(folder)
+    if not files:
         raise NogsError(f"{where} has no EPE maps (maps/train.parquet), which the method needs")
-    shape = (task.T, *task.grid.shape)
+    file, shape = files[0], (task.T, *task.grid.shape)
     try:
-        content = file.read_bytes()
-        require_digest(folder, file, content)
-        table = pq.read_table(pa.BufferReader(content), columns=["index", "epe_map"])
+        opened = [open_maps(folder, each) for each in files]
+        table = pa.concat_tables(each.read(columns=["index", "epe_map"]) for each in opened)
         numbers = table["index"].to_numpy()
         held = np.concatenate([_values(chunk) for chunk in table["epe_map"].chunks])
         maps = held.reshape(len(numbers), *shape)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nogs_bench.errors import NogsError
 from nogs_bench.randomness import derive
-from nogs_bench.sequences import load, own_sequences, require_digest
+from nogs_bench.sequences import load, map_files, open_maps, own_sequences
 from nogs_bench.tasks import Task
 
 
@@ -74,18 +74,15 @@ def map_digest(epe: np.ndarray) -> str:
 
 def _first_of_folder(folder: Path) -> tuple[str, Any]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    files = sorted(folder.glob("maps/train*.parquet")) or sorted(folder.glob("maps*.parquet"))
+    files = map_files(folder)
     if not files:
         raise NogsError(
             f"{folder} has no EPE maps (maps/train.parquet), which equation 17 needs; build some, "
             "one image is enough: nogs-bench build TASK --images 1 --out DIR, and give --maps DIR"
         )
     try:
-        content = files[0].read_bytes()
-        require_digest(folder, files[0], content)
-        table = pq.ParquetFile(pa.BufferReader(content))
+        table = open_maps(folder, files[0])
         batch = next(table.iter_batches(batch_size=1, columns=["epe_map"]))
         column = batch.column(0)
         # `datasets` writes Array3D as an extension of lists.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from board import board_run, board_runs, write_board
@@ -277,6 +279,16 @@ def test_the_gallery_shows_what_was_chosen() -> None:
         )
     with pytest.raises(NogsError, match="cannot be read"):
         gallery(DIGITS / "maps", 4)
+
+
+@pytest.mark.parametrize("part", ["annotations", "maps"])
+def test_the_gallery_shows_nothing_of_damaged_files(part: str, tmp_path: Path) -> None:
+    folder = shutil.copytree(DIGITS, tmp_path / "digits")
+    file = folder / part / "train.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.take(list(reversed(range(len(table))))), file)
+    with pytest.raises(NogsError, match=f"{part}/train.parquet.* not the file whose sha256"):
+        gallery(folder, 4)
 
 
 @pytest.fixture(scope="module")

@@ -338,6 +338,7 @@ def as_rates(found: dict[str, Any], hardware: str, device: str) -> dict[str, Any
             rates.posteriors[name] = value["per_second"]
     for name, value in found.get("avp_training", {}).items():
         rates.training[name] = value["training"]
+        rates.posteriors[name] = value["posteriors"]  # of a quick network, searches included
     if "stylegan" in found:
         rates.generators["stylegan"] = found["stylegan"]["per_second"]
     compared = found.get("proposal", {}).get("compared_per_second")

@@ -77,7 +77,8 @@ class Retrieval:
         )
 
         # Small banks: what was read of all images at a cell is read again for the next image.
-        pixels = len(bank) * bank.images.shape[1] * (grid.glimpse_size + max(settings.shifts)) ** 2
+        moves = max(settings.shifts) - min(settings.shifts)
+        pixels = len(bank) * bank.images.shape[1] * (grid.glimpse_size + moves) ** 2
         self._regions = (
             lru_cache(REGIONS_KEPT // pixels)(lambda where: where.of(bank.images).copy())
             if pca is None and pixels <= REGIONS_KEPT

@@ -158,7 +158,7 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
         if rounds:
             cheap = cheaply(settings)
             each = _searched(task, rates, posteriors, cheap.search, cheap.samples)
-            first = _over(grid.cells * min(cheap.first_samples, bank), posteriors)
+            first = _over(grid.cells * cheap.first_completions(bank), posteriors)
             least, most = (
                 None if each is None or first is None else rounds * (first + chosen * each * n)
                 for n in (1, labels)
@@ -167,7 +167,7 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
             shards = rounds * ceil(chosen / shard_size(labels))
             yield _row("chosen", shards, kept, least, folds, most)
 
-    first = grid.cells * min(settings.first_samples, bank)
+    first = grid.cells * settings.first_completions(bank)
     yield _row("first step", 1, labels * grid.cells * 8, _over(first, posteriors), folds=1)
 
     kept = labels * task.T * (2 * grid.cells + 8 * 4) + 8

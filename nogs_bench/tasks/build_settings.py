@@ -128,3 +128,7 @@ class Annotation:
         names = ("bank_images", "components", "effective_samples", "reserved")
         ranges = counts | dict.fromkeys(names, NUMBER)
         settle(self, "annotation", ranges, {"observed": OBSERVED})
+
+    def first_completions(self, bank: int) -> int:
+        """How many completions the first step has, from `bank` images: reversed ones count too."""
+        return min(self.first_samples, bank * (2 if self.mirrored else 1))

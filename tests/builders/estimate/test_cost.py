@@ -105,6 +105,10 @@ def test_folds_and_a_teacher_by_hand(tmp_path):
     # 9 cells x 75 completions of the first step, which the folds share, at 0.25 a second.
     assert stages["first step"].hours == pytest.approx((0.75, 0.75))
     assert stages["sequences"].hours == pytest.approx((400 * (720 + 2.5) / 3600,) * 2)
+    # Reversed ones are images too, of which the first step takes 100.
+    mirrored = {"annotation.mirrored": True}
+    stages = by_stage(estimate_build(corner_task(), rates, folds=2, images=400, overrides=mirrored))
+    assert stages["first step"].hours == pytest.approx((1.0, 1.0))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,10 @@ from nogs_bench.tasks.values import ANY, NUMBER
 SHARE_OF_TIME = 0.6
 FEW = 1_000  # images that train it
 LEAST_EPOCHS, MOST_EPOCHS = 5, 100
+BEST_RATES = {
+    "local": (2e-3, "best for convolutions"),
+    "patch-sum": (1e-3, "best for glimpses alone"),
+}
 MOST_SEEN = 2_000_000  # images, all epochs together: more is of little use
 
 
@@ -70,8 +74,7 @@ def avp_batch(facts: Facts, chosen: Chosen) -> tuple[int, str]:
     allowed=NUMBER,
 )
 def avp_rate(facts: Facts, chosen: Chosen) -> tuple[float, str]:
-    local = chosen["network"].startswith("local")
-    return (2e-3, "best for convolutions") if local else (1e-3, "best for glimpses alone")
+    return BEST_RATES.get(chosen["network"].partition(":")[0], (1e-3, "not tried for this network"))
 
 
 @rule(

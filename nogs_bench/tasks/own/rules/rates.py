@@ -31,14 +31,18 @@ LOCAL = OwnRates(training=4_500.0, evaluations=150_000.0)
 PATCHES = OwnRates(training=850.0, evaluations=13_000.0)
 
 
-# Hard attention's training on one core, of an image: seconds, and more of them a glimpse pixel.
+# Hard attention's training on one core, of an image: seconds, and more of them for each pixel of
+# the glimpse's side.
 AN_IMAGE, A_PIXEL = 1.4e-4, 1.5e-5
 COMPARED = 2 * 3  # runs of `evaluate` as it is: ram and ps-nogs, three seeds
 
 
 def rates_of(network: str, image_size: int, glimpse_size: int, channels: int) -> OwnRates:
-    """Those of a network of the AVP, by the pixels that it works on."""
-    if network.startswith("local"):
+    """Those of a network of the AVP, by the pixels that it works on.
+
+    Only `local` and `patch-sum` were measured. Other kinds are reckoned as `patch-sum`.
+    """
+    if network.partition(":")[0] == "local":
         pixels = image_size**2 * (channels + 1) / (28**2 * 2)
         return OwnRates(LOCAL.training / pixels, LOCAL.evaluations / max(1.0, pixels**0.5))
     # Training in small batches of small glimpses is mostly overhead; a candidate is not.
@@ -64,7 +68,7 @@ def reckoned(task: Task, cores: int, labels: int = 1) -> tuple[float, float]:
     settings, grid = task.annotation, task.grid
     rates = rates_of(task.avp.network, task.image_size, task.glimpse_size, task.channels)
     images = task.splits.train - max(settings.images, settings.reserved) - settings.bank_images
-    first = grid.cells * min(settings.first_samples, settings.bank_images)
+    first = grid.cells * settings.first_completions(settings.bank_images)
     later = labels * settings.images * (task.T - 1) * grid.cells * raced(settings.samples)
     training = task.avp.epochs * max(0, task.avp.images or images) / rates.training
     return training, (first + later / cores) / rates.evaluations

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import nogs_bench
-from nogs_bench.builders.dataset import plot_locations
+from nogs_bench.figures import plot_locations
 
 ROOT = Path(__file__).parents[1]
 FIGURES = ROOT / "docs" / "figures"

@@ -13,7 +13,7 @@ from nogs_bench.figures import png_address
 from nogs_bench.files import read_provenance
 from nogs_bench.images import data_folder
 from nogs_bench.leaderboard.charts import heat_png
-from nogs_bench.results import RunResult
+from nogs_bench.results import RunResult, location_counts
 from nogs_bench.sequences import load_annotations, load_maps
 from nogs_bench.tasks import GlimpseGrid, Task, load_split, recorded_task
 
@@ -28,16 +28,12 @@ class StepMap:
     label: str
 
 
-def location_counts(runs: Sequence[RunResult], grid: GlimpseGrid) -> np.ndarray | None:
-    """int64 (T, cells): how often the entry's test rollouts looked where; None if not counted."""
-    located = [run.locations for run in runs if run.locations]
+def counted(runs: Sequence[RunResult], grid: GlimpseGrid) -> np.ndarray | None:
+    """`location_counts` of those runs of an entry that say where they looked; None if none does."""
+    located = [run for run in runs if run.locations]
     if not located:
         return None
-    counts = np.zeros((len(located[0]), grid.cells), np.int64)
-    for locations in located:
-        for t, step in enumerate(locations):
-            counts[t, list(step.cells)] += step.counts
-    return counts
+    return location_counts(located, len(located[0].locations or ()), grid.cells)
 
 
 def spread(counts: np.ndarray) -> float:
@@ -48,7 +44,7 @@ def spread(counts: np.ndarray) -> float:
 
 def location_maps(runs: Sequence[RunResult], grid: GlimpseGrid) -> list[StepMap]:
     """Figure 4 of the paper for an entry: a map for each step, over all its seeds' rollouts."""
-    counts = location_counts(runs, grid)
+    counts = counted(runs, grid)
     if counts is None:
         return []
     maps = []

@@ -2,6 +2,7 @@ from .builders.dataset import load_posterior as load_posterior
 from .builders.dataset import publish as publish
 from .builders.dataset import publish_all as publish_all
 from .builders.pipeline import build as build
+from .builders.posterior import plot_reliability as plot_reliability
 from .builders.prepare import prepare as prepare
 from .builders.report import report as report
 from .deprecation import NogsDeprecationWarning as NogsDeprecationWarning

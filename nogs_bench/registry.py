@@ -22,6 +22,12 @@ T = TypeVar("T")
 LISTED = 12
 
 
+class _Loading:
+    """How many entry points are being loaded, one by another."""
+
+    depth = 0
+
+
 class Registry(Generic[T]):
     """A table of named objects, filled by the package, by entry points and by users.
 
@@ -38,6 +44,8 @@ class Registry(Generic[T]):
         self._asked = False
         self._entries: dict[str, T] = {}
         self._passing: set[str] = set()
+        self._sealed = False
+        self._only_here: set[str] = set()
         self._files: dict[str, tuple[Path, ModuleType]] = {}  # the user's that registered a name
 
     def add(self, name: str, entry: T) -> T:
@@ -49,11 +57,22 @@ class Registry(Generic[T]):
         again = file and earlier and file[0] == earlier[0] and file[1] is not earlier[1]
         if name in self._entries and self._entries[name] != entry and not again:
             raise NogsError(f"{self.kind} {name!r} is registered twice; give one another name")
-        self._entries[name] = entry
         if file is not None:
             self._files[name] = file
+        elif self._sealed and not _Loading.depth and name not in self._entries:
+            self._only_here.add(name)
+        self._entries[name] = entry
         self._passing.discard(name)
         return entry
+
+    def seal(self) -> None:
+        """Say that the package has registered all of its own."""
+        self._sealed = True
+
+    def only_here(self, name: str) -> bool:
+        """Whether other processes lack the entry, since a script or a notebook registered it: it
+        is neither the package's, nor an installed one's, nor in a file that names it."""
+        return name in self._only_here
 
     def renew(self, name: str, entry: T) -> T:
         """Register `entry`, in the place of an earlier one that came this way.
@@ -99,6 +118,7 @@ class Registry(Generic[T]):
     def _load_entry_points(self) -> None:
         asked, self._asked = self._asked, True
         for point in entry_points(group=self.group) if self.group and not asked else ():
+            _Loading.depth += 1
             try:
                 entry = point.load()
                 self.add(point.name, entry() if _makes_one(entry) else entry)
@@ -110,6 +130,8 @@ class Registry(Generic[T]):
                     f"entry point {point.name!r} ({point.value}){package} in {self.group} "
                     f"failed{place_of(error)}; mend or uninstall that package"
                 ) from error
+            finally:
+                _Loading.depth -= 1
 
 
 def _makes_one(entry: object) -> bool:

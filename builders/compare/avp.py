@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nogs_bench.builders.bank import Roles, assign_roles
 from nogs_bench.builders.compare.sequences import Judge
@@ -24,7 +25,14 @@ from nogs_bench.builders.posterior import (
     validate_avp,
 )
 from nogs_bench.builders.search import standard_error
-from nogs_bench.device import choose_device, determined, device_kind, is_determined
+from nogs_bench.device import (
+    choose_device,
+    determined,
+    device_kind,
+    in_turn,
+    is_determined,
+    on_threads,
+)
 from nogs_bench.errors import NogsError
 from nogs_bench.files import Mirror, Provenance, write_json
 from nogs_bench.images import data_folder
@@ -63,6 +71,7 @@ class AvpMeasure:
     judged_error: tuple[float, ...] = ()
 
 
+@in_turn("compare_avp")
 def compare_avp(
     task: str | Task,
     networks: Sequence[str] = (),
@@ -105,18 +114,14 @@ def compare_avp(
         raise NogsError(f"--sequences {sequences}: give 0 to {most} for {task.name}")
     names = list(networks) or list(NETWORKS)
     tasks = [replace(task, avp=replace(task.avp, network=name)) for name in names]
-    torch.set_num_threads(threads)
-    # Unknown names are said before any work.
-    untrained = [Avp(each) for each in tasks]
-    if cost_only:
-        return [
-            AvpMeasure(name, 0, None, (), (), (), *speeds(avp.to(device).freeze(), each, device))
-            for name, each, avp in zip(names, tasks, untrained, strict=True)
-        ]
-    roles = assign_roles(task, task.annotation.images, seed, data_folder(data))
-    check_images(task, len(roles.avp(0)))
-    folder = Path(out) if out else Path("nogs") / "compare-avp" / task.name.replace(":", "-")
-    with determined(deterministic):
+    with on_threads(threads), determined(deterministic):
+        # Unknown names are said before any work.
+        untrained = [Avp(each) for each in tasks]
+        if cost_only:
+            return [_cost(*one, device) for one in zip(names, tasks, untrained, strict=True)]
+        roles = assign_roles(task, task.annotation.images, seed, data_folder(data))
+        check_images(task, len(roles.avp(0)))
+        folder = Path(out) if out else Path("nogs") / "compare-avp" / task.name.replace(":", "-")
         made = [_trained(each, roles, seconds, folder, seed, threads, device) for each in tasks]
         if not sequences:
             return [measure for measure, _ in made]
@@ -124,14 +129,23 @@ def compare_avp(
         judged = [judge.judged(avp) for _, avp in made]
         own = judged[0]["cross_entropy"]
         return [
-            replace(
-                measure,
-                judged_entropy=tuple(rows["entropy"].mean(0).tolist()),
-                judged_cross_entropy=tuple(rows["cross_entropy"].mean(0).tolist()),
-                judged_error=tuple(standard_error((rows["cross_entropy"] - own).numpy()).tolist()),
-            )
+            _with_sequences(measure, rows, own)
             for (measure, _), rows in zip(made, judged, strict=True)
         ]
+
+
+def _cost(name: str, task: Task, avp: Avp, device: str) -> AvpMeasure:
+    return AvpMeasure(name, 0, None, (), (), (), *speeds(avp.to(device).freeze(), task, device))
+
+
+def _with_sequences(measure: AvpMeasure, rows: Mapping[str, Tensor], own: Tensor) -> AvpMeasure:
+    """With what the judge says of its sequences, and of their difference from the judge's `own`."""
+    return replace(
+        measure,
+        judged_entropy=tuple(rows["entropy"].mean(0).tolist()),
+        judged_cross_entropy=tuple(rows["cross_entropy"].mean(0).tolist()),
+        judged_error=tuple(standard_error((rows["cross_entropy"] - own).numpy()).tolist()),
+    )
 
 
 def _trained(
@@ -143,7 +157,7 @@ def _trained(
         config |= {"deterministic": True}
     parents = {"images": roles.avp(0).digest(), "validation": roles.avp_validation.digest()}
     provenance = Provenance("compared-avp", config, seed, parents)
-    notes = folder / f"{provenance.stage}-{provenance.key[:16]}.training.json"
+    notes = folder / f"{provenance.name}.training.json"
     if not notes.exists():
         each = seconds_per_epoch(task, roles, seed, device, clock)
         write_json(notes, {"epochs": max(1, round(seconds / each)), "seconds": None})

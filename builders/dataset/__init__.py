@@ -5,7 +5,6 @@ In come images, sequences and maps; out come parquet, a checked card, provenance
 """
 
 from nogs_bench.builders.dataset.folder import dataset_files, sweep_dataset, write_dataset
-from nogs_bench.builders.dataset.location_figure import draw_locations, plot_locations
 from nogs_bench.builders.dataset.maps import sharded_maps
 from nogs_bench.builders.dataset.own_images import prepared_copies, with_images
 from nogs_bench.builders.dataset.parquet import Annotations, LabelsOnly, Rows
@@ -18,6 +17,7 @@ from nogs_bench.builders.dataset.posterior import (
 from nogs_bench.builders.dataset.publishing import Published, publish, publish_all
 from nogs_bench.builders.dataset.vacancy import (
     IMPORTED,
+    WORKSPACE,
     require_apart,
     require_own_images,
     require_vacant,
@@ -25,6 +25,7 @@ from nogs_bench.builders.dataset.vacancy import (
 
 __all__ = [
     "IMPORTED",
+    "WORKSPACE",
     "Annotations",
     "DatasetPosterior",
     "LabelsOnly",
@@ -33,9 +34,7 @@ __all__ = [
     "Rows",
     "beliefs_along",
     "dataset_files",
-    "draw_locations",
     "load_posterior",
-    "plot_locations",
     "prepared_copies",
     "publish",
     "publish_all",

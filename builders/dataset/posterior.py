@@ -65,16 +65,18 @@ class DatasetPosterior:
         **Arguments**
 
         - `images`: uint8 (n, channels, size, size), on the posterior's device.
-        - `cells`: int64 (n, t), t at least 1: location indices, row by row of the grid.
+        - `cells`: int64 (n, t), t = 1 .. T: location indices, row by row of the grid.
 
-        Raises `NogsError` if these have another shape or type.
+        Raises `NogsError` if these have another shape or type, or, on a CPU, the grid has no such
+        cell.
         """
         self._check(images, cells)
         return self._mean([network.log_posterior(images, cells) for network in self.networks])
 
     def log_posterior_along(self, images: Tensor, cells: Tensor) -> Tensor:
         """float (n, T, classes), nats: the same after each glimpse, the first t of (n, T) cells, in
-        one pass."""
+        one pass. Raises `NogsError` as `log_posterior` does."""
+        self._check(images, cells)
         n, steps = cells.shape
         counts = torch.arange(1, steps + 1, device=cells.device).repeat(n)
         repeated = images.repeat_interleave(steps, 0), cells.repeat_interleave(steps, 0)
@@ -93,12 +95,19 @@ class DatasetPosterior:
 
     def _check(self, images: Tensor, cells: Tensor) -> None:
         fits = images.dtype == torch.uint8 and tuple(images.shape[1:]) == self._shape
-        if not fits or cells.dim() != 2 or len(cells) != len(images):
+        fits &= cells.dtype == torch.int64 and cells.dim() == 2 and len(cells) == len(images)
+        if not fits or not 1 <= cells.shape[1] <= self.T:
             wanted = ", ".join(map(str, self._shape))
             raise NogsError(
-                f"a posterior takes uint8 images (n, {wanted}) and int64 cells (n, t), got "
-                f"{images.dtype} {tuple(images.shape)} and {tuple(cells.shape)}"
+                f"a posterior takes uint8 images (n, {wanted}) and int64 cells (n, t) with t = 1 "
+                f".. {self.T}, got {images.dtype} {tuple(images.shape)} and {cells.dtype} "
+                f"{tuple(cells.shape)}"
             )
+        # On an accelerator this would wait for it.
+        if cells.device.type == "cpu" and len(cells):
+            least, most = (int(each) for each in cells.aminmax())
+            if least < 0 or most >= self.grid.cells:
+                raise NogsError(f"cells {least} .. {most}: the grid has 0 .. {self.grid.cells - 1}")
 
 
 def write_posterior(folder: Path, task: Task, networks: Networks) -> dict[str, Any]:

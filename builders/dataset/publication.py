@@ -15,7 +15,6 @@ from nogs_bench.builders.dataset.card import dataset_card
 from nogs_bench.builders.dataset.card_check import check_card
 from nogs_bench.builders.dataset.card_fields import UNKNOWN
 from nogs_bench.builders.dataset.folder import CARD, describe_configs
-from nogs_bench.builders.dataset.location_figure import draw_locations
 from nogs_bench.builders.dataset.parquet import (
     FOLDERS,
     config_features,
@@ -23,6 +22,7 @@ from nogs_bench.builders.dataset.parquet import (
     posterior_files,
 )
 from nogs_bench.errors import NogsError
+from nogs_bench.figures import draw_locations
 from nogs_bench.files import PROVENANCE, digest_file, digest_json, read_provenance
 from nogs_bench.images import EVERY_SPLIT
 from nogs_bench.sequences import built_task, recorded_grid

@@ -13,8 +13,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nogs_bench.builders.bank import Fold
 from nogs_bench.builders.dataset import (
     LabelsOnly,
@@ -30,16 +28,26 @@ from nogs_bench.builders.pipeline.parts import read_part
 from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan, task_folder, tasks_of
 from nogs_bench.builders.pipeline.spread import alone, annotate_folds, annotate_part
 from nogs_bench.builders.pipeline.worth import announce, verdict
-from nogs_bench.device import choose_device, determined
-from nogs_bench.errors import NogsError
+from nogs_bench.device import choose_device, determined, in_turn, on_threads
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store
 from nogs_bench.images import EVERY_SPLIT, LabelledImages, data_folder, say
-from nogs_bench.tasks import BY_NAME, Task, load_split, merged_settings, split_short, with_choices
+from nogs_bench.tasks import (
+    BY_NAME,
+    COUNT,
+    NUMBER,
+    Task,
+    load_split,
+    merged_settings,
+    settled,
+    split_short,
+    with_choices,
+)
 
 HERE = Where()
 
 
+@in_turn("build")
 def build(
     task: str | Task | Sequence[str | Task],
     out: str | Path,
@@ -95,13 +103,14 @@ def build(
     short, place = split_short("build", given)
     where = where.using("build", [field.name for field in fields(Where)], place)
     device = choose_device(where.device)
+    seed, folds = settled("--seed", seed, "int", NUMBER), settled("--folds", folds, "int", COUNT)
     plan = BuildPlan(
         spec=task if isinstance(task, str | Task) else tuple(task),
         out=Path(out).absolute(),
         data=data_folder(data),
         seed=seed,
         posterior=posterior,
-        threads=where.threads,
+        threads=settled("--threads", where.threads, "int", COUNT),
         device=device,
         settings=merged_settings("build", overrides, **short),
         bank=bank,
@@ -112,10 +121,6 @@ def build(
     )
     if where.store is not None:
         check_store(where.store)
-    if folds < 1:
-        raise NogsError(f"--folds {folds}: give 1, or more for cross-fitting")
-    if seed < 0:
-        raise NogsError(f"--seed {seed}: give 0 or more")
     check_plan(plan)
     asked = plan.asked(folds)
     for one in plan.tasks:
@@ -124,9 +129,8 @@ def build(
         require_own_images(one, plan.folder(one), plan.data, replace)
     executor = where.open(device)
     announce(plan, executor.workers)
-    torch.set_num_threads(plan.threads)
     plans = [dataclasses.replace(plan, fold=Fold(number, folds)) for number in range(folds)]
-    with determined(where.deterministic):
+    with on_threads(plan.threads), determined(where.deterministic):
         if where.part is not None:
             annotate_part(plans, executor, read_part(where.part))
         else:

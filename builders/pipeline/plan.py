@@ -13,6 +13,7 @@ import torch
 
 from nogs_bench.builders.bank import WHOLE, Fold
 from nogs_bench.builders.completion import COMPLETIONS
+from nogs_bench.builders.dataset import WORKSPACE
 from nogs_bench.builders.generators import named_generator
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS
 from nogs_bench.builders.pipeline.workspace import Workspace
@@ -114,7 +115,7 @@ class BuildPlan:
     @property
     def workspace(self) -> Workspace:
         """Where the stages' files are."""
-        return Workspace(self.out / ".build", self.mirror)
+        return Workspace(self.out / WORKSPACE, self.mirror)
 
     @property
     def mirror(self) -> Mirror:

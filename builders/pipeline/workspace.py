@@ -20,7 +20,7 @@ class Workspace:
 
     def path(self, provenance: Provenance, suffix: str) -> Path:
         """Where the stage's file of that suffix belongs; `""` names a folder of shards."""
-        return self.folder / f"{provenance.stage}-{provenance.key[:16]}{suffix}"
+        return self.folder / f"{provenance.name}{suffix}"
 
     def stage(self, provenance: Provenance, suffix: str, make: Callable[[Path], None]) -> Path:
         """The stage's file, made by `make(temporary path)` unless it is there already, and sound.

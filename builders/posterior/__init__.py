@@ -27,6 +27,7 @@ from nogs_bench.builders.posterior.oracle import BankPosterior, exact_epe, fit_b
 from nogs_bench.builders.posterior.reliability import (
     calibration,
     calibration_record,
+    draw_reliability,
     fixed_cells,
     plot_reliability,
     read_calibration,
@@ -48,6 +49,7 @@ __all__ = [
     "calibration",
     "calibration_record",
     "check_network",
+    "draw_reliability",
     "exact_epe",
     "fit_bank_sigma",
     "fixed_cells",

@@ -73,7 +73,16 @@ def read_calibration(dataset: str | Path) -> list[Reliability]:
         raise NogsError(f"{path}: its calibration is damaged; build the dataset again") from error
 
 
-def plot_reliability(curves: Sequence[Reliability], out: str | Path) -> Path:
+def plot_reliability(dataset: str | Path, out: str | Path) -> Path:
+    """Draw whether a build's posterior is as often right as it says, after each glimpse.
+
+    `dataset` is as `read_calibration` takes it; `out`, which is returned, a `.png` or `.svg` file.
+    Raises `NogsError` as `read_calibration` does.
+    """
+    return draw_reliability(read_calibration(dataset), out)
+
+
+def draw_reliability(curves: Sequence[Reliability], out: str | Path) -> Path:
     """Draw the curves of t = 1 .. T side by side, the diagonal being perfect calibration.
 
     A dot's area is the share of predictions in its bin. Writes `out`, a PNG or SVG file; raises

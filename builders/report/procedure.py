@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from nogs_bench.builders.dataset import WORKSPACE
 from nogs_bench.builders.pipeline import POSTERIORS, BuildPlan, Stages
 from nogs_bench.builders.search import Annotator, Ask, Found, Problem, Steps
 from nogs_bench.errors import NogsError
-from nogs_bench.files import map_arrays, read_provenance
+from nogs_bench.files import map_arrays, read_provenance, stage_name
 from nogs_bench.sequences import built_task, recorded_grid
 from nogs_bench.tasks import Annotation, AvpTraining, GlimpseGrid, Task
 
@@ -86,7 +87,7 @@ def _files(record: Mapping[str, Any], build: Path) -> dict[str, Path]:
         if not all(isinstance(known.get(name), kind) for name, kind in STAGE.items()):
             raise NogsError(f"{build}: the record of its stages is damaged; build it again")
     return {
-        name: build / ".build" / f"{each['stage']}-{each['key'][:16]}.safetensors"
+        name: build / WORKSPACE / f"{stage_name(each['stage'], each['key'])}.safetensors"
         for name, each in made.items()
         if name not in ("first-step", "sequences")
     }

@@ -10,8 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nogs_bench.builders.dataset import draw_locations
-from nogs_bench.builders.posterior import plot_reliability, read_calibration
+from nogs_bench.builders.posterior import draw_reliability, read_calibration
 from nogs_bench.builders.report.data import ReportData
 from nogs_bench.builders.report.figures import (
     draw_effective_samples,
@@ -21,7 +20,7 @@ from nogs_bench.builders.report.figures import (
 )
 from nogs_bench.builders.report.procedure import Procedure
 from nogs_bench.errors import NogsError
-from nogs_bench.figures import address, draw_epe
+from nogs_bench.figures import address, draw_epe, draw_locations
 from nogs_bench.images import EVERY_SPLIT
 
 SAMPLES = 3
@@ -133,7 +132,7 @@ def _calibration(record: Mapping[str, Any], folder: Path, picture: Draw) -> Part
         return _missing("calibration: no posterior was trained for it")
     caption = "How often the posterior is right where it is how sure, along uniform glimpses."
     curves = read_calibration(folder)
-    return picture("reliability", caption, lambda out: plot_reliability(curves, out))
+    return picture("reliability", caption, lambda out: draw_reliability(curves, out))
 
 
 def _summary(data: ReportData) -> Table:

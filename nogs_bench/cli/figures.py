@@ -84,17 +84,9 @@ def plot_locations(
 ) -> None:
     """Draw how often each pixel was seen at each step (the paper's figure 4)."""
     _new(out, replace)
-    from nogs_bench.files import PROVENANCE
+    from nogs_bench.figures import plot_locations as run
 
-    folder = Path(source)
-    if folder.is_dir() and not (folder / PROVENANCE).is_file():
-        from nogs_bench.figures import plot_locations as of_results
-
-        of_results(folder, out, task)
-    else:
-        from nogs_bench.builders.dataset import plot_locations as of_dataset
-
-        of_dataset(source, out)
+    run(source, out, task)
 
 
 @plot.command("reliability")
@@ -102,6 +94,5 @@ def plot_reliability(dataset: Dataset, out: Figure, replace: Anew = False) -> No
     """Draw whether a build's posterior is as often right as it says, after each glimpse."""
     _new(out, replace)
     from nogs_bench.builders.posterior import plot_reliability as run
-    from nogs_bench.builders.posterior import read_calibration
 
-    run(read_calibration(dataset), out)
+    run(dataset, out)

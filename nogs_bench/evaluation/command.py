@@ -9,11 +9,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from nogs_bench.device import choose_device, cores, gpus_of
+from nogs_bench.device import choose_device, cores, gpus_of, in_turn
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.jobs import Job, Place
 from nogs_bench.evaluation.logs import check_log
-from nogs_bench.evaluation.packing import pack
+from nogs_bench.evaluation.packing import only_here, pack
 from nogs_bench.evaluation.pool import do_all, do_all_by, shown_in
 from nogs_bench.evaluation.study import (
     Study,
@@ -32,13 +32,14 @@ from nogs_bench.network import load_model, why_not
 from nogs_bench.progress import progress_bars
 from nogs_bench.results import Scores, load_result, score_runs
 from nogs_bench.sequences import as_built
-from nogs_bench.tasks import BY_NAME, Task, merged_settings, split_short, task_names
+from nogs_bench.tasks import BY_NAME, COUNT, Task, merged_settings, settled, split_short, task_names
 
 HERE, TASK = Where(), "cluttered-digits"
 USED = ("device", "executor", "workers", "ray_address", "store", "deterministic")  # of `Where`
 
 
 @nothing_kept()
+@in_turn("evaluate")
 def evaluate(
     model: str = "reference",
     task: str | Task = TASK,
@@ -155,7 +156,10 @@ def evaluate(
     studies = [study_of(name, wanted, images) for name in names]
     check_apart(studies)
     crew = None if where.executor == "local" else where.open(place.device)
-    processes = _workers(where.workers, place.device, names) if crew is None else crew.workers
+    alone = only_here(model, [run for study in studies for run in study.runs])
+    if alone is not None and crew is not None:
+        raise NogsError(f"{alone} {ALONE}, and workers elsewhere do not: {TO_SHARE}")
+    processes = crew.workers if crew else _workers(where.workers, place.device, names, alone)
     if (Path(out) / PROVENANCE).is_file():
         raise NogsError(f"--out {out} is a dataset's folder; give results one of their own")
     bring(place, [run for study in studies for run in study.runs])
@@ -203,8 +207,8 @@ def _packed(
 
 def _together(together: int | None, model: str, studies: Sequence[Study]) -> int | None:
     """Most runs at once; 1, with a line that says why, if the model cannot be stacked."""
-    if together is not None and together < 1:
-        raise NogsError(f"together must be at least 1, got {together}")
+    if together is not None:
+        together = settled("together", together, "int", COUNT)
     if together == 1:
         return 1
     source = load_model(model)
@@ -216,10 +220,20 @@ def _together(together: int | None, model: str, studies: Sequence[Study]) -> int
     return together
 
 
-def _workers(workers: int | None, device: str, tasks: Sequence[str | Task]) -> int:
-    if workers is not None and workers < 1:
-        raise NogsError(f"workers must be at least 1, got {workers}")
+ALONE = "is known to this process alone"
+TO_SHARE = "put it into a file, and give FILE.py:NAME"
+
+
+def _workers(
+    workers: int | None, device: str, tasks: Sequence[str | Task], alone: str | None
+) -> int:
+    """`alone`: what other processes would not find, if anything."""
+    if workers is not None:
+        workers = settled("workers", workers, "int", COUNT)
     if any(isinstance(task, Task) for task in tasks):
         # Another process could not find a task that only this one registered.
+        return 1
+    if alone is not None and workers != 1:
+        print(f"{alone} {ALONE}, so one worker trains; for more, {TO_SHARE}", file=sys.stderr)
         return 1
     return workers or (cores() if device == "cpu" else len(gpus_of(device)) or 1)

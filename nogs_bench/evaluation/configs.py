@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
@@ -111,6 +111,11 @@ def pretraining_stage(
     digest = map_digest(first_step_map(task, maps)) if of_map else None
     with _recordable(f"pre-training of {task.name}"):
         return PretrainingInfo(map_digest=digest, **settings)
+
+
+def drawn_by(stage: PretrainingInfo | None) -> tuple[Callable[..., Any], ...]:
+    """What draws the glimpses of a pre-training, if there is one: its code counts too."""
+    return () if stage is None else (GLIMPSES[stage.glimpses].probabilities,)
 
 
 def model_info(spec: str, task: Task) -> ModelInfo:

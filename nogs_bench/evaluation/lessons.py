@@ -18,9 +18,7 @@ from nogs_bench.files import digest_json, read_provenance
 from nogs_bench.methods import Method, find_method
 from nogs_bench.sequences import Annotations, load_maps, own_sequences, posterior_folder
 from nogs_bench.tasks import Task
-from nogs_bench.training import Lessons
-
-NOTHING = Lessons()
+from nogs_bench.training import NOTHING, Lessons
 
 
 @dataclass(frozen=True)

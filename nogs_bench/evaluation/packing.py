@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.files import digest_json, resumed
-from nogs_bench.methods import find_method
+from nogs_bench.methods import METHODS, find_method, unchanged
+from nogs_bench.network import EMBEDDERS, MODELS
+from nogs_bench.registry import Registry
 from nogs_bench.results import load_result
 from nogs_bench.tasks import TASKS
-from nogs_bench.training import saved_runs, worth_keeping
+from nogs_bench.training import GLIMPSES, saved_runs, worth_keeping
 
 # Runs at once that are still faster than fewer at a time.
 MOST = {"cpu": 16}
@@ -130,3 +133,22 @@ def _divide(runs: Sequence[RunPlan], workers: int, most: int) -> list[tuple[RunP
     groups = min(len(runs), rounds * workers)
     bounds = [len(runs) * number // groups for number in range(groups + 1)] if groups else []
     return [tuple(runs[a:b]) for a, b in pairwise(bounds)]
+
+
+def only_here(model: str, runs: Iterable[RunPlan]) -> str | None:
+    """What worker processes would not find of what the runs name, in words: an entry that a script
+    or a notebook registered; None if there is nothing."""
+    for run in runs:
+        settings = run.config.hyperparameters
+        named: list[tuple[Registry[Any], str]] = [
+            (TASKS, run.task),
+            (METHODS, unchanged(run.method)),
+            (MODELS, model),
+            (EMBEDDERS, settings.embedder.partition(":")[0]),
+        ]
+        if settings.pretraining is not None:
+            named.append((GLIMPSES, settings.pretraining.glimpses))
+        for registry, name in named:
+            if registry.only_here(name):
+                return f"{registry.kind} {name!r}"
+    return None

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from nogs_bench.device import gpus_of
+from nogs_bench.device import gpus_of, on_threads
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.jobs import Job
 from nogs_bench.evaluation.work import do
@@ -77,13 +77,9 @@ def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
     if workers > 1:
         _in_processes(jobs, min(workers, len(jobs)), logs, watch)
         return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if jobs[0].place.device == "cpu" else threads)
-    try:
+    with on_threads(1 if jobs[0].place.device == "cpu" else torch.get_num_threads()):
         for job in sorted(jobs, key=lambda job: job.stage == "run"):
             do(job, lambda done, note, job=job: watch(job, done, note))  # type: ignore[misc]
-    finally:
-        torch.set_num_threads(threads)
 
 
 def do_all_by(executor: Executor, jobs: Sequence[Job], watch: Watch) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.configs import (
+    drawn_by,
     method_info,
     model_info,
     pretraining_stage,
@@ -38,7 +39,7 @@ from nogs_bench.tasks import (
     renew_task,
     with_settings,
 )
-from nogs_bench.training import GLIMPSES, Material, make_sequences, supervising
+from nogs_bench.training import Material, make_sequences, supervising
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class _Course:
     """What the runs of one method have in common, whatever their seeds.
 
     - `spec`: what names the method. - `task`: with the method's learning rate.
-    - `stage`: its pre-training; `drawn`: what draws the glimpses of that.
+    - `stage`: its pre-training.
     """
 
     spec: str
@@ -100,12 +101,8 @@ class _Course:
     lessons: Places
 
     @property
-    def drawn(self) -> tuple[Any, ...]:
-        return () if self.stage is None else (GLIMPSES[self.stage.glimpses].probabilities,)
-
-    @property
     def info(self) -> MethodInfo | None:
-        source = method_source(self.spec, *self.drawn)
+        source = method_source(self.spec, *drawn_by(self.stage))
         return method_info(self.method, source, self.lessons.digests)
 
 
@@ -157,7 +154,7 @@ def study_of(task: str | Task, wanted: Wanted, images: dict[str, FamilyImages]) 
             course.spec,
             maps=course.lessons.maps,
             posterior=course.lessons.posterior,
-            glimpses=joint_digest("", *course.drawn) or None,
+            glimpses=joint_digest("", *drawn_by(course.stage)) or None,
         )
         for seed in seeds
         for course in courses

@@ -12,10 +12,11 @@ from typing import Any
 import torch
 
 from nogs_bench.device import determined
+from nogs_bench.evaluation.configs import drawn_by
 from nogs_bench.evaluation.jobs import Job, Place, RunPlan
 from nogs_bench.evaluation.lessons import check_same, forget_lessons, lessons_of
 from nogs_bench.evaluation.logs import logging
-from nogs_bench.images import EVERY_SPLIT, LabelledImages, mapping_of, open_split
+from nogs_bench.images import EVERY_SPLIT, LabelledImages, open_split
 from nogs_bench.methods import Method, find_method, method_source
 from nogs_bench.network import (
     FrozenNetwork,
@@ -205,8 +206,7 @@ def _code_digest(source: str, model: str, task: str, embedder: str) -> str:
 def _method(run: RunPlan) -> Method:
     """The run's method. Raises `NogsError` if its code is not what it was when it was planned."""
     method = find_method(run.method)
-    stage, info = run.config.hyperparameters.pretraining, run.config.method_info
-    used = () if stage is None else (GLIMPSES[stage.glimpses].probabilities,)
+    info, used = run.config.method_info, drawn_by(run.config.hyperparameters.pretraining)
     digest = None if info is None else info.source_digest
     check_same(run.method, method_source(run.method, *used), digest, CHANGED)
     return method
@@ -223,13 +223,11 @@ def prepare(place: Place, run: RunPlan) -> None:
 def _images(place: Place, split: str, task: Task, model: Any) -> ImageTensors:
     device = torch.device(place.device)
     rows, pixels = _rows(place.images, split, str(device))
-    labels = torch.from_numpy(rows.labels[:, task.target].copy()).to(device)
-    mapping = mapping_of(rows.images) if device.type == "cpu" else None
     frozen = frozen_network(model)
     features = None
     if frozen is not None:
         features = _features(place.images, split, str(device), frozen, task.grid)
-    return ImageTensors(pixels, labels, mapping, features)
+    return ImageTensors.of(rows, task, device, pixels, features)
 
 
 @cache

@@ -19,7 +19,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
-from nogs_bench.device import cores, gpus_of
+from nogs_bench.device import cores, gpus_of, on_threads
 from nogs_bench.executors.executor import EXECUTORS, Crew, Load, Watch, telling
 from nogs_bench.executors.scheduling import (
     Done,
@@ -73,16 +73,12 @@ def _run_here(load: Load, items: Sequence[Any], watch: Watch | None) -> Iterator
     """One after the other; torch and numpy compute on as many threads afterwards as before."""
     import torch
 
-    threads = torch.get_num_threads()
-    try:
-        with threadpool_limits(1, "blas"):
-            do = load()
-            for place, item in enumerate(items):
-                with telling(partial(watch, place) if watch else lambda done, note: None):
-                    report = do(item)
-                yield place, report
-    finally:
-        torch.set_num_threads(threads)
+    with on_threads(torch.get_num_threads()), threadpool_limits(1, "blas"):
+        do = load()
+        for place, item in enumerate(items):
+            with telling(partial(watch, place) if watch else lambda done, note: None):
+                report = do(item)
+            yield place, report
 
 
 class _Process:

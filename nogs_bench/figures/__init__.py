@@ -3,14 +3,22 @@
 In come scores, results, datasets; out come tables for the terminal and figures in files.
 """
 
+from nogs_bench.figures.bars import plot_bars
 from nogs_bench.figures.canvas import address, drawing, png_address, require_figure
 from nogs_bench.figures.curves import plot_curves
 from nogs_bench.figures.epe import EpeCase, draw_epe, plot_epe
 from nogs_bench.figures.eval_results import HUB_SCORES, HubScore, hub_scores
 from nogs_bench.figures.families import of_families
-from nogs_bench.figures.maps import CHOSEN, UNSEEN, draw_map, frame
+from nogs_bench.figures.maps import (
+    CHOSEN,
+    UNSEEN,
+    draw_locations,
+    draw_map,
+    frame,
+    observed,
+    plot_locations,
+)
 from nogs_bench.figures.page import rendered
-from nogs_bench.figures.study_plots import observed, plot_bars, plot_locations
 from nogs_bench.figures.tables import (
     choices_table,
     empty_table,
@@ -46,6 +54,7 @@ __all__ = [
     "address",
     "choices_table",
     "draw_epe",
+    "draw_locations",
     "draw_map",
     "drawing",
     "duration",

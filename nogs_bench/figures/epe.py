@@ -12,7 +12,7 @@ from nogs_bench.errors import NogsError
 from nogs_bench.figures.canvas import drawing
 from nogs_bench.figures.maps import CHOSEN, UNSEEN, draw_map, frame
 from nogs_bench.sequences import dataset_folder, load, load_pictured, recorded_grid
-from nogs_bench.tasks import GlimpseGrid, Task
+from nogs_bench.tasks import ANY, GlimpseGrid, Task, settled
 
 
 def plot_epe(
@@ -91,6 +91,7 @@ def _epe_case(
     known = np.asarray(maps["index"])
     if index is None and len(known):
         index = int(known[0])
+    index = None if index is None else settled("--index", index, "int", ANY)
     if index is None or not 0 <= index < len(plain):
         raise NogsError(f"--index {index}: {dataset} has training images 0..{len(plain) - 1}")
     where = np.flatnonzero(known == index)

@@ -21,6 +21,7 @@ from nogs_bench.files.artefact import (
     package_version,
     read_provenance,
     replacing,
+    stage_name,
     write_json,
     write_text,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "resumed",
     "save_checkpoint",
     "sound_arrays",
+    "stage_name",
     "sweep",
     "take_room",
     "write_arrays",

@@ -137,9 +137,19 @@ class Provenance:
         """sha256 of all inputs and the package version: equal keys mean equal outputs."""
         return digest_json(asdict(self) | {"version": package_version()})
 
+    @property
+    def name(self) -> str:
+        """What the artefact's file is called, without its suffix."""
+        return stage_name(self.stage, self.key)
+
     def record(self, **more: Any) -> dict[str, Any]:
         """As written beside the artefact."""
         return asdict(self) | {"key": self.key, "version": package_version(), **more}
+
+
+def stage_name(stage: str, key: str) -> str:
+    """What the file of a stage with this `Provenance.key` is called, without its suffix."""
+    return f"{stage}-{key[:16]}"
 
 
 def package_version() -> str:

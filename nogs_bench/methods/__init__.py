@@ -31,6 +31,7 @@ from nogs_bench.methods.method import (
     recorded_method,
     recorded_settings,
     register_method,
+    unchanged,
 )
 from nogs_bench.methods.rows import NEEDS, Rows
 
@@ -60,4 +61,7 @@ __all__ = [
     "recorded_settings",
     "register_method",
     "soft_cross_entropy",
+    "unchanged",
 ]
+
+METHODS.seal()

@@ -17,7 +17,14 @@ def asked_methods(
 
     Raises `NogsError` if there is none, two have one name, or one does not fit the protocol.
     """
-    names = methods.split(",") if isinstance(methods, str) else methods
+    names = methods.split(",") if isinstance(methods, str) else list(methods)
+    for name in names:
+        if not isinstance(name, str):
+            called = name.name if isinstance(name, Method) else name
+            raise NogsError(
+                f"method {called}: give its file and name, as 'my_method.py:METHOD', or register "
+                "it (nogs_bench.register_method) and give its name"
+            )
     specs = dict.fromkeys(name.strip() for name in names if name.strip())
     if not specs:
         raise NogsError(f"no method given; known are {', '.join(METHODS.names())}")

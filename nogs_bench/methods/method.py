@@ -190,10 +190,7 @@ def find_method(spec: str) -> Method:
     a changed method, `ram-taught+weight-20+each_step-1`, is understood too. Raises `NogsError` if
     there is no such method or setting, or a file's method has a registered one's name.
     """
-    head, told = _parts(spec)
-    changed = _CHANGED.fullmatch(head) if head not in METHODS.names() else None
-    if changed and changed[1] in METHODS.names():
-        head, told = changed[1], [f"{name}={value}" for name, value in _CHANGE.findall(changed[2])]
+    head, told = _told(spec)
     if ":" in head:
         method = load_object(head, "method")
         if not isinstance(method, Method):
@@ -210,6 +207,11 @@ def find_method(spec: str) -> Method:
         except ValueError as error:
             raise NogsError(f"method {spec}: {text} is not SETTING=NUMBER") from error
     return method.changed(options) if options else method
+
+
+def unchanged(spec: str) -> str:
+    """What `spec` names without the settings that it changes: NAME or FILE.py:NAME."""
+    return _told(spec)[0]
 
 
 def recorded_method(name: str) -> Method | None:
@@ -256,6 +258,15 @@ def method_source(spec: str, *used: Callable[..., Any]) -> str | None:
     method = find_method(spec)
     files = own_files(method.objective, method.schedule, *used)
     return source_digest(*files) if files else None
+
+
+def _told(spec: str) -> tuple[str, list[str]]:
+    """The method that `spec` changes, and the settings, as SETTING=NUMBER."""
+    head, told = _parts(spec)
+    changed = _CHANGED.fullmatch(head) if head not in METHODS.names() else None
+    if changed and changed[1] in METHODS.names():
+        return changed[1], [f"{name}={value}" for name, value in _CHANGE.findall(changed[2])]
+    return head, told
 
 
 def _parts(spec: str) -> tuple[str, list[str]]:

@@ -10,6 +10,7 @@ from torch import Tensor
 from nogs_bench.methods.losses import (
     class_loss,
     entropy,
+    label_at_each_step,
     label_reward,
     location_loss,
     masked_mean,
@@ -40,9 +41,8 @@ def gain(rows: Rows) -> Tensor:
     The classifier learns the label after every glimpse, else it would not know what one adds.
     """
     beliefs = rows.needed("beliefs")
-    labels = rows.labels.unsqueeze(-2).expand(beliefs.shape[:-1])
-    told = class_loss(beliefs.flatten(-3, -2), labels.flatten(-2))
-    return told + location_loss(rows, gain_to_go(beliefs.log_softmax(-1), rows.labels))
+    reward = gain_to_go(beliefs.log_softmax(-1), rows.labels)
+    return label_at_each_step(rows) + location_loss(rows, reward)
 
 
 def posterior_gain(rows: Rows) -> Tensor:

@@ -86,3 +86,6 @@ __all__ = [
     "whole_of",
     "why_not",
 ]
+
+MODELS.seal()
+EMBEDDERS.seal()

@@ -39,10 +39,20 @@ class ImageTensors:
     features: Tensor | None = None
 
     @classmethod
-    def of(cls, split: LabelledImages, task: Task, device: torch.device) -> ImageTensors:
-        labels = torch.from_numpy(split.labels[:, task.target].copy())
+    def of(
+        cls,
+        split: LabelledImages,
+        task: Task,
+        device: torch.device,
+        images: Tensor | None = None,
+        features: Tensor | None = None,
+    ) -> ImageTensors:
+        """`split` on `device`; `images`: those of the split, if they are there already."""
+        if images is None:
+            images = torch.from_numpy(split.images).to(device)
+        labels = torch.from_numpy(split.labels[:, task.target].copy()).to(device)
         mapping = mapping_of(split.images) if device.type == "cpu" else None
-        return cls(torch.from_numpy(split.images).to(device), labels.to(device), mapping)
+        return cls(images, labels, mapping, features)
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -40,6 +40,7 @@ from nogs_bench.results.result import (
     RunResult,
     StepMetrics,
     TestMetrics,
+    location_counts,
     step_locations,
 )
 from nogs_bench.results.scoring import (
@@ -120,6 +121,7 @@ __all__ = [
     "load_entry",
     "load_result",
     "load_results",
+    "location_counts",
     "mean_span",
     "median_span",
     "number_name",

@@ -6,8 +6,10 @@ import itertools
 from collections.abc import Iterable
 from typing import Annotated, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
+from nogs_bench.errors import NogsError
 from nogs_bench.results.configuration import RunConfig
 from nogs_bench.results.fields import Count, Fraction, NonNegative, Positive, Strict, Text
 
@@ -169,3 +171,24 @@ def step_locations(counts: Iterable[Iterable[int]]) -> tuple[StepLocations, ...]
         StepLocations(cells=tuple(c for c, _ in step), counts=tuple(n for _, n in step))
         for step in steps
     )
+
+
+def location_counts(runs: Iterable[RunResult], T: int, cells: int) -> np.ndarray:
+    """int64 (T, cells): how often the runs' test rollouts looked where at each step.
+
+    Raises `NogsError` if one does not say, took another number of glimpses, or looked at a cell
+    that the grid has not.
+    """
+    counts = np.zeros((T, cells), np.int64)
+    for run in runs:
+        if run.locations is None:
+            raise NogsError(
+                f"{run.name} does not say where it looked; delete its result and evaluate again"
+            )
+        if len(run.locations) != T:
+            raise NogsError(f"{run.name} took {len(run.locations)} glimpses, not {T}")
+        for t, step in enumerate(run.locations):
+            if step.cells[-1] >= cells:
+                raise NogsError(f"{run.name} looked at cell {step.cells[-1]}, which its task lacks")
+            counts[t, list(step.cells)] += step.counts
+    return counts

@@ -41,10 +41,14 @@ from nogs_bench.tasks.task import (
     register_task,
     renew_task,
 )
+from nogs_bench.tasks.values import ANY, COUNT, NUMBER, settled
 
 __all__ = [
+    "ANY",
     "BY_NAME",
+    "COUNT",
     "JUDGED_BY",
+    "NUMBER",
     "RULES",
     "TASKS",
     "Annotation",
@@ -79,6 +83,7 @@ __all__ = [
     "register_task",
     "renew_task",
     "sample_images",
+    "settled",
     "source_specs",
     "split_short",
     "task_file",
@@ -102,3 +107,4 @@ FAMILIES = (
 
 for _family in FAMILIES:  # in the order in which they are listed
     import_module(f"nogs_bench.tasks.families.{_family}")
+TASKS.seal()

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from os import PathLike, fspath
 
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.own import is_source
 from nogs_bench.tasks.task import TASKS
 
 
-def task_names(tasks: str | Sequence[str]) -> list[str]:
+def task_names(tasks: str | Sequence[str | PathLike[str]]) -> list[str]:
     """Names and shell patterns of tasks, comma-separated or a list, to the names they stand for.
 
     In the order given, each once. Raises `NogsError` if nothing answers to a name or pattern.
     """
     found: dict[str, None] = {}
     for pattern in tasks.split(",") if isinstance(tasks, str) else tasks:
-        pattern = pattern.strip()
+        pattern = fspath(pattern).strip()
         if not pattern:
             continue
         matching = [name for name in TASKS.names() if fnmatchcase(name, pattern)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from os import PathLike, fspath
 from typing import Any
 
 from nogs_bench.errors import NogsError
@@ -234,7 +235,7 @@ def recorded_task(name: object, what: object) -> Task:
     return TASKS[str(name)]
 
 
-def get_task(name: str | Task) -> Task:
+def get_task(name: str | PathLike[str] | Task) -> Task:
     """The task called `name`, as a user has it (`recorded_task` for what a file says).
 
     `name` is a registered name; `FILE.py:NAME`, a task in a file; or a folder of images or
@@ -244,6 +245,9 @@ def get_task(name: str | Task) -> Task:
     """
     if isinstance(name, Task):
         return name
+    if not isinstance(name, str | PathLike):
+        raise NogsError(f"a task is named by a text or is a nogs_bench.Task, not {name!r}")
+    name = fspath(name)
     spec = None if name in TASKS.names() else spec_of(name)
     if spec is not None:
         return renew_task(spec.task(name))

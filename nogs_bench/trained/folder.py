@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nogs_bench.errors import NogsError
+from nogs_bench.results import load_result
 from nogs_bench.trained.weights import weights_path
 
 
@@ -50,18 +50,18 @@ def _runs(root: Path, damaged: Callable[[str], None] | None) -> Iterator[KeptRun
         if not weights.is_file():
             continue
         try:
-            found = json.loads(result.read_text(encoding="utf-8"))
+            run = load_result(result)
             yield KeptRun(
                 path=str(result),
-                task=found["task"],
-                protocol=found["protocol"],
-                method=found["method"],
-                model=found["model"]["name"],
-                seed=found["seed"],
-                accuracy=float(found["test"]["accuracy"]),
+                task=run.task,
+                protocol=run.protocol,
+                method=run.method,
+                model=run.model.name,
+                seed=run.seed,
+                accuracy=run.test.accuracy,
                 bytes=weights.stat().st_size,
             )
-        except (ValueError, KeyError, TypeError, OSError) as error:
+        except (NogsError, OSError) as error:
             line = f"{result} is no result of a run; remove it, or train it again"
             if damaged is None:
                 raise NogsError(line) from error

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from nogs_bench.calibration import reliability
+from nogs_bench.device import in_turn
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import drawing
 from nogs_bench.images import EVERY_SPLIT, LabelledImages, Sampler, digest_of_splits, say
-from nogs_bench.tasks import load_split
+from nogs_bench.tasks import COUNT, load_split, settled
 from nogs_bench.trained.loading import TrainedNetwork
 from nogs_bench.trained.looking import Looks, glimpses_used, look_at
 from nogs_bench.training import step_costs
@@ -74,6 +75,7 @@ class Judgement:
     same_images: bool | None = None
 
 
+@in_turn("test_network")
 def test_network(
     network: TrainedNetwork,
     split: str = "test",
@@ -101,7 +103,7 @@ def test_network(
             "and some of them may have trained the network"
         )
     labels = rows.labels[:, task.target]
-    M = rollouts or task.training.rollouts
+    M = task.training.rollouts if rollouts is None else settled("rollouts", rollouts, "int", COUNT)
     looks = [look_at(network, rows.images, seed=m, confident=confident) for m in range(M)]
     greedy = look_at(network, rows.images, greedy=True, confident=confident)
     mean = np.mean([look.beliefs for look in looks], 0)

@@ -60,11 +60,11 @@ def look_at(
       needed.
     - `maps`: whether `Looks.policy` is wanted.
 
-    Raises `NogsError` if the images have another type or shape.
+    Raises `NogsError` if there are no images, or they have another type or shape.
     """
     task, images = network.task, np.asarray(images)
     shape = (task.channels, task.image_size, task.image_size)
-    if images.dtype != np.uint8 or images.shape[1:] != shape:
+    if images.dtype != np.uint8 or images.shape[1:] != shape or not len(images):
         raise NogsError(
             f"images must be uint8 (n, {', '.join(map(str, shape))}) for {task.name}, got "
             f"{images.dtype} {images.shape}"

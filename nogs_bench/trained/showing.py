@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -84,8 +86,13 @@ def look(
 
 
 def _numbers(index: int | Sequence[int] | None, count: int, most: int, split: str) -> np.ndarray:
-    asked = range(min(most, count)) if index is None else index
-    numbers = np.atleast_1d(np.asarray(asked, object)).tolist()  # of any size
+    asked: Any = range(min(most, count)) if index is None else index
+    try:
+        numbers = [operator.index(n) for n in ([asked] if np.ndim(asked) == 0 else asked)]
+    except TypeError:
+        raise NogsError(f"index must be a whole number, or several, not {asked!r}") from None
+    if not numbers:
+        raise NogsError("index is empty; give the number of an image")
     if most == 1 and len(numbers) > 1:
         raise NogsError("several images go on a page: give --out FILE.html")
     for number in numbers:

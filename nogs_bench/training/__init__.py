@@ -8,7 +8,7 @@ from nogs_bench.training.heuristic import first_step_map, map_digest
 from nogs_bench.training.known import worth_keeping
 from nogs_bench.training.learner import Learner, Run, Trainee, network_of
 from nogs_bench.training.metrics import CHUNK, complexity, measure, policy_classifier, step_costs
-from nogs_bench.training.objectives import Lessons
+from nogs_bench.training.objectives import NOTHING, Lessons
 from nogs_bench.training.pretraining import (
     GLIMPSES,
     Pretrainee,
@@ -22,6 +22,7 @@ from nogs_bench.training.trainer import Report, Watch, train_together
 __all__ = [
     "CHUNK",
     "GLIMPSES",
+    "NOTHING",
     "Learner",
     "Lessons",
     "Material",
@@ -45,3 +46,5 @@ __all__ = [
     "train_together",
     "worth_keeping",
 ]
+
+GLIMPSES.seal()

@@ -19,7 +19,7 @@ from browser import Browser, browser
 from nogs_bench.errors import NogsError
 from nogs_bench.leaderboard.charts import VIRIDIS, heat_png
 from nogs_bench.leaderboard.page import build, render
-from nogs_bench.leaderboard.places import gallery, location_counts, location_maps, spread
+from nogs_bench.leaderboard.places import counted, gallery, location_maps, spread
 from nogs_bench.results.result import Environment, Point, RunResult, step_locations
 from nogs_bench.sequences.finding import SHIPPED
 from nogs_bench.tasks import get_task, register_task
@@ -241,7 +241,7 @@ def test_location_maps_by_hand() -> None:
     counts[:, 0] = 20_000
     counts[1] = [5_000] * 4 + [0] * 60
     run = board_run().model_copy(update={"locations": step_locations(counts.tolist())})
-    np.testing.assert_array_equal(location_counts([run, run], grid), 2 * counts)
+    np.testing.assert_array_equal(counted([run, run], grid), 2 * counts)
     assert spread(counts[0]) == 0
     assert spread(counts[1]) == pytest.approx(np.log(4) / np.log(64))
     assert spread(np.ones(64)) == pytest.approx(1)

@@ -82,8 +82,8 @@ def open_gan(argument: str, setting: Setting) -> Generator:
         return Gan(path, setting.task, setting.device)
     settings, images = GanTraining(**options), setting.training()
     config = asdict(settings) | {"device": device_kind(setting.device), **setting.exactness}
-    key = Provenance("gan", config, setting.seed, {"images": images.digest()}).key
-    path = setting.folder / f"gan-{key[:16]}.safetensors"
+    provenance = Provenance("gan", config, setting.seed, {"images": images.digest()})
+    path = setting.folder / f"{provenance.name}.safetensors"
     if resumed(path) is None and not setting.mirror.pull(path):
         setting.folder.mkdir(parents=True, exist_ok=True)
         classes = tuple(len(label.classes) for label in setting.task.labels)

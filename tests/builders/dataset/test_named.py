@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nogs_bench.builders.dataset import plot_locations
 from nogs_bench.builders.posterior import read_calibration
 from nogs_bench.builders.report import report
 from nogs_bench.errors import NogsError
+from nogs_bench.figures import plot_locations
 from nogs_bench.sequences import SHIPPED, load_pictured
 
 NAME = "cluttered-digits"

@@ -71,6 +71,16 @@ def test_what_it_is_asked_wrongly_is_said(tmp_path: Path) -> None:
         posterior.log_posterior(IMAGES.float(), _cells(20, 2))
     with pytest.raises(NogsError, match="takes uint8 images"):
         posterior.log_posterior(IMAGES, _cells(19, 2))
+    for ask in (posterior.log_posterior, posterior.log_posterior_along):
+        wrong = [(IMAGES.float() / 255, _cells(20, 2))]
+        wrong += [(IMAGES, cells) for cells in (_cells(20, 2).float(), _cells(20, 2).int())]
+        wrong += [(IMAGES, _cells(20, t)) for t in (0, TASK.T + 1)]
+        for given in wrong:
+            with pytest.raises(NogsError, match="takes uint8 images"):
+                ask(*given)
+        for cell in (-1, 9):
+            with pytest.raises(NogsError, match=r"the grid has 0 \.\. 8"):
+                ask(IMAGES, torch.full((20, 2), cell))
 
 
 def test_a_dataset_without_one_loads_and_says_so(tmp_path: Path) -> None:

@@ -338,7 +338,7 @@ def test_a_hub_that_does_not_answer_is_out_of_reach(tmp_path: Path) -> None:
 def test_the_figure_shows_where_glimpses_lie(tmp_path: Path) -> None:
     from matplotlib.image import imread
 
-    from nogs_bench.builders.dataset.location_figure import draw_locations
+    from nogs_bench.figures import draw_locations
 
     grid = TASK.grid
     corner = np.tile(grid.index_to_pixel(np.array([8, 0])), (5, 1, 1))

@@ -150,7 +150,7 @@ def test_what_a_killed_build_left_is_replaced(tmp_path: Path) -> None:
 
 
 def test_negative_seeds_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(NogsError, match="--seed -1"):
+    with pytest.raises(NogsError, match="--seed must be at least 0"):
         build(corner_task(), tmp_path / "out", seed=-1)
 
 

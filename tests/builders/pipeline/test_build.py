@@ -15,7 +15,7 @@ from nogs_bench.builders.completion.conditional_gan import ConditionalGanKind, G
 from nogs_bench.builders.pipeline.chosen import load_chosen
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.builders.posterior.oracle import BankPosterior
-from nogs_bench.builders.posterior.reliability import plot_reliability, read_calibration
+from nogs_bench.builders.posterior.reliability import draw_reliability, read_calibration
 from nogs_bench.builders.search import shards
 from nogs_bench.builders.search.epe import CRITERIA
 from nogs_bench.errors import NogsError
@@ -24,7 +24,8 @@ from tiny import corner_task
 
 
 def quick(out, **arguments):
-    return build(corner_task(), out, workers=1, threads=1, device="cpu", **arguments)
+    given = {"workers": 1, "threads": 1, "device": "cpu"} | arguments
+    return build(corner_task(), out, **given)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,26 @@ def test_calibration_is_that_of_uniform_glimpses(built, tmp_path):
     assert record["publishable"]
     row = " | ".join(["| uniform | expected calibration error", *(f"{e:.3f}" for e in errors)])
     assert row in (built / "README.md").read_text()
-    assert plot_reliability(curves, tmp_path / "r.svg").stat().st_size
+    assert draw_reliability(curves, tmp_path / "r.svg").stat().st_size
+
+
+def test_a_build_leaves_torch_s_threads_as_they_were(tmp_path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        quick(tmp_path / "corner", posterior="bank")
+        assert torch.get_num_threads() == before + 1
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"seed": 1.5}, {"folds": 1.5}, {"folds": "2"}, {"threads": 0}, {"seed": "x"}]
+)
+def test_numbers_that_are_none_are_one_line_before_any_work(tmp_path, wrong):
+    with pytest.raises(NogsError, match=f"--{next(iter(wrong))} must be "):
+        quick(tmp_path / "corner", posterior="bank", **wrong)
+    assert not (tmp_path / "corner").exists()
 
 
 def test_a_build_that_was_stopped_gives_the_same_bytes(built, tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ from nogs_bench.builders.posterior.oracle import BankPosterior
 from nogs_bench.builders.posterior.reliability import (
     calibration,
     calibration_record,
+    draw_reliability,
     fixed_cells,
-    plot_reliability,
 )
 from nogs_bench.calibration import reliability
 from nogs_bench.errors import NogsError
@@ -82,8 +82,8 @@ def test_the_draw_is_fixed_and_the_record_is_json():
 
 def test_the_plot_is_a_picture_or_an_error(tmp_path):
     curves = [reliability(torch.rand(50, 4).softmax(1).numpy(), np.zeros(50, int))] * 2
-    out = plot_reliability(curves, tmp_path / "reliability.svg")
+    out = draw_reliability(curves, tmp_path / "reliability.svg")
     content = out.read_text(encoding="utf-8")
     assert f"t = 2, error {curves[1].expected_error:.3f}" in content
     with pytest.raises(NogsError, match="png"):
-        plot_reliability(curves, tmp_path / "reliability.doc")
+        draw_reliability(curves, tmp_path / "reliability.doc")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,9 +22,10 @@ from nogs_bench import HardAttentionNet
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.images import EVERY_SPLIT, shared_images
-from nogs_bench.methods import METHODS
+from nogs_bench.methods import METHODS, register_method
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.storage import load_result
+from nogs_bench.tasks import TASKS, register_task
 from nogs_bench.training import GLIMPSES
 from places import SUPPORT
 
@@ -448,6 +450,38 @@ def test_glimpses_of_ones_own_are_known_by_their_code(tmp_path, task_file, monke
     assert curves[8, "a"] == curves[8, "b"]
     assert curves[0, "a"] != curves[8, "a"]
     assert len(list((tmp_path / "a" / ".pretrained").iterdir())) == 4
+
+
+def test_what_a_script_alone_registers_is_trained_by_one_worker(tmp_path, monkeypatch, capfd):
+    """Worker processes do not run the script."""
+    for registry in (METHODS, TASKS):
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+        monkeypatch.setattr(registry, "_only_here", set())
+    settings = {"protocol": "scratch", "seeds": 2, "device": "cpu", "workers": 2, "together": 1}
+    register_method(replace(METHODS["ram"], name="ram-of-a-script"))
+    names = "ram-of-a-script:rate=2"
+    given = {"task": "cluttered-digits", "iterations": 2}
+    scores = evaluate(methods=names, out=tmp_path / "a", **settings, **given)
+    assert [row.seeds for row in scores.rows] == [(0, 1)]
+    told = capfd.readouterr().err
+    assert "method 'ram-of-a-script' is known to this process alone, so one worker trains" in told
+    register_task(replace(CORNER, name="corner-of-a-script"))
+    evaluate(task="corner-of-a-script", methods="ram", out=tmp_path / "b", **settings)
+    assert "task 'corner-of-a-script' is known to this process alone" in capfd.readouterr().err
+    with pytest.raises(NogsError, match="method ram-of-a-script: give its file and name"):
+        evaluate(task=CORNER, methods=[METHODS["ram-of-a-script"]], out=tmp_path / "c")
+    assert not any(METHODS.only_here(name) for name in ("ram", "ps-nogs"))
+    assert not TASKS.only_here("fashion-mnist")
+
+
+def test_calls_in_several_threads_take_turns(tmp_path, capfd):
+    """What counts a model's work, and torch's threads, are the whole process's."""
+    settings = {"task": CORNER, "methods": "ram", "seeds": 1, "device": "cpu", "workers": 1}
+    with ThreadPoolExecutor(2) as threads:
+        made = [threads.submit(evaluate, out=tmp_path / name, **settings) for name in "ab"]
+        rows = [each.result().rows for each in made]
+    assert rows[0] == rows[1]
+    assert "evaluate waits for another thread's call" in capfd.readouterr().err
 
 
 def test_a_map_built_anew_during_an_evaluation_is_not_taken(tmp_path, monkeypatch):

@@ -16,7 +16,8 @@ from corner_task import CORNER, TELLING, write_sequences
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.evaluation.packing import _divide
-from nogs_bench.figures.study_plots import observed, plot_bars, plot_locations
+from nogs_bench.figures.bars import plot_bars
+from nogs_bench.figures.maps import observed, plot_locations
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.storage import save_result
 from nogs_bench.tasks import task_names

@@ -18,12 +18,18 @@ from nogs_bench.evaluation.target import (
     whole_per_cent,
     write_target,
 )
+from nogs_bench.results.result import Point
 from places import SUPPORT
 
 
 def test_half_way_by_hand() -> None:
-    def point(iteration: int, accuracy: float, balanced: float) -> Any:
-        return SimpleNamespace(iteration=iteration, accuracy=accuracy, balanced_accuracy=balanced)
+    def point(iteration: int, accuracy: float, balanced: float) -> Point:
+        return Point(
+            iteration=iteration,
+            cross_entropy=1.0,
+            accuracy=accuracy,
+            balanced_accuracy=balanced,
+        )
 
     run: Any = SimpleNamespace(
         hyperparameters=SimpleNamespace(iterations=400),

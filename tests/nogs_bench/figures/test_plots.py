@@ -11,10 +11,10 @@ from PIL import Image
 
 from board import board_run
 from nogs_bench.errors import NogsError
+from nogs_bench.figures.bars import plot_bars
 from nogs_bench.figures.curves import plot_curves
 from nogs_bench.figures.epe import plot_epe
-from nogs_bench.figures.maps import _cell_edges
-from nogs_bench.figures.study_plots import plot_bars, plot_locations
+from nogs_bench.figures.maps import _cell_edges, plot_locations
 from nogs_bench.results.entries import save_entries
 from nogs_bench.results.storage import save_result
 from nogs_bench.sequences import SHIPPED

@@ -41,3 +41,8 @@ def test_runs_that_kept_their_network_are_listed_the_best_first(tmp_path: Path) 
     assert done.exit_code == 1
     assert [run["path"] for run in json.loads(done.stdout)] == [run.path for run in found]
     assert done.stderr == line + "\n"
+    result = Path(found[0].path)
+    for part, value in (("task", None), ("seed", "x"), ("method", 5)):
+        result.write_text(json.dumps(json.loads(result.read_text()) | {part: value}))
+        assert list_networks(tmp_path, damaged=lines.append) == found[1:]
+        assert any(f"{result.name} is no result" in told for told in lines[-2:])

@@ -188,6 +188,16 @@ def test_bad_wishes_are_one_line(network: TrainedNetwork, tmp_path: Path) -> Non
         test_network(network, "nope")
     with pytest.raises(NogsError, match="no result"):
         load_network(tmp_path / "absent.json")
+    for wrong in (1.9, "3", [0, 1.5]):
+        with pytest.raises(NogsError, match="index must be a whole number, or several, not"):
+            look(network, tmp_path / "a.html", index=wrong)
+    with pytest.raises(NogsError, match="index is empty"):
+        look(network, tmp_path / "a.html", index=[])
+    with pytest.raises(NogsError, match=r"images must be uint8 .* got uint8 \(0, "):
+        look_at(network, CORNER.source.load("test").images[:0])
+    for wrong in (0, -1, 1.5):
+        with pytest.raises(NogsError, match="rollouts must be"):
+            test_network(network, rollouts=wrong)
 
 
 def test_figures_of_other_images_are_said_to_be_so(

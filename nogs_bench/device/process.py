@@ -1,0 +1,42 @@
+"""What belongs to a whole process: torch's number of threads, its modes and its hooks."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import RLock
+
+_TURN = RLock()
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Meanwhile torch computes on so many threads, and afterwards on as many as before."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def in_turn(what: str) -> Iterator[None]:
+    """Meanwhile no other thread of this process is `in_turn`: each would change what is the
+    process's for the other, such as threads, deterministic algorithms, and what counts work.
+
+    A call that has to wait says so on standard error. As a decorator, of a whole function.
+    """
+    if not _TURN.acquire(blocking=False):
+        print(
+            f"{what} waits for another thread's call; give each a process of its own",
+            file=sys.stderr,
+        )
+        _TURN.acquire()
+    try:
+        yield
+    finally:
+        _TURN.release()

@@ -22,7 +22,7 @@ from nogs_bench.device import choose_device
 from nogs_bench.errors import NogsError
 from nogs_bench.files import digest_file, parse_json, read_provenance, write_json
 from nogs_bench.images import Label
-from nogs_bench.sequences import posterior_folder
+from nogs_bench.sequences import posterior_folder, require_file
 from nogs_bench.tasks import AvpTraining, GlimpseGrid, Task
 
 FOLDER, SETTINGS = "posterior", "settings.json"
@@ -154,9 +154,7 @@ def load_posterior(name: str | Path, device: str = "auto") -> DatasetPosterior:
             "posterior that is no network, or imported; build it anew"
         )
     for file, digest in files.items():
-        path = folder / file
-        if not path.is_file() or digest_file(path) != digest:
-            raise NogsError(f"{path} is not the file that the dataset records; build it again")
+        require_file(folder / file, digest)
     where = torch.device(choose_device(device))
     try:
         settings: Any = parse_json((folder / FOLDER / SETTINGS).read_bytes())

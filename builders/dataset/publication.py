@@ -23,9 +23,9 @@ from nogs_bench.builders.dataset.parquet import (
 )
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import draw_locations
-from nogs_bench.files import PROVENANCE, digest_file, digest_json, read_provenance
+from nogs_bench.files import PROVENANCE, digest_json, is_owned, read_provenance
 from nogs_bench.images import EVERY_SPLIT
-from nogs_bench.sequences import built_task, recorded_grid
+from nogs_bench.sequences import built_task, recorded_grid, require_file
 from nogs_bench.tasks import Task
 
 EVALUATION = "eval.yaml"
@@ -86,7 +86,7 @@ def make_publication(
     are asked for that it does not hold or that may not be redistributed.
     """
     folder = Path(folder)
-    if repo.count("/") != 1 or not all(repo.split("/")):
+    if not is_owned(repo):
         raise NogsError(f"--repo {repo}: a name on the Hub is OWNER/NAME")
     record = read_provenance(folder, whole=True)
     task = _task(folder, record, task)
@@ -109,7 +109,7 @@ def make_publication(
     check_card(card.decode(), task, record)
     files: dict[str, Path | bytes] = {name: folder / name for name in sent}
     for name, digest in posterior_files(record).items():
-        _require_digest(folder / name, digest)
+        require_file(folder / name, digest)
         files[name] = folder / name
     files |= {
         PROVENANCE: (json.dumps(record, indent=1, sort_keys=True) + "\n").encode(),
@@ -158,7 +158,7 @@ def _file_names(folder: Path, record: Mapping[str, Any]) -> dict[str, dict[str, 
             if name not in record["files"]:
                 continue
             path = folder / name
-            _require_digest(path, record["files"][name])
+            require_file(path, record["files"][name])
             names.setdefault(config, {})[split] = name
     if "train" not in names.get("annotations", {}):
         raise NogsError(f"{folder} holds no whole dataset (no sequences); build it again")
@@ -182,13 +182,6 @@ def _require_fitting(
         raise NogsError(
             f"{folder} was not built of {task.name} as that is now (grid, glimpses, classes){where}"
             "; give the task as it was then, or build again"
-        )
-
-
-def _require_digest(path: Path, digest: str) -> None:
-    if not path.is_file() or digest_file(path) != digest:
-        raise NogsError(
-            f"{path} is not the file that {PROVENANCE} records; build the dataset again"
         )
 
 

@@ -26,7 +26,7 @@ from nogs_bench.files.artefact import (
     write_text,
 )
 from nogs_bench.files.checkpoint import load_checkpoint, resumed, save_checkpoint
-from nogs_bench.files.hub import hub_errors, is_offline, require_hub, require_visibility
+from nogs_bench.files.hub import hub_errors, is_offline, is_owned, require_hub, require_visibility
 from nogs_bench.files.lock import locked
 from nogs_bench.files.npy import new_array, read_array, take_room
 from nogs_bench.files.repairs import repaired, sweep
@@ -53,6 +53,7 @@ __all__ = [
     "fetched",
     "hub_errors",
     "is_offline",
+    "is_owned",
     "is_url",
     "load_checkpoint",
     "locked",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPException, responses
@@ -22,6 +23,13 @@ HINTS = {
     404: "check the name; a private one needs `hf auth login` or HF_TOKEN",
     429: "the Hub asks for a pause: give the same command again in some minutes",
 }
+
+_OWNED = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+
+
+def is_owned(name: str) -> bool:
+    """Whether a text is OWNER/NAME, as the Hub names what somebody has there."""
+    return _OWNED.fullmatch(name) is not None
 
 
 def is_offline() -> bool:

@@ -18,7 +18,7 @@ from nogs_bench.sequences.joining import picture
 from nogs_bench.sequences.loading import load
 from nogs_bench.sequences.maps import load_maps, map_files, open_maps
 from nogs_bench.sequences.pictured import load_pictured
-from nogs_bench.sequences.recorded import recorded_grid, require_digest
+from nogs_bench.sequences.recorded import recorded_grid, require_digest, require_file
 
 __all__ = [
     "SHIPPED",
@@ -40,5 +40,6 @@ __all__ = [
     "read_identity",
     "recorded_grid",
     "require_digest",
+    "require_file",
     "write_annotations",
 ]

@@ -13,7 +13,7 @@ import numpy as np
 from nogs_bench.errors import NogsError
 from nogs_bench.files import PROVENANCE, read_provenance, replacing
 from nogs_bench.images import LabelledImages, say
-from nogs_bench.sequences.finding import SHIPPED, dataset_folder
+from nogs_bench.sequences.finding import dataset_folder, own_folders
 from nogs_bench.sequences.identity import Identity, check_identity, read_identity
 from nogs_bench.sequences.loading import load
 from nogs_bench.sequences.recorded import require_digest
@@ -122,7 +122,7 @@ def own_sequences(task: Task) -> Path:
 
     Raises `NogsError` if there is neither.
     """
-    folders = (SHIPPED / task.name, Path("nogs") / task.name)
+    folders = own_folders(task.name)
     for folder in folders:
         if folder.is_dir():
             return folder

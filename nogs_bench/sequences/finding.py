@@ -11,6 +11,7 @@ from nogs_bench.files import (
     fetched,
     hub_errors,
     is_offline,
+    is_owned,
     is_url,
     require_hub,
     require_plain,
@@ -63,8 +64,13 @@ def find(name: str | Path) -> Path | str:
         return Path(name)
     if str(name) not in TASKS.names():
         return str(name)
-    folders = (SHIPPED / name, Path(OWNER) / name)
+    folders = own_folders(str(name))
     return next((folder for folder in folders if folder.is_dir()), f"{OWNER}/{name}")
+
+
+def own_folders(task: str) -> tuple[Path, Path]:
+    """Where a task's own sequences may be: those that the package ships, or those built here."""
+    return SHIPPED / task, Path(OWNER) / task
 
 
 def _local(folder: Path, revision: str | None) -> Path:
@@ -81,7 +87,7 @@ def _local(folder: Path, revision: str | None) -> Path:
 
 def _download(name: str, config: str | None, revision: str | None, streaming: bool) -> Path:
     """A folder of the Hub's cache that holds card, provenance and, unless streaming, the rows."""
-    if name.count("/") != 1 or name.startswith((".", "/")):
+    if not is_owned(name):
         raise NogsError(
             f"no dataset {name!r}: there is no such folder or task, and it is not a name on the "
             "Hub (OWNER/NAME)"

@@ -25,11 +25,15 @@ def require_digests(folder: Path, files: Iterable[str]) -> None:
     there and as it says."""
     recorded = recorded_digests(folder)
     for file in files:
-        path = folder / file
-        if file in recorded and path.is_file():
-            require_same(str(path), digest_file(path), recorded[file])
-        elif file in recorded:
-            raise NogsError(f"{path} is missing; build or download the dataset again")
+        if file in recorded:
+            require_file(folder / file, recorded[file])
+
+
+def require_file(path: Path, recorded: str) -> None:
+    """Raise `NogsError` unless `path` is a file with that sha256."""
+    if not path.is_file():
+        raise NogsError(f"{path} is missing; build or download the dataset again")
+    require_same(str(path), digest_file(path), recorded)
 
 
 def recorded_digests(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,7 +9,7 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.figures import HUB_SCORES, HubScore, hub_scores
-from nogs_bench.files import hub_errors, require_hub, require_visibility
+from nogs_bench.files import hub_errors, is_owned, require_hub, require_visibility
 from nogs_bench.own_code import imported, in_library
 from nogs_bench.results import RunResult, load_result
 from nogs_bench.sharing.model_card import is_own_model, model_card
@@ -19,7 +18,6 @@ from nogs_bench.trained import HUB_FILE, TrainedNetwork, look
 RESULT, CARD, SOURCE = "result.json", "README.md", "model_source.py"
 PICTURE, PAGE = "look.png", "index.html"
 SHOWN = 48
-OWNED = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 SPACE_CARD = """---
 title: {title}
@@ -72,7 +70,7 @@ def publish_network(
     imports files from another folder, images may not be shown, or the Hub does not take it.
     """
     for option, name in (("--repo", repo), ("--space", space)):
-        if name is not None and not OWNED.fullmatch(name):
+        if name is not None and not is_owned(name):
             raise NogsError(f"{option} {name}: give OWNER/NAME, as the Hub names it")
     if source is not None and not Path(source).is_file():
         raise NogsError(f"source {source}: no such file; give the Python file of the model")

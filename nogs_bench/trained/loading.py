@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from nogs_bench.errors import NogsError
-from nogs_bench.files import hub_errors, is_offline, require_hub
+from nogs_bench.files import hub_errors, is_offline, is_owned, require_hub
 from nogs_bench.network import MODELS, load_model
 from nogs_bench.notebook import html_facts
 from nogs_bench.results import RunConfig
@@ -106,7 +106,7 @@ def _find(where: str | Path, revision: str | None) -> Path:
             raise NogsError(f"no weights {path}; train the run again, without --no-weights")
         return path
     name = str(where)
-    if name.count("/") != 1 or name.startswith((".", "/")):
+    if not is_owned(name):
         raise NogsError(f"no network {name}: there is no such file, and it is no OWNER/NAME")
     if not is_offline():
         require_hub(f"no network {name} here")

@@ -100,7 +100,7 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
     folder = write(tmp_path / "d", posterior=Networks([_networks(1)[0].state_dict()]))
     weights = folder / "posterior/weights-0.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"x")
-    with pytest.raises(NogsError, match="is not the file that the dataset records"):
+    with pytest.raises(NogsError, match="is not the file whose sha256"):
         load_posterior(folder)
     with pytest.raises(NogsError, match="is not the file"):
         make_publication(folder, "owner/name", TASK)

@@ -7,12 +7,13 @@ is one file for each of its runs.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from nogs_bench.files import Mirror, digest_json
-from nogs_bench.results import RunConfig
+from nogs_bench.results import Hyperparameters, RunConfig
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,10 @@ class Place:
     @property
     def pretrained(self) -> Path:
         return Path(self.out) / ".pretrained"
+
+    def pretrained_file(self, key: str) -> Path:
+        """The pre-trained weights that `RunPlan.pretrained` names."""
+        return self.pretrained / f"{key}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -101,14 +106,48 @@ class RunPlan:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A part of runs' training that is done, and checkpointed, by itself.
+
+    - `steps`: how many training iterations it has.
+    - `key`: what its checkpoint calls a run; None of a run that has no such stage.
+    - `folder`, `end`: where its checkpoints are, and how their names end.
+    """
+
+    name: str
+    steps: Callable[[Hyperparameters], int]
+    key: Callable[[RunPlan], str | None]
+    folder: Callable[[Place], Path]
+    end: str
+
+
+PRETRAINING = Stage(
+    "pretraining",
+    lambda settings: settings.pretraining.iterations if settings.pretraining else 0,
+    lambda run: run.pretrained,
+    lambda place: place.pretrained,
+    ".unfinished.safetensors",
+)
+RUN = Stage(
+    "run",
+    lambda settings: settings.iterations,
+    lambda run: run.key,
+    lambda place: place.checkpoints,
+    ".safetensors",
+)
+# In the order in which they are done.
+STAGES = {stage.name: stage for stage in (PRETRAINING, RUN)}
+
+
+@dataclass(frozen=True)
 class Job:
-    """One stage (a name in `evaluation.work.STAGES`) of `runs`, which are trained together.
+    """One stage of `runs`, which are trained together.
 
     - `earlier`: a checkpoint of other runs too, to go on from where the job has none of its own.
     - `stacked`: whether the runs' models are stacked; there may be several only then.
     """
 
-    stage: str
+    stage: Stage
     runs: tuple[RunPlan, ...]
     place: Place
     earlier: str | None = None
@@ -117,7 +156,7 @@ class Job:
     def as_json(self) -> dict[str, Any]:
         runs = [asdict(run) | {"config": run.config.model_dump(mode="json")} for run in self.runs]
         return {
-            "stage": self.stage,
+            "stage": self.stage.name,
             "runs": runs,
             "place": asdict(self.place),
             "earlier": self.earlier,
@@ -131,7 +170,8 @@ class Job:
             for run in value["runs"]
         ]
         place = Place(**value["place"])
-        return cls(value["stage"], tuple(runs), place, value["earlier"], value["stacked"])
+        stage = STAGES[value["stage"]]
+        return cls(stage, tuple(runs), place, value["earlier"], value["stacked"])
 
     @property
     def label(self) -> str:
@@ -139,7 +179,7 @@ class Job:
         parts = [
             _some([run.config.task for run in self.runs], "tasks"),
             "pre-training"
-            if self.stage == "pretraining"
+            if self.stage is PRETRAINING
             else _some([run.config.method for run in self.runs], "methods"),
             _span(sorted({run.config.seed for run in self.runs})),
         ]
@@ -148,30 +188,21 @@ class Job:
     @property
     def steps(self) -> int:
         """Training iterations of the stage."""
-        settings = self.runs[0].config.hyperparameters
-        if self.stage == "run" or settings.pretraining is None:
-            return settings.iterations
-        return settings.pretraining.iterations
+        return self.stage.steps(self.runs[0].config.hyperparameters)
 
     @property
     def keys(self) -> list[str]:
         """What the stage's checkpoint calls the runs."""
-        if self.stage == "run":
-            return [run.key for run in self.runs]
-        return [run.pretrained for run in self.runs if run.pretrained]
+        return [key for run in self.runs if (key := self.stage.key(run))]
 
     @property
     def checkpoint(self) -> Path:
         """Of the stage; of other runs or settings, another file."""
-        if self.stage == "pretraining":
-            folder, end = self.place.pretrained, ".unfinished.safetensors"
-        else:
-            folder, end = self.place.checkpoints, ".safetensors"
-        if len(self.runs) == 1 and self.stage == "run":
-            config = self.runs[0].config
-            return folder / f"{config.name}-{config.config_digest[:16]}{end}"
         name = self.keys[0] if len(self.keys) == 1 else f"together-{digest_json(self.keys)[:32]}"
-        return folder / f"{name}{end}"
+        if len(self.runs) == 1 and self.stage is RUN:
+            config = self.runs[0].config
+            name = f"{config.name}-{config.config_digest[:16]}"
+        return self.stage.folder(self.place) / f"{name}{self.stage.end}"
 
 
 def _some(names: list[str], kind: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.evaluation.jobs import PRETRAINING, RUN, Job, Place, RunPlan, Stage
 from nogs_bench.files import digest_json, resumed
 from nogs_bench.methods import METHODS, find_method, unchanged
 from nogs_bench.network import EMBEDDERS, MODELS
@@ -37,16 +37,16 @@ def pack(
     weights = {
         run.pretrained: run
         for run in runs
-        if run.pretrained and resumed(place.pretrained / f"{run.pretrained}.safetensors") is None
+        if run.pretrained and resumed(place.pretrained_file(run.pretrained)) is None
     }
     return [
         job
-        for stage, members in (("pretraining", list(weights.values())), ("run", list(runs)))
+        for stage, members in ((PRETRAINING, list(weights.values())), (RUN, list(runs)))
         for job in _stage(stage, members, place, workers, most)
     ]
 
 
-def _stage(stage: str, runs: list[RunPlan], place: Place, workers: int, most: int) -> list[Job]:
+def _stage(stage: Stage, runs: list[RunPlan], place: Place, workers: int, most: int) -> list[Job]:
     """Runs that stopped at the same point go on together, as they were; the rest is divided."""
     jobs, waiting = [], {Job(stage, (run,), place).keys[0]: run for run in runs}
     for path, _, keys in sorted(saved(stage, place), key=lambda row: -row[1]):
@@ -56,7 +56,7 @@ def _stage(stage: str, runs: list[RunPlan], place: Place, workers: int, most: in
                 jobs.append(Job(stage, members, place, str(path), most > 1))
     for alike in _alike(list(waiting.values()), place.device):
         settings = alike[0].config.hyperparameters
-        frozen = stage == "run" and settings.pretraining is not None
+        frozen = stage is RUN and settings.pretraining is not None
         alone = frozen and worth_keeping(settings.embedder, place.device)
         limit = 1 if alone else most
         jobs += [
@@ -66,21 +66,20 @@ def _stage(stage: str, runs: list[RunPlan], place: Place, workers: int, most: in
     return jobs
 
 
-def saved(stage: str, place: Place) -> list[tuple[Path, int, list[str]]]:
+def saved(stage: Stage, place: Place) -> list[tuple[Path, int, list[str]]]:
     """The sound checkpoints of a stage: path, iteration, keys of the runs in it."""
-    folder = place.pretrained if stage == "pretraining" else place.checkpoints
-    end = ".unfinished.safetensors" if stage == "pretraining" else ".safetensors"
-    read = [(path, saved_runs(path)) for path in sorted(folder.glob(f"*{end}"))]
+    paths = sorted(stage.folder(place).glob(f"*{stage.end}"))
+    read = [(path, saved_runs(path)) for path in paths]
     return [(path, *held) for path, held in read if held is not None]
 
 
 def discard_finished(place: Place) -> None:
     """Delete checkpoints of which every run is done, as one is whose runs went on elsewhere."""
-    for path, _, keys in saved("run", place):
+    for path, _, keys in saved(RUN, place):
         if all(_is_done(key, Path(place.out)) for key in keys):
             path.unlink(missing_ok=True)
-    for path, _, keys in saved("pretraining", place):
-        if all((place.pretrained / f"{key}.safetensors").is_file() for key in keys):
+    for path, _, keys in saved(PRETRAINING, place):
+        if all(place.pretrained_file(key).is_file() for key in keys):
             path.unlink(missing_ok=True)
 
 

@@ -18,7 +18,7 @@ import torch
 
 from nogs_bench.device import gpus_of, on_threads
 from nogs_bench.errors import NogsError
-from nogs_bench.evaluation.jobs import Job
+from nogs_bench.evaluation.jobs import PRETRAINING, RUN, STAGES, Job
 from nogs_bench.evaluation.work import do
 from nogs_bench.executors import (
     Done,
@@ -47,7 +47,7 @@ def shown_in(bars: Any, jobs: Sequence[Job]) -> Watch:
         for job in jobs
     }
     done = dict.fromkeys(lines, 0)
-    runs = sum(len(job.runs) for job in jobs if job.stage == "run")
+    runs = sum(len(job.runs) for job in jobs if job.stage is RUN)
     total = sum(job.steps * len(job.runs) for job in jobs)
     whole = bars.add_task(f"{runs} runs", total=total, note="", visible=len(jobs) > 1)
 
@@ -58,7 +58,7 @@ def shown_in(bars: Any, jobs: Sequence[Job]) -> Watch:
         shown = len(jobs) <= FEW or not ended
         bars.update(line, completed=at, visible=shown, **({"note": note} if note else {}))
         done[id(job)] = at
-        finished = sum(len(j.runs) for j in jobs if j.stage == "run" and done[id(j)] >= j.steps)
+        finished = sum(len(j.runs) for j in jobs if j.stage is RUN and done[id(j)] >= j.steps)
         iterations = sum(done[id(j)] * len(j.runs) for j in jobs)
         bars.update(whole, completed=iterations, note=f"{finished} of {runs} runs done")
 
@@ -78,14 +78,14 @@ def do_all(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
         _in_processes(jobs, min(workers, len(jobs)), logs, watch)
         return
     with on_threads(1 if jobs[0].place.device == "cpu" else torch.get_num_threads()):
-        for job in sorted(jobs, key=lambda job: job.stage == "run"):
+        for job in sorted(jobs, key=lambda job: job.stage is RUN):
             do(job, lambda done, note, job=job: watch(job, done, note))  # type: ignore[misc]
 
 
 def do_all_by(executor: Executor, jobs: Sequence[Job], watch: Watch) -> None:
     """Do all `jobs` with an executor's workers: all pre-training first, then all runs."""
-    for stage in ("pretraining", "run"):
-        some = [job for job in jobs if job.stage == stage]
+    for stage in STAGES.values():
+        some = [job for job in jobs if job.stage is stage]
         items = [job.as_json() for job in some]
 
         def told(place: int, done: int, note: str, some: list[Job] = some) -> None:
@@ -187,7 +187,7 @@ EVENTS: dict[str, Callable[..., Event]] = {
 
 def _in_processes(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -> None:
     events: queue.Queue[tuple[_Worker, Event]] = queue.Queue()
-    missing = {key for job in jobs if job.stage == "pretraining" for key in job.keys}
+    missing = {key for job in jobs if job.stage is PRETRAINING for key in job.keys}
     logs.mkdir(parents=True, exist_ok=True)
     device = jobs[0].place.device
     gpus = gpus_of(device)
@@ -207,12 +207,12 @@ def _in_processes(jobs: Sequence[Job], workers: int, logs: Path, watch: Watch) -
 
     def ready(place: int) -> bool:
         job = jobs[place]
-        return job.stage == "pretraining" or not missing & {run.pretrained for run in job.runs}
+        return job.stage is PRETRAINING or not missing & {run.pretrained for run in job.runs}
 
     def told(place: int, done: int, note: str) -> None:
         watch(jobs[place], done, note)
 
     schedule = Schedule(hire, wait, jobs, workers, told, ready=ready, twice=False)
     for place, _ in schedule.run():
-        if jobs[place].stage == "pretraining":
+        if jobs[place].stage is PRETRAINING:
             missing -= set(jobs[place].keys)

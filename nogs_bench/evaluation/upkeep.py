@@ -29,7 +29,7 @@ def bring(place: Place, runs: Sequence[RunPlan]) -> None:
         if place.weights:  # before the result, which says that all is there
             mirror.pull(weights_path(result))
         if not mirror.pull(result) and run.pretrained is not None:
-            weights = place.pretrained / f"{run.pretrained}.safetensors"
+            weights = place.pretrained_file(run.pretrained)
             if not weights.exists():
                 mirror.pull(weights)
 

@@ -13,7 +13,7 @@ import torch
 
 from nogs_bench.device import determined
 from nogs_bench.evaluation.configs import drawn_by
-from nogs_bench.evaluation.jobs import Job, Place, RunPlan
+from nogs_bench.evaluation.jobs import PRETRAINING, RUN, Job, Place, RunPlan
 from nogs_bench.evaluation.lessons import check_same, forget_lessons, lessons_of
 from nogs_bench.evaluation.logs import logging
 from nogs_bench.images import EVERY_SPLIT, LabelledImages, open_split
@@ -71,7 +71,7 @@ def nothing_kept() -> Iterator[None]:
 def do(job: Job, report: Report) -> None:
     """Do a job's stage."""
     with determined(job.place.deterministic):
-        STAGES[job.stage](job, report)
+        DOING[job.stage.name](job, report)
 
 
 def do_pretraining(job: Job, report: Report) -> None:
@@ -96,7 +96,7 @@ def do_pretraining(job: Job, report: Report) -> None:
                 model,
                 _images(job.place, "train", task, model),
                 _images(job.place, "validation", task, model),
-                job.place.pretrained / f"{run.pretrained}.safetensors",
+                job.place.pretrained_file(run.pretrained),
                 run.pretrained,
             )
         )
@@ -112,7 +112,7 @@ def do_run(job: Job, report: Report) -> None:
         config = run.config
         task, model, device = _prepare(place, run)
         if run.pretrained is not None:
-            load_pretrained(model, place.pretrained / f"{run.pretrained}.safetensors")
+            load_pretrained(model, place.pretrained_file(run.pretrained))
         annotations = None
         if config.dataset is not None:
             rows = load_annotations(task, run.sequences)
@@ -175,9 +175,9 @@ def _keep(run: RunPlan, trainee: Trainee, out: Path) -> Path:
     return save_weights(weights_path(out / f"{run.config.name}.json"), kept)
 
 
-STAGES: dict[str, Callable[[Job, Report], None]] = {
-    "pretraining": do_pretraining,
-    "run": do_run,
+DOING: dict[str, Callable[[Job, Report], None]] = {
+    PRETRAINING.name: do_pretraining,
+    RUN.name: do_run,
 }
 
 

@@ -114,7 +114,7 @@ def test_an_interrupted_evaluation_resumes_to_the_same_result(tmp_path, monkeypa
 
     def interrupted(job, report):
         def stop(done, note):
-            if job.stage == "run" and done == 20:
+            if job.stage.name == "run" and done == 20:
                 raise KeyboardInterrupt
             report(done, note)
 

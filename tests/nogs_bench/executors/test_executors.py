@@ -257,7 +257,7 @@ def test_runs_on_a_cluster_are_those_of_this_machine(tmp_path, monkeypatch):
 
     def watch(bars, jobs):
         shown = watching(bars, jobs)
-        return lambda job, at, note: (heard.append((job.stage, at)), shown(job, at, note))
+        return lambda job, at, note: (heard.append((job.stage.name, at)), shown(job, at, note))
 
     monkeypatch.setattr(evaluation, "shown_in", watch)
     file = tmp_path / "task.py"

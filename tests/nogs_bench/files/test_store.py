@@ -183,7 +183,9 @@ def test_results_and_weights_come_from_the_store(store, tmp_path, monkeypatch):
     fs.rm(result)
     with pytest.raises(NogsError, match=r"seed1\.json"):  # nobody made it
         evaluate(seeds=2, out=tmp_path / "third", **settings)
-    assert [(job.stage, [run.config.seed for run in job.runs]) for job in made] == [("run", [1])]
+    assert [(job.stage.name, [run.config.seed for run in job.runs]) for job in made] == [
+        ("run", [1])
+    ]
 
 
 def test_stores_that_cannot_be_used_are_one_line(tmp_path, s3):

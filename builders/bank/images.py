@@ -9,7 +9,6 @@ settings.json        what makes the bank, written first
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,15 @@ import numpy as np
 from nogs_bench.builders.generators import Generator
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Executor, LocalExecutor
-from nogs_bench.files import Mirror, digest_file, digest_json, repaired, replacing, write_json
+from nogs_bench.files import (
+    Mirror,
+    digest_file,
+    digest_json,
+    repaired,
+    replacing,
+    require_room,
+    write_json,
+)
 from nogs_bench.images import LabelledImages, open_array
 from nogs_bench.progress import progress_bars
 
@@ -163,7 +170,12 @@ class _Generating:
 def _generate(generator: Generator, rows: _Rows) -> int:
     made = generator.sample(rows.seed, rows.start, rows.count)
     if rows.shards:
-        _check_space(rows.folder, made.images[0].nbytes * ROWS * rows.shards)
+        require_room(
+            rows.folder,
+            made.images[0].nbytes * ROWS * rows.shards,
+            "the rest of the bank needs",
+            "make room or a smaller bank (bank_images)",
+        )
     _write(rows.folder, rows.start, made)
     rows.mirror.push(*_files(rows.folder, rows.start))
     return len(made)
@@ -214,15 +226,6 @@ def _write(folder: Path, start: int, made: LabelledImages) -> None:
             np.save(temporary, array, allow_pickle=False)
         record[name.lstrip(".") or "images"] = digest_file(path)
     write_json(_record(folder, start), record)
-
-
-def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise NogsError(
-            f"the rest of the bank needs {needed / 1e9:.1f} GB and {folder} has {free / 1e9:.1f} "
-            "GB free; make room or a smaller bank (bank_images)"
-        )
 
 
 def _sound(folder: Path, start: int) -> bool:

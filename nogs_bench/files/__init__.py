@@ -28,7 +28,7 @@ from nogs_bench.files.artefact import (
 from nogs_bench.files.checkpoint import load_checkpoint, resumed, save_checkpoint
 from nogs_bench.files.hub import hub_errors, is_offline, is_owned, require_hub, require_visibility
 from nogs_bench.files.lock import locked
-from nogs_bench.files.npy import new_array, read_array, take_room
+from nogs_bench.files.npy import new_array, read_array, require_room, take_room
 from nogs_bench.files.repairs import repaired, sweep
 from nogs_bench.files.store import (
     Mirror,
@@ -72,6 +72,7 @@ __all__ = [
     "require_new",
     "require_own",
     "require_plain",
+    "require_room",
     "require_visibility",
     "resumed",
     "save_checkpoint",

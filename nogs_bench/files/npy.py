@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -45,6 +46,16 @@ def new_array(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> np.memmap
         path.unlink()
         raise
     return array
+
+
+def require_room(folder: Path, needed: int, what: str, remedy: str) -> None:
+    """Raise `NogsError` if the disk of `folder` has less than `needed` bytes free: `what` needs
+    them, and `remedy` says what to do."""
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise NogsError(
+            f"{what} {needed / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB free; {remedy}"
+        )
 
 
 def take_room(file: IO[bytes], size: int, path: Path) -> None:

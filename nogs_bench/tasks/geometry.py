@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -128,7 +127,7 @@ class GlimpseGrid:
             bad = tuple(int(value) for value in pixel[off][0])
             raise NogsError(
                 f"location (row, col) = {bad} is off the grid of {self.shape[0]} x "
-                f"{self.shape[1]} cells; nearest is {self.nearest(bad)}"
+                f"{self.shape[1]} cells; nearest is {tuple(self.nearest(pixel[off][0]).tolist())}"
             )
         return row * len(self.cols) + col
 
@@ -144,14 +143,16 @@ class GlimpseGrid:
         if not (np.abs(normalised) <= 1).all():
             raise NogsError("normalised locations must lie in [-1, 1]")
         pixel = (normalised + (self.span > 0)) * self.span / 2
-        steps = [np.asarray(self.rows), np.asarray(self.cols)]
-        near = [np.abs(pixel[..., axis, None] - steps[axis]).argmin(-1) for axis in (0, 1)]
-        return np.stack([steps[0][near[0]], steps[1][near[1]]], axis=-1).astype(np.int64)
+        return self.nearest(pixel)
 
-    def nearest(self, pixel: Sequence[int]) -> tuple[int, int]:
-        """The allowed pixel location nearest to `pixel` (row, col)."""
-        row = min(self.rows, key=lambda step: abs(step - pixel[0]))
-        return row, min(self.cols, key=lambda step: abs(step - pixel[1]))
+    def nearest(self, pixel: np.ndarray) -> np.ndarray:
+        """int64 (..., 2): the allowed pixel location (row, col) nearest to each of (..., 2)."""
+        pixel = np.asarray(pixel, np.float64)
+        near = [
+            np.asarray(steps)[np.abs(pixel[..., axis, None] - np.asarray(steps)).argmin(-1)]
+            for axis, steps in enumerate((self.rows, self.cols))
+        ]
+        return np.stack(near, axis=-1).astype(np.int64)
 
     @cached_property
     def mirrored(self) -> np.ndarray:

@@ -107,12 +107,7 @@ def visible_keypoints(points: np.ndarray, rows: np.ndarray, T: int, size: int) -
 
 def nearest_corners(grid: GlimpseGrid, centres: np.ndarray) -> np.ndarray:
     """int64 (..., 2): the allowed top-left corners of glimpses centred nearest to `centres`."""
-    corners = np.asarray(centres, np.float64) - grid.glimpse_size / 2
-    axes = [
-        np.asarray(steps)[np.abs(corners[..., axis, None] - np.asarray(steps)).argmin(-1)]
-        for axis, steps in enumerate((grid.rows, grid.cols))
-    ]
-    return np.stack(axes, axis=-1).astype(np.int64)
+    return grid.nearest(np.asarray(centres, np.float64) - grid.glimpse_size / 2)
 
 
 def box_keypoints(box: np.ndarray) -> np.ndarray:

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from nogs_bench.device import tf32_products
-from nogs_bench.network import ImageTensors, unstack
+from nogs_bench.network import unstack
 from nogs_bench.results import Point
-from nogs_bench.sequences import Annotations
 from nogs_bench.training.best import Best
-from nogs_bench.training.learner import Learner, Run, Trainee
-from nogs_bench.training.objectives import NOTHING, Lessons
+from nogs_bench.training.learner import Learner, Trainee
 from nogs_bench.training.runstate import RunState
 
 REPORT_EVERY = 50
@@ -26,27 +23,6 @@ Report = Callable[[int, str], None]
 
 # (iterations done, what learns) -> None
 Watch = Callable[[int, Learner], None]
-
-
-def train(
-    run: Run,
-    model: Any,
-    images: ImageTensors,
-    validation: ImageTensors,
-    annotations: Annotations | None = None,
-    checkpoint: Path | None = None,
-    report: Report = lambda done, note: None,
-    lessons: Lessons = NOTHING,
-) -> tuple[tuple[Point, ...], float]:
-    """Train `model`, in place, on the device that `images` are on.
-
-    Returns the validation curve (iteration 0 included, then every `evaluation_period` and the
-    last) and the seconds it took, earlier parts included if `checkpoint` holds any. Raises
-    `NogsError` if the loss stops being finite or the checkpoint is not this run's.
-    """
-    trainee = Trainee(run, model, images, validation, annotations, lessons=lessons)
-    curves, seconds = train_together([trainee], checkpoint, report, stacked=False)
-    return curves[0], seconds
 
 
 def train_together(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,15 +53,15 @@ def label_columns(
         if name not in known:
             raise NogsError(f"{where} has no column of labels {name!r}; it has {_listed(known)}")
     known = {name: kind for name, kind in known.items() if not name.startswith(OWN)}
-    sure = [name for name, kind in known.items() if _kind(kind) in SURE]
+    sure = [name for name, kind in known.items() if COLUMNS[_kind(kind) or ""].sure]
     found: dict[str, Column] = {}
     for name in wanted or sure or known:
         kind = features[name]
-        made = COLUMNS[_kind(kind) or ""](kind, values(name))
-        classes, count = made
+        column = COLUMNS[_kind(kind) or ""]
+        classes, count = column.classes(kind, values(name))
         likely = name in sure or len(classes) <= min(MOST_CLASSES, max(2, count // REPEATS))
         if name in wanted or (len(classes) > 1 and likely):
-            found[name] = Column(Label(name, classes), _numbers(kind, classes))
+            found[name] = Column(Label(name, classes), _numbers(column, classes))
     if not known:
         raise NogsError(
             f"{where} has no column of labels, which are classes, booleans, integers or texts; it "
@@ -91,27 +91,41 @@ def _distinct(kind: Any, values: Values) -> Classes:
     return tuple(str(value) for value in sorted(set(there))), len(there)
 
 
-COLUMNS: dict[str, Callable[[Any, Values], Classes]] = {
-    "class": _classes_named,
-    "bool": _truths,
-    "integer": _distinct,
-    "text": _distinct,
+@dataclass(frozen=True)
+class _LabelKind:
+    """How a column of one kind is read.
+
+    - `classes`: their names, and how many values say so.
+    - `keys`: of the classes in order, what stands for each in the column; `key` of a value there.
+    - `sure`: whether such a column is a label, however many classes it has.
+    """
+
+    classes: Callable[[Any, Values], Classes]
+    keys: Callable[[tuple[str, ...]], Iterable[Any]]
+    key: Callable[[Any], Any]
+    sure: bool
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+COLUMNS = {
+    "class": _LabelKind(_classes_named, lambda classes: range(len(classes)), _itself, True),
+    "bool": _LabelKind(_truths, lambda classes: (False, True), _itself, True),
+    "integer": _LabelKind(_distinct, _itself, str, False),
+    "text": _LabelKind(_distinct, _itself, str, False),
 }
-SURE = ("class", "bool")
 
 
-def _numbers(kind: Any, classes: tuple[str, ...]) -> Callable[[Values], np.ndarray]:
+def _numbers(kind: _LabelKind, classes: tuple[str, ...]) -> Callable[[Values], np.ndarray]:
     """int64 class numbers of values; `MISSING` where there is none."""
-    if _kind(kind) == "class":
-        table: dict[Any, int] = {number: number for number in range(len(classes))}
-    elif _kind(kind) == "bool":
-        table = {False: 0, True: 1}
-    else:
-        table = {name: number for number, name in enumerate(classes)}
-        return lambda values: np.array(
-            [MISSING if v is None else table.get(str(v), MISSING) for v in values], np.int64
-        )
-    return lambda values: np.array([table.get(value, MISSING) for value in values], np.int64)
+    table = {key: number for number, key in enumerate(kind.keys(classes))}
+
+    def number(value: Any) -> int:
+        return MISSING if value is None else table.get(kind.key(value), MISSING)
+
+    return lambda values: np.array([number(value) for value in values], np.int64)
 
 
 def _kind(feature: Any) -> str | None:

@@ -10,7 +10,6 @@ wait for the one that computes. Nothing removes a table: delete the folder to ma
 from __future__ import annotations
 
 import json
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from nogs_bench.files import (
     new_array,
     package_version,
     read_array,
+    require_room,
     write_json,
 )
 from nogs_bench.images import LabelledImages, writable
@@ -68,7 +68,12 @@ def _make(path: Path, shape: tuple[int, int, int], network: FrozenNetwork, fovea
     if done:
         table = np.lib.format.open_memmap(begun, "r+")
     else:
-        _check_room(path.parent, 2 * shape[0] * shape[1] * shape[2])
+        require_room(
+            path.parent,
+            2 * shape[0] * shape[1] * shape[2],
+            "features of all glimpses take",
+            "name another folder with the environment variable NOGS_BENCH_CACHE",
+        )
         table = new_array(begun, np.float16, shape)
     cells = torch.arange(shape[1], device=fovea.corners.device)
 
@@ -104,13 +109,3 @@ def _done(begun: Path, record: Path, shape: tuple[int, int, int]) -> int:
     except (OSError, ValueError, KeyError, TypeError, NogsError):
         return 0
     return done if whole.shape == shape and whole.dtype == np.float16 else 0
-
-
-def _check_room(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise NogsError(
-            f"features of all glimpses take {needed / 1e9:.1f} GB, and {folder} has "
-            f"{free / 1e9:.1f} GB free; name another folder with the environment variable "
-            "NOGS_BENCH_CACHE"
-        )

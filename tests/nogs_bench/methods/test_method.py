@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from corner_task import CORNER, TELLING, telling_annotations
+from lone_run import train
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.methods import (
@@ -30,7 +31,7 @@ from nogs_bench.network.model import load_model
 from nogs_bench.results.entries import load_results
 from nogs_bench.training.learner import Learner, Run, Trainee
 from nogs_bench.training.objectives import Lessons
-from nogs_bench.training.trainer import train, train_together
+from nogs_bench.training.trainer import train_together
 from places import ROOT
 
 CPU = torch.device("cpu")

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from corner_task import CORNER, telling_annotations
+from lone_run import train
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
 from nogs_bench.evaluation.configs import model_info
@@ -39,7 +40,6 @@ from nogs_bench.training import (
     train_together,
 )
 from nogs_bench.training.pretraining import uniform
-from nogs_bench.training.trainer import train
 
 CPU = torch.device("cpu")
 NAME = "test_efficientnet"

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from corner_task import CORNER, TELLING, telling_annotations, write_maps, write_sequences
+from lone_run import train
 from nogs_bench import cli
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
@@ -25,7 +26,6 @@ from nogs_bench.tasks.task import Task, TrainingProtocol, get_task
 from nogs_bench.training.heuristic import first_step_map, map_digest
 from nogs_bench.training.learner import Run
 from nogs_bench.training.supervision import Material, make_sequences
-from nogs_bench.training.trainer import train
 from places import ROOT
 
 PAPER = ("ram", "ram+", "ps-nogs", "ps-hgs", "ps-h1", "ps-h5")

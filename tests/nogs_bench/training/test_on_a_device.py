@@ -22,10 +22,10 @@ from nogs_bench.methods import METHODS
 from nogs_bench.network.fovea import ImageTensors
 from nogs_bench.network.model import load_model
 from nogs_bench.tasks.task import Pretraining
+from nogs_bench.training import Run, Trainee, train_together
 from nogs_bench.training.learner import Learner
 from nogs_bench.training.objectives import Lessons
 from nogs_bench.training.pretraining import Pretrainee, pretrain, uniform
-from nogs_bench.training.trainer import Run, Trainee, train_together
 from pretended import Device, device  # noqa: F401
 
 TOLERANCE = 1e-3

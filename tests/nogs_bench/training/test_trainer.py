@@ -9,6 +9,7 @@ import torch
 
 import nogs_bench.training.runstate
 from corner_task import CORNER, TELLING, telling_annotations
+from lone_run import train
 from nogs_bench.errors import NogsError
 from nogs_bench.files.checkpoint import load_checkpoint
 from nogs_bench.methods import METHODS
@@ -21,7 +22,6 @@ from nogs_bench.training.learner import Run
 from nogs_bench.training.metrics import measure, policy_classifier, predict, quality
 from nogs_bench.training.pretraining import Pretrainee, load_pretrained, pretrain, uniform
 from nogs_bench.training.supervision import sequence_table
-from nogs_bench.training.trainer import train
 
 CPU = torch.device("cpu")
 TRAIN, VALIDATION = (

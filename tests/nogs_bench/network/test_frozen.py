@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -238,7 +239,7 @@ def test_what_cannot_be_kept_is_refused(
 ) -> None:
     network = _network(task)
     with monkeypatch.context() as patch:
-        patch.setattr(table.shutil, "disk_usage", lambda folder: SimpleNamespace(free=9))
+        patch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=9))
         with pytest.raises(NogsError, match="NOGS_BENCH_CACHE"):
             feature_table(network, task.grid, SPLITS["train"], CPU)
     with monkeypatch.context() as patch:

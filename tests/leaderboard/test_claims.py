@@ -18,10 +18,11 @@ from nogs_bench.figures import HUB_SCORES
 from nogs_bench.leaderboard.comparison import compare
 from nogs_bench.leaderboard.paper import paper_figures
 from nogs_bench.leaderboard.submission import MESSAGE, build_cost, submit
+from nogs_bench.leaderboard.submission.clones import check_clone
 from nogs_bench.leaderboard.validation import load_board, validate
 from nogs_bench.leaderboard.verification import verify
 from nogs_bench.results import entry_key
-from nogs_bench.results.entries import load_results, save_entries
+from nogs_bench.results.entries import entry_path, load_results, save_entries
 from nogs_bench.results.result import BuildCost, RunResult
 from nogs_bench.results.scoring import score_runs
 from nogs_bench.results.storage import save_result
@@ -205,6 +206,27 @@ def test_bounds_are_shown_as_bounds() -> None:
     found = lines["speed-up over ram, to the target"]
     assert not found.ours.reached
     assert re.fullmatch(r"> \d\.\d+ \[> \d\.\d+\]", found.text)
+
+
+def test_a_clone_s_entries_are_not_written_over(tmp_path: Path) -> None:
+    """Neither the same entry, whatever its file is called, nor another one in a file of the name."""
+    clone = tmp_path / "clone"
+    board = clone / "leaderboard" / "results"
+    ram, nogs = (list(board_runs((name,))) for name in ("ram", "ps-nogs"))
+    with pytest.raises(NogsError, match="is no clone of the repository"):
+        check_clone(ram, clone, 5)
+    (clone / ".git").mkdir(parents=True)
+    save_entries(ram, board)
+    check_clone(nogs, clone, 5)
+    (there,) = board.rglob("*.json.gz")
+    with pytest.raises(NogsError, match=f"{there.name} is there already"):
+        check_clone(ram, clone, 5)
+    other = there.rename(there.with_name("other.json.gz"))
+    with pytest.raises(NogsError, match="other.json.gz is there already"):
+        check_clone(ram, clone, 5)
+    other.rename(entry_path(nogs[0], board))
+    with pytest.raises(NogsError, match="ps-nogs.reference.json.gz is there already"):
+        check_clone(nogs, clone, 5)
 
 
 def test_an_avp_that_teaches_without_sequences_has_its_cost_declared(tmp_path: Path) -> None:

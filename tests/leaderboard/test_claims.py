@@ -209,7 +209,7 @@ def test_bounds_are_shown_as_bounds() -> None:
 
 
 def test_a_clone_s_entries_are_not_written_over(tmp_path: Path) -> None:
-    """Neither the same entry, whatever its file is called, nor another one in a file of the name."""
+    """Neither the same entry, whatever its file is called, nor another one in its file."""
     clone = tmp_path / "clone"
     board = clone / "leaderboard" / "results"
     ram, nogs = (list(board_runs((name,))) for name in ("ram", "ps-nogs"))
@@ -222,10 +222,10 @@ def test_a_clone_s_entries_are_not_written_over(tmp_path: Path) -> None:
     with pytest.raises(NogsError, match=f"{there.name} is there already"):
         check_clone(ram, clone, 5)
     other = there.rename(there.with_name("other.json.gz"))
-    with pytest.raises(NogsError, match="other.json.gz is there already"):
+    with pytest.raises(NogsError, match=r"other\.json\.gz is there already"):
         check_clone(ram, clone, 5)
     other.rename(entry_path(nogs[0], board))
-    with pytest.raises(NogsError, match="ps-nogs.reference.json.gz is there already"):
+    with pytest.raises(NogsError, match=r"ps-nogs\.reference\.json\.gz is there already"):
         check_clone(nogs, clone, 5)
 
 

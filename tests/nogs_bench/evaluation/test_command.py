@@ -4,6 +4,7 @@ import errno
 import gc
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import weakref
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +23,7 @@ from corner_task import CORNER, Inverted, write_maps, write_sequences
 from nogs_bench import HardAttentionNet
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
+from nogs_bench.executors.scheduling import Lost, Ready
 from nogs_bench.images import EVERY_SPLIT, shared_images
 from nogs_bench.methods import METHODS, register_method
 from nogs_bench.results.entries import load_results
@@ -472,6 +475,17 @@ def test_what_a_script_alone_registers_is_trained_by_one_worker(tmp_path, monkey
         evaluate(task=CORNER, methods=[METHODS["ram-of-a-script"]], out=tmp_path / "c")
     assert not any(METHODS.only_here(name) for name in ("ram", "ps-nogs"))
     assert not TASKS.only_here("fashion-mnist")
+
+
+def test_a_worker_that_died_while_idle_is_said_to_be_lost(tmp_path):
+    events = queue.Queue()
+    worker = nogs_bench.evaluation.pool._Worker(tmp_path / "worker.log", {}, events)
+    assert isinstance(events.get(timeout=60)[1], Ready)
+    worker.process.kill()
+    assert isinstance(events.get(timeout=60)[1], Lost)  # nobody is told: it had no job
+    worker.give(SimpleNamespace(label="corner ram seed 0"))
+    assert "exit code -9 while it did corner ram seed 0" in events.get(timeout=60)[1].why
+    worker.dismiss()
 
 
 def test_calls_in_several_threads_take_turns(tmp_path, capfd):

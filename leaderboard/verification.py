@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nogs_bench.device import in_turn
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation import difference, model_info
 from nogs_bench.figures import target
@@ -64,6 +65,7 @@ class Verification:
         return all(check.holds for check in self.checks)
 
 
+@in_turn("verify")
 def verify(
     file: str | Path,
     rerun: bool = False,

@@ -59,7 +59,9 @@ class Registry(Generic[T]):
             raise NogsError(f"{self.kind} {name!r} is registered twice; give one another name")
         if file is not None:
             self._files[name] = file
-        elif self._sealed and not _Loading.depth and name not in self._entries:
+        if file is not None or _Loading.depth:  # other processes come by it in the same way
+            self._only_here.discard(name)
+        elif self._sealed and name not in self._entries:
             self._only_here.add(name)
         self._entries[name] = entry
         self._passing.discard(name)

@@ -12,7 +12,7 @@ import numpy as np
 
 from nogs_bench.builders.bank import assign_roles
 from nogs_bench.builders.completion import COMPLETIONS, Completion, fit_completion
-from nogs_bench.device import choose_device, determined
+from nogs_bench.device import choose_device, determined, in_turn
 from nogs_bench.errors import NogsError
 from nogs_bench.images import data_folder
 from nogs_bench.tasks import GlimpseGrid, Task, get_task, merged_settings, with_settings
@@ -48,6 +48,7 @@ class CompletionMeasure:
         return self.diversity / self.elsewhere if self.elsewhere else None
 
 
+@in_turn("compare_completions")
 def compare_completions(
     task: str | Task,
     names: Sequence[str] = (),

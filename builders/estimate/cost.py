@@ -24,7 +24,7 @@ from nogs_bench.builders.generators import named_generator
 from nogs_bench.builders.pipeline import BuildPlan, cheaply, check_images, check_plan
 from nogs_bench.builders.search import shard_size
 from nogs_bench.errors import NogsError
-from nogs_bench.tasks import Task, merged_settings
+from nogs_bench.tasks import COUNT, Task, merged_settings, settled
 
 HOUR = 3600.0
 Range = tuple[float, float]
@@ -91,6 +91,7 @@ def estimate(
     for name, number in (("workers", workers), ("workers_a_node", workers_a_node)):
         if number < 1:
             raise NogsError(f"{name} must be at least 1, got {number}")
+    folds = settled("--folds", folds, "int", COUNT)
     check_plan(plan)
     stages = [*_stages(plan, rates, folds)]
     known = [stage.hours for stage in stages if stage.hours is not None]

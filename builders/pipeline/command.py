@@ -29,6 +29,7 @@ from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan, task_folder
 from nogs_bench.builders.pipeline.spread import alone, annotate_folds, annotate_part
 from nogs_bench.builders.pipeline.worth import announce, verdict
 from nogs_bench.device import choose_device, determined, in_turn, on_threads
+from nogs_bench.errors import NogsError
 from nogs_bench.executors import Where
 from nogs_bench.files import check_store
 from nogs_bench.images import EVERY_SPLIT, LabelledImages, data_folder, say
@@ -100,6 +101,8 @@ def build(
     """
     choices = {name: given.pop(name) for name in BY_NAME if name in given}
     task = with_choices(task, choices)
+    if not isinstance(task, str | Task | Sequence):
+        raise NogsError(f"no task {task}: there is no such folder of images, and it names no task")
     short, place = split_short("build", given)
     where = where.using("build", [field.name for field in fields(Where)], place)
     device = choose_device(where.device)

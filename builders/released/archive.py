@@ -116,7 +116,7 @@ def _locations(lines: list[str], grid: GlimpseGrid, where: str) -> list[tuple[in
         if row not in grid.rows or col not in grid.cols:
             raise NogsError(
                 f"{where}, line {number}: location ({row}, {col}) is off the grid; nearest is "
-                f"{tuple(grid.nearest(np.array([row, col])).tolist())}"
+                f"{grid.nearest((row, col))}"
             )
         locations.append((row, col))
     return locations

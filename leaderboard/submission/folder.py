@@ -80,7 +80,14 @@ def submit(
     earlier = result_files(out / RESULTS, deep=True)
     if earlier and not (out / MESSAGE).is_file():
         raise NogsError(f"{earlier[0]} is of no earlier submission; give another --out")
-    runs = [_declared(run, build_cost) for run in load_apart(folder)]
+    runs = load_apart(folder)
+    lacking = [run for run in runs if run.built and run.build_cost is None]
+    if build_cost is not None and len({run.dataset is None for run in lacking}) > 1:
+        raise NogsError(
+            "the cost of sequences is another than that of an AVP that teaches alone; submit "
+            f"{next(run.method for run in lacking if run.dataset is None)} apart"
+        )
+    runs = [_declared(run, build_cost) for run in runs]
     with TemporaryDirectory(prefix="nogs-bench-") as temporary:
         save_entries(runs, Path(temporary))
         faults = validate(temporary, seeds).faults

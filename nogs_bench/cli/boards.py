@@ -48,9 +48,7 @@ def submit(
             help="Seconds to make the sequences, AVP included; or the AVP, where it alone teaches.",
         ),
     ] = None,
-    build_hardware: Annotated[
-        str | None, typer.Option(help="Hardware that made the sequences.")
-    ] = None,
+    build_hardware: Annotated[str | None, typer.Option(help="Hardware that made them.")] = None,
     dataset_id: Annotated[
         str | None, typer.Option(help="The benchmark's dataset on the Hub: writes .eval_results.")
     ] = None,

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import RLock
 
 _TURN = RLock()
+
+
+def _renew() -> None:
+    global _TURN
+    _TURN = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)  # whoever had the turn is not there
 
 
 @contextmanager
@@ -30,13 +40,14 @@ def in_turn(what: str) -> Iterator[None]:
 
     A call that has to wait says so on standard error. As a decorator, of a whole function.
     """
-    if not _TURN.acquire(blocking=False):
+    turn = _TURN
+    if not turn.acquire(blocking=False):
         print(
             f"{what} waits for another thread's call; give each a process of its own",
             file=sys.stderr,
         )
-        _TURN.acquire()
+        turn.acquire()
     try:
         yield
     finally:
-        _TURN.release()
+        turn.release()

@@ -38,8 +38,8 @@ HERE, TASK = Where(), "cluttered-digits"
 USED = ("device", "executor", "workers", "ray_address", "store", "deterministic")  # of `Where`
 
 
-@nothing_kept()
 @in_turn("evaluate")
+@nothing_kept()
 def evaluate(
     model: str = "reference",
     task: str | Task = TASK,
@@ -156,10 +156,6 @@ def evaluate(
     studies = [study_of(name, wanted, images) for name in names]
     check_apart(studies)
     crew = None if where.executor == "local" else where.open(place.device)
-    alone = only_here(model, [run for study in studies for run in study.runs])
-    if alone is not None and crew is not None:
-        raise NogsError(f"{alone} {ALONE}, and workers elsewhere do not: {TO_SHARE}")
-    processes = crew.workers if crew else _workers(where.workers, place.device, names, alone)
     if (Path(out) / PROVENANCE).is_file():
         raise NogsError(f"--out {out} is a dataset's folder; give results one of their own")
     bring(place, [run for study in studies for run in study.runs])
@@ -168,6 +164,10 @@ def evaluate(
         studies = remaining(studies, Path(out))
     todo = [study for study in studies if study.runs]
     clear_killed(place)
+    alone = only_here(place, [run for study in todo for run in study.runs])
+    processes = crew.workers if crew else _workers(where.workers, place.device, names, alone)
+    if alone is not None and crew is not None:
+        print(f"{alone} {ALONE}; if workers are other processes, {TO_SHARE}", file=sys.stderr)
     if todo:
         most = _together(together, model, todo)
         with _packed(todo, place, processes, most) as jobs, progress_bars() as bars:

@@ -255,3 +255,6 @@ def _draw(learner: Learner, run: int, config: RunConfig, path: Path) -> Path:
     looks = look_at(network, images, maps=True)
     (case,) = cases_of(network, images, looks, ["validation 0"], labels)
     return draw_look(case, path)
+
+
+LOGS.seal()

@@ -9,6 +9,7 @@ from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.jobs import PRETRAINING, RUN, Job, Place, RunPlan, Stage
+from nogs_bench.evaluation.logs import LOGS
 from nogs_bench.files import digest_json, resumed
 from nogs_bench.methods import METHODS, find_method, unchanged
 from nogs_bench.network import EMBEDDERS, MODELS
@@ -134,19 +135,22 @@ def _divide(runs: Sequence[RunPlan], workers: int, most: int) -> list[tuple[RunP
     return [tuple(runs[a:b]) for a, b in pairwise(bounds)]
 
 
-def only_here(model: str, runs: Iterable[RunPlan]) -> str | None:
+def only_here(place: Place, runs: Iterable[RunPlan]) -> str | None:
     """What worker processes would not find of what the runs name, in words: an entry that a script
     or a notebook registered; None if there is nothing."""
     for run in runs:
-        settings = run.config.hyperparameters
+        settings, specs = run.config.hyperparameters, (run.task, run.method, place.model)
         named: list[tuple[Registry[Any], str]] = [
             (TASKS, run.task),
             (METHODS, unchanged(run.method)),
-            (MODELS, model),
-            (EMBEDDERS, settings.embedder.partition(":")[0]),
+            (MODELS, place.model),
+            (LOGS, place.log or ""),
         ]
-        if settings.pretraining is not None:
-            named.append((GLIMPSES, settings.pretraining.glimpses))
+        # What a named file imports may register the rest.
+        if not any(":" in spec for spec in specs):
+            named.append((EMBEDDERS, settings.embedder.partition(":")[0]))
+            if settings.pretraining is not None:
+                named.append((GLIMPSES, settings.pretraining.glimpses))
         for registry, name in named:
             if registry.only_here(name):
                 return f"{registry.kind} {name!r}"

@@ -73,6 +73,8 @@ EXECUTORS: Registry[Callable[[Crew], Executor]] = Registry("executor", group="no
 
 def open_executor(name: str, crew: Crew) -> Executor:
     """The executor called `name`. Raises `NogsError` if there is none, or it cannot be had."""
+    if crew.workers is not None and not isinstance(crew.workers, int):
+        raise NogsError(f"workers must be a whole number, not {crew.workers!r}")
     if crew.workers is not None and crew.workers < 1:
         raise NogsError(f"workers must be at least 1, got {crew.workers}")
     return EXECUTORS[name](crew)

@@ -71,9 +71,14 @@ def plot_locations(source: str | Path, out: str | Path, task: str | Task | None 
     says nothing of locations; or there is no such dataset, or it holds no sequence.
     """
     folder = Path(source)
-    if folder.is_dir() and not (folder / PROVENANCE).is_file():
+    if task is not None or (folder.is_dir() and not (folder / PROVENANCE).is_file()):
         return _plot_results(folder, Path(out), task)
-    return _plot_dataset(source, out)
+    try:
+        return _plot_dataset(source, out)
+    except NogsError as error:
+        if folder.exists():
+            raise
+        raise NogsError(f"{error}; nor is there a folder of results {source}") from error
 
 
 def _plot_results(results: Path, out: Path, task: str | Task | None) -> Path:

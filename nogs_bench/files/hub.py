@@ -24,7 +24,7 @@ HINTS = {
     429: "the Hub asks for a pause: give the same command again in some minutes",
 }
 
-_OWNED = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+_OWNED = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 
 def is_owned(name: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from nogs_bench.errors import NogsError
 from nogs_bench.methods.check import check_method
@@ -17,8 +18,9 @@ def asked_methods(
 
     Raises `NogsError` if there is none, two have one name, or one does not fit the protocol.
     """
-    names = methods.split(",") if isinstance(methods, str) else list(methods)
-    for name in names:
+    given: Any = methods
+    names = given.split(",") if isinstance(given, str) else given
+    for name in names if isinstance(names, Iterable) else [names]:
         if not isinstance(name, str):
             called = name.name if isinstance(name, Method) else name
             raise NogsError(

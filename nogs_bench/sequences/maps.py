@@ -53,7 +53,7 @@ def load_maps(task: Task, where: str | Path, index: np.ndarray) -> np.ndarray:
         numbers = table["index"].to_numpy()
         held = np.concatenate([_values(chunk) for chunk in table["epe_map"].chunks])
         maps = held.reshape(len(numbers), *shape)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise NogsError(f"{file} holds no maps {shape} of {task.name}: {error}") from error
     order = np.argsort(numbers)
     at = np.searchsorted(numbers[order], index).clip(max=len(numbers) - 1)

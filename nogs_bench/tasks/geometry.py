@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -127,7 +128,7 @@ class GlimpseGrid:
             bad = tuple(int(value) for value in pixel[off][0])
             raise NogsError(
                 f"location (row, col) = {bad} is off the grid of {self.shape[0]} x "
-                f"{self.shape[1]} cells; nearest is {tuple(self.nearest(pixel[off][0]).tolist())}"
+                f"{self.shape[1]} cells; nearest is {self.nearest(bad)}"
             )
         return row * len(self.cols) + col
 
@@ -143,9 +144,14 @@ class GlimpseGrid:
         if not (np.abs(normalised) <= 1).all():
             raise NogsError("normalised locations must lie in [-1, 1]")
         pixel = (normalised + (self.span > 0)) * self.span / 2
-        return self.nearest(pixel)
+        return self.snapped(pixel)
 
-    def nearest(self, pixel: np.ndarray) -> np.ndarray:
+    def nearest(self, pixel: Sequence[int]) -> tuple[int, int]:
+        """The allowed pixel location nearest to `pixel` (row, col)."""
+        row, col = self.snapped(np.asarray(pixel)).tolist()
+        return row, col
+
+    def snapped(self, pixel: np.ndarray) -> np.ndarray:
         """int64 (..., 2): the allowed pixel location (row, col) nearest to each of (..., 2)."""
         pixel = np.asarray(pixel, np.float64)
         near = [

@@ -107,7 +107,7 @@ def visible_keypoints(points: np.ndarray, rows: np.ndarray, T: int, size: int) -
 
 def nearest_corners(grid: GlimpseGrid, centres: np.ndarray) -> np.ndarray:
     """int64 (..., 2): the allowed top-left corners of glimpses centred nearest to `centres`."""
-    return grid.nearest(np.asarray(centres, np.float64) - grid.glimpse_size / 2)
+    return grid.snapped(np.asarray(centres, np.float64) - grid.glimpse_size / 2)
 
 
 def box_keypoints(box: np.ndarray) -> np.ndarray:

@@ -11,14 +11,18 @@ from nogs_bench.tasks.own import is_source
 from nogs_bench.tasks.task import TASKS
 
 
-def task_names(tasks: str | Sequence[str | PathLike[str]]) -> list[str]:
+def task_names(tasks: str | PathLike[str] | Sequence[str | PathLike[str]]) -> list[str]:
     """Names and shell patterns of tasks, comma-separated or a list, to the names they stand for.
 
     In the order given, each once. Raises `NogsError` if nothing answers to a name or pattern.
     """
     found: dict[str, None] = {}
-    for pattern in tasks.split(",") if isinstance(tasks, str) else tasks:
-        pattern = fspath(pattern).strip()
+    if isinstance(tasks, PathLike):
+        tasks = [tasks]
+    for given in tasks.split(",") if isinstance(tasks, str) else tasks:
+        if not isinstance(given, str | PathLike):
+            raise NogsError(f"a task is named by a text here, not {getattr(given, 'name', given)}")
+        pattern = fspath(given).strip()
         if not pattern:
             continue
         matching = [name for name in TASKS.names() if fnmatchcase(name, pattern)]

@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from nogs_bench.errors import NogsError
-from nogs_bench.results import load_result
+from nogs_bench.files import MalformedJson
+from nogs_bench.results import parse_result
 from nogs_bench.trained.weights import weights_path
 
 
@@ -50,7 +53,7 @@ def _runs(root: Path, damaged: Callable[[str], None] | None) -> Iterator[KeptRun
         if not weights.is_file():
             continue
         try:
-            run = load_result(result)
+            run = parse_result(result.read_bytes())
             yield KeptRun(
                 path=str(result),
                 task=run.task,
@@ -61,7 +64,7 @@ def _runs(root: Path, damaged: Callable[[str], None] | None) -> Iterator[KeptRun
                 accuracy=run.test.accuracy,
                 bytes=weights.stat().st_size,
             )
-        except (NogsError, OSError) as error:
+        except (MalformedJson, ValidationError, OSError) as error:
             line = f"{result} is no result of a run; remove it, or train it again"
             if damaged is None:
                 raise NogsError(line) from error

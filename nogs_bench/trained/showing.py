@@ -88,7 +88,7 @@ def look(
 def _numbers(index: int | Sequence[int] | None, count: int, most: int, split: str) -> np.ndarray:
     asked: Any = range(min(most, count)) if index is None else index
     try:
-        numbers = [operator.index(n) for n in ([asked] if np.ndim(asked) == 0 else asked)]
+        numbers = [operator.index(n) for n in (asked if np.iterable(asked) else [asked])]
     except TypeError:
         raise NogsError(f"index must be a whole number, or several, not {asked!r}") from None
     if not numbers:

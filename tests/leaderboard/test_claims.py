@@ -239,6 +239,10 @@ def test_an_avp_that_teaches_without_sequences_has_its_cost_declared(tmp_path: P
     out = submit(*where, cost)
     assert {run.build_cost for run in load_results(out / "results")} == {cost}
     assert "- Build cost, the AVP: 9.2 min on two cores" in (out / MESSAGE).read_text()
+    nogs = [run.model_copy(update={"build_cost": None}) for run in board_runs(("ps-nogs",))]
+    write_board(tmp_path / "mine", nogs)
+    with pytest.raises(NogsError, match="submit ram-gain-avp apart"):
+        submit(tmp_path / "mine", tmp_path / "both", *where[2:], cost)
     with pytest.raises(ValidationError, match="where nothing was built"):
         RunResult.model_validate(board_run("ram").model_dump() | {"build_cost": cost.model_dump()})
 

@@ -133,7 +133,7 @@ def test_roles_are_as_many_as_were_counted(settings, folds, most):
     [
         ({"images": 401}, "--images 401: give 1 to 400"),
         ({"images": 300}, "leaves none of corner's 400"),
-        ({"images": 400, "folds": 0}, "--folds (0: give 1|must be at least 1)"),
+        ({"images": 400, "folds": 0}, "--folds must be at least 1"),
         ({"bank": "nonsense"}, "unknown image generator 'nonsense'"),
         ({"overrides": {"avp.batch_size": 250}}, "220 images are left to train the AVP"),
         ({"completion": "conditional-gan", "criterion": "cross-entropy"}, "--criterion entropy"),

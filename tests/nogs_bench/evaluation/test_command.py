@@ -23,6 +23,8 @@ from corner_task import CORNER, Inverted, write_maps, write_sequences
 from nogs_bench import HardAttentionNet
 from nogs_bench.errors import NogsError
 from nogs_bench.evaluation.command import evaluate
+from nogs_bench.evaluation.logs import LOGS
+from nogs_bench.executors import LocalExecutor
 from nogs_bench.executors.scheduling import Lost, Ready
 from nogs_bench.images import EVERY_SPLIT, shared_images
 from nogs_bench.methods import METHODS, register_method
@@ -455,9 +457,11 @@ def test_glimpses_of_ones_own_are_known_by_their_code(tmp_path, task_file, monke
     assert len(list((tmp_path / "a" / ".pretrained").iterdir())) == 4
 
 
-def test_what_a_script_alone_registers_is_trained_by_one_worker(tmp_path, monkeypatch, capfd):
+def test_what_a_script_alone_registers_is_trained_by_one_worker(
+    tmp_path, task_file, monkeypatch, capfd
+):
     """Worker processes do not run the script."""
-    for registry in (METHODS, TASKS):
+    for registry in (METHODS, TASKS, LOGS):
         monkeypatch.setattr(registry, "_entries", dict(registry._entries))
         monkeypatch.setattr(registry, "_only_here", set())
     settings = {"protocol": "scratch", "seeds": 2, "device": "cpu", "workers": 2, "together": 1}
@@ -471,8 +475,21 @@ def test_what_a_script_alone_registers_is_trained_by_one_worker(tmp_path, monkey
     register_task(replace(CORNER, name="corner-of-a-script"))
     evaluate(task="corner-of-a-script", methods="ram", out=tmp_path / "b", **settings)
     assert "task 'corner-of-a-script' is known to this process alone" in capfd.readouterr().err
-    with pytest.raises(NogsError, match="method ram-of-a-script: give its file and name"):
-        evaluate(task=CORNER, methods=[METHODS["ram-of-a-script"]], out=tmp_path / "c")
+    LOGS.add("log-of-a-script", LOGS["csv"])
+    given = settings | {"task": f"{task_file}", "methods": "ram", "iterations": 2}
+    evaluate(out=tmp_path / "c", log="log-of-a-script", **given)
+    assert "log 'log-of-a-script' is known to this process alone" in capfd.readouterr().err
+    again = given | {"task": "corner-of-a-script"}
+    evaluate(out=tmp_path / "d", executor=LocalExecutor(1), **again)
+    assert "if workers are other processes, put it into a file" in capfd.readouterr().err
+    evaluate(out=tmp_path / "d", **again)  # nothing is left to train
+    assert "known to this process" not in capfd.readouterr().err
+    for wrong in (METHODS["ram-of-a-script"], [METHODS["ram-of-a-script"]]):
+        with pytest.raises(NogsError, match="method ram-of-a-script: give its file and name"):
+            evaluate(task=CORNER, methods=wrong, out=tmp_path / "c")
+    for wrong in ([CORNER], [5]):
+        with pytest.raises(NogsError, match="a task is named by a text here, not"):
+            evaluate(tasks=wrong, out=tmp_path / "c")
     assert not any(METHODS.only_here(name) for name in ("ram", "ps-nogs"))
     assert not TASKS.only_here("fashion-mnist")
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -124,5 +126,10 @@ def test_columns_and_maps_are_read_as_they_were_written(tmp_path: Path) -> None:
     said = load_posterior(folder, "cpu").log_posterior_along(images, cells).exp().numpy()
     np.testing.assert_allclose(rows.posterior, said, atol=2e-3)
     assert rows.digest == load_annotations(TASK, write(tmp_path / "without")).digest
+    bare = tmp_path / "bare" / "maps"
+    bare.mkdir(parents=True)
+    pq.write_table(pa.table({"index": [0]}), bare / "train.parquet")
+    with pytest.raises(NogsError, match="train.parquet holds no maps"):
+        load_maps(TASK, bare.parent, rows.index)
     places = find_lessons(TASK, METHODS["ps-nogs-taught"], str(folder), None, rows)
     assert places.posterior == str(folder.absolute())

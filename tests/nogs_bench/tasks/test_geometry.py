@@ -55,7 +55,7 @@ def test_pixels_off_the_grid_are_refused_by_name(grid: GlimpseGrid) -> None:
         with pytest.raises(NogsError) as refused:
             grid.pixel_to_index(np.array([[*grid.pixels[0]], [*pixel]]))
         assert str(pixel) in str(refused.value)
-        nearest = tuple(grid.nearest(np.array(pixel)).tolist())
+        nearest = grid.nearest(pixel)
         assert nearest in allowed
         distance = [abs(a - pixel[0]) + abs(b - pixel[1]) for a, b in allowed]
         assert abs(nearest[0] - pixel[0]) + abs(nearest[1] - pixel[1]) == min(distance)

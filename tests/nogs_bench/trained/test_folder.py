@@ -27,6 +27,11 @@ def test_runs_that_kept_their_network_are_listed_the_best_first(tmp_path: Path) 
     assert [run.accuracy for run in found] == sorted((r.accuracy for r in found), reverse=True)
     assert found[0].bytes == 5
     assert found[0].path.endswith(".json")
+    renamed = tmp_path / "1" / "champion.json"
+    Path(found[0].path).rename(renamed)
+    Path(found[0].path).with_suffix(".safetensors").rename(renamed.with_suffix(".safetensors"))
+    assert [run.path for run in list_networks(tmp_path)] == [str(renamed), found[1].path]
+    found = list_networks(tmp_path)
     with pytest.raises(NogsError, match="no folder"):
         list_networks(tmp_path / "absent")
     (tmp_path / "bad.json").write_text("{}")

@@ -188,7 +188,7 @@ def test_bad_wishes_are_one_line(network: TrainedNetwork, tmp_path: Path) -> Non
         test_network(network, "nope")
     with pytest.raises(NogsError, match="no result"):
         load_network(tmp_path / "absent.json")
-    for wrong in (1.9, "3", [0, 1.5]):
+    for wrong in (1.9, "3", [0, 1.5], [0, [1]]):
         with pytest.raises(NogsError, match="index must be a whole number, or several, not"):
             look(network, tmp_path / "a.html", index=wrong)
     with pytest.raises(NogsError, match="index is empty"):

@@ -129,7 +129,7 @@ def test_columns_and_maps_are_read_as_they_were_written(tmp_path: Path) -> None:
     bare = tmp_path / "bare" / "maps"
     bare.mkdir(parents=True)
     pq.write_table(pa.table({"index": [0]}), bare / "train.parquet")
-    with pytest.raises(NogsError, match="train.parquet holds no maps"):
+    with pytest.raises(NogsError, match=r"train\.parquet holds no maps"):
         load_maps(TASK, bare.parent, rows.index)
     places = find_lessons(TASK, METHODS["ps-nogs-taught"], str(folder), None, rows)
     assert places.posterior == str(folder.absolute())

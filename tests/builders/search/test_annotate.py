@@ -202,7 +202,7 @@ def test_folds_where_there_are_none_to_make(tmp_path):
         build("cluttered-digits", tmp_path / "x", folds=2)
     with pytest.raises(NogsError, match=r"--folds 2"):
         build(corner_task(), tmp_path / "x", images=400)
-    with pytest.raises(NogsError, match="--folds 0"):
+    with pytest.raises(NogsError, match="--folds must be at least 1"):
         build(corner_task(), tmp_path / "x", folds=0)
 
 

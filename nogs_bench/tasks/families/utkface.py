@@ -74,7 +74,7 @@ def _task(target: int, description: str, target_accuracy: float) -> Task:
         protocols=(
             TrainingProtocol("scratch", iterations=24_000, target_accuracy=target_accuracy),
         ),
-        # Networks of masked images learn next to nothing here (docs/photographs.md).
+        # Networks of masked images learn less in the same time (docs/photographs.md).
         avp=AvpTraining(
             "patch-sum:256x2", epochs=40, learning_rate=1e-3, warmup=0.3, mirrored=True
         ),

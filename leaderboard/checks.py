@@ -71,7 +71,7 @@ def _sizes(task: Task, run: RunResult) -> Found:
         yield "task_digest", f"another label, number of glimpses or grid than {task.name} has"
     for name in ("images", "teaching"):
         if current and getattr(run, name) is None:
-            yield name, f"must be recorded, as version {task.version} of {task.name} always does"
+            yield name, "must be recorded, as `evaluate` does; train it again"
     yield from _equal("model.pixels_seen", run.model.pixels_seen, task.T * task.glimpse_size**2)
     yield from _equal("test.images", run.test.images, task.splits.test)
     if not run.model.name.isascii():

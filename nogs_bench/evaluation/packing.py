@@ -139,15 +139,15 @@ def only_here(place: Place, runs: Iterable[RunPlan]) -> str | None:
     """What worker processes would not find of what the runs name, in words: an entry that a script
     or a notebook registered; None if there is nothing."""
     for run in runs:
-        settings, specs = run.config.hyperparameters, (run.task, run.method, place.model)
+        settings, method = run.config.hyperparameters, unchanged(run.method)
         named: list[tuple[Registry[Any], str]] = [
             (TASKS, run.task),
-            (METHODS, unchanged(run.method)),
+            (METHODS, method),
             (MODELS, place.model),
             (LOGS, place.log or ""),
         ]
         # What a named file imports may register the rest.
-        if not any(":" in spec for spec in specs):
+        if not any(":" in spec for spec in (run.task, method, place.model)):
             named.append((EMBEDDERS, settings.embedder.partition(":")[0]))
             if settings.pretraining is not None:
                 named.append((GLIMPSES, settings.pretraining.glimpses))

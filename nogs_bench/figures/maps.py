@@ -71,7 +71,8 @@ def plot_locations(source: str | Path, out: str | Path, task: str | Task | None 
     says nothing of locations; or there is no such dataset, or it holds no sequence.
     """
     folder = Path(source)
-    if task is not None or (folder.is_dir() and not (folder / PROVENANCE).is_file()):
+    of_results = folder.is_dir() or task is not None
+    if of_results and not (folder / PROVENANCE).is_file():
         return _plot_results(folder, Path(out), task)
     try:
         return _plot_dataset(source, out)

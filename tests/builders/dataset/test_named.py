@@ -19,6 +19,9 @@ NAME = "cluttered-digits"
 def test_locations_and_calibration_of_a_name_are_those_of_its_folder(tmp_path: Path) -> None:
     by_name = plot_locations(NAME, tmp_path / "a.png").read_bytes()
     assert by_name == plot_locations(SHIPPED / NAME, tmp_path / "b.png").read_bytes()
+    assert by_name == plot_locations(SHIPPED / NAME, tmp_path / "c.png", NAME).read_bytes()
+    with pytest.raises(NogsError, match="no results folder"):
+        plot_locations(tmp_path / "absent", tmp_path / "d.png", NAME)
     record = json.loads((SHIPPED / NAME / "provenance.json").read_text(encoding="utf-8"))
     errors = record["calibration"]["expected_calibration_error"]
     assert [curve.expected_error for curve in read_calibration(NAME)] == pytest.approx(errors)

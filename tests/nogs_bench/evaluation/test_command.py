@@ -28,6 +28,7 @@ from nogs_bench.executors import LocalExecutor
 from nogs_bench.executors.scheduling import Lost, Ready
 from nogs_bench.images import EVERY_SPLIT, shared_images
 from nogs_bench.methods import METHODS, register_method
+from nogs_bench.network import EMBEDDERS
 from nogs_bench.results.entries import load_results
 from nogs_bench.results.storage import load_result
 from nogs_bench.tasks import TASKS, register_task
@@ -484,6 +485,12 @@ def test_what_a_script_alone_registers_is_trained_by_one_worker(
     assert "if workers are other processes, put it into a file" in capfd.readouterr().err
     evaluate(out=tmp_path / "d", **again)  # nothing is left to train
     assert "known to this process" not in capfd.readouterr().err
+    monkeypatch.setattr(EMBEDDERS, "_entries", dict(EMBEDDERS._entries))
+    monkeypatch.setattr(EMBEDDERS, "_only_here", set())
+    EMBEDDERS.add("embedder-of-a-script", EMBEDDERS["conv"])
+    given = settings | {"task": "cluttered-digits", "iterations": 2, "methods": "ram:rate=2"}
+    evaluate(out=tmp_path / "e", training={"embedder": "embedder-of-a-script"}, **given)
+    assert "embedder 'embedder-of-a-script' is known to this" in capfd.readouterr().err
     for wrong in (METHODS["ram-of-a-script"], [METHODS["ram-of-a-script"]]):
         with pytest.raises(NogsError, match="method ram-of-a-script: give its file and name"):
             evaluate(task=CORNER, methods=wrong, out=tmp_path / "c")

@@ -5,10 +5,10 @@
 Each FOLDER is a dataset that `nogs-bench build` wrote, of tasks of one family, from one posterior.
 Of images that neither trained nor chose the posterior (validation and test): cross-entropy of the
 true labels and accuracy at t = 1 .. T random cells, means over all labels of the family, and the
-standard error over images. Of each dataset's annotated images: the true cross-entropy along the
-built and along random sequences, the standard error of their paired difference, and what is
-claimed: by the posterior (its entropy), and when the glimpses were chosen (the stated EPE). The
-last line is all that as JSON.
+standard error over images; the same of each dataset's own label. Of each dataset's annotated
+images: the true cross-entropy along the built and along random sequences, the standard error of
+their paired difference, and what is claimed: by the posterior (its entropy), and when the glimpses
+were chosen (the stated EPE). The last line is all that as JSON.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from nogs_bench import get_task, load_annotations
 from nogs_bench.builders.dataset import load_posterior
@@ -35,27 +37,45 @@ SEED = 7
 WEIGHTS = "posterior/weights-0.safetensors"
 
 
-def held_out(avp: Avp, task: Task, data: Path) -> dict[str, Any]:
-    """At random cells of validation and test images: means over labels, for t = 1 .. T."""
+@dataclass(frozen=True)
+class HeldOut:
+    """A posterior at t = 1 .. T random cells of images that it has not seen.
+
+    `cross_entropy` (nats) and `right` (0 or 1): float32 (labels, images, T).
+    """
+
+    cross_entropy: Tensor
+    right: Tensor
+
+    def of(self, labels: slice) -> dict[str, Any]:
+        """Means over those labels of the family, the standard error over images."""
+        nats = self.cross_entropy[labels].mean(0)
+        return {
+            "images": len(nats),
+            "labels": len(self.cross_entropy[labels]),
+            "cross_entropy": nats.mean(0).tolist(),
+            "standard_error": standard_error(nats.numpy()).tolist(),
+            "accuracy": self.right[labels].mean((0, 1)).tolist(),
+        }
+
+
+def held_out(avp: Avp, task: Task, data: Path) -> HeldOut:
+    """At random cells of the validation and test images."""
     parts = [load_split(task, split, data) for split in ("validation", "test")]
     images = np.concatenate([part.images for part in parts])
     labels = torch.from_numpy(np.concatenate([part.labels for part in parts]))
     cells = np.random.default_rng(SEED).integers(task.grid.cells, size=(len(images), task.T))
-    found: dict[str, list[float]] = {"cross_entropy": [], "standard_error": [], "accuracy": []}
-    for t in range(1, task.T + 1):
-        nats, right = torch.zeros(len(images)), 0.0
-        for start in range(0, len(images), ROWS):
-            rows = slice(start, start + ROWS)
-            seen = torch.from_numpy(np.ascontiguousarray(images[rows]))
-            logs = avp.log_posteriors(seen, torch.from_numpy(cells[rows, :t]))
+    nats, right = torch.zeros(2, labels.shape[1], len(images), task.T)
+    for start in range(0, len(images), ROWS):
+        rows = slice(start, start + ROWS)
+        seen = torch.from_numpy(np.ascontiguousarray(images[rows]))
+        for t in range(task.T):
+            logs = avp.log_posteriors(seen, torch.from_numpy(cells[rows, : t + 1]))
             for label, log in enumerate(logs):
                 truth = labels[rows, label]
-                nats[rows] -= log.gather(1, truth[:, None])[:, 0] / len(logs)
-                right += float((log.argmax(1) == truth).sum())
-        found["cross_entropy"].append(float(nats.mean()))
-        found["standard_error"].append(float(nats.std() / len(nats) ** 0.5))
-        found["accuracy"].append(right / labels.numel())
-    return {"images": len(images), "labels": labels.shape[1], **found}
+                nats[label, rows, t] = -log.gather(1, truth[:, None])[:, 0]
+                right[label, rows, t] = (log.argmax(1) == truth).float()
+    return HeldOut(nats, right)
 
 
 def along_sequences(avp: Avp, task: Task, folder: Path, data: Path) -> dict[str, Any]:
@@ -73,7 +93,7 @@ def along_sequences(avp: Avp, task: Task, folder: Path, data: Path) -> dict[str,
     )
     difference = built["cross_entropy"] - other["cross_entropy"]
 
-    def mean(values: torch.Tensor) -> list[float]:
+    def mean(values: Tensor) -> list[float]:
         return values.mean(0).tolist()
 
     return {
@@ -112,12 +132,14 @@ def main() -> None:
     (avp, *_) = load_posterior(given.folders[0], "cpu").networks
     task = tasks[given.folders[0]]
     print(f"network {records[given.folders[0]]['posterior']['network']}")
-    outcome: dict[str, Any] = {"held_out": held_out(avp, task, given.data), "sequences": {}}
+    unseen = held_out(avp, task, given.data)
+    outcome: dict[str, Any] = {"held_out": unseen.of(slice(None)), "own": {}, "sequences": {}}
     _print(f"{task.family}, mean of the labels, random cells", outcome["held_out"])
     for folder, own in tasks.items():
-        found = along_sequences(avp, own, folder, given.data)
-        outcome["sequences"][own.name] = found
-        _print(own.name, found)
+        outcome["own"][own.name] = unseen.of(slice(own.target, own.target + 1))
+        _print(f"{own.name}, random cells", outcome["own"][own.name])
+        outcome["sequences"][own.name] = along_sequences(avp, own, folder, given.data)
+        _print(f"{own.name}, sequences", outcome["sequences"][own.name])
     print(json.dumps(outcome))
 
 

@@ -15,8 +15,8 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -26,9 +26,11 @@ from nogs_bench.builders.completion import Completions, Pca, Retrieval
 from nogs_bench.builders.estimate import Rates, image_name
 from nogs_bench.builders.estimate.rates import read_rates
 from nogs_bench.builders.generators.stylegan.network import StyleGanNetwork
-from nogs_bench.builders.posterior import Avp, prepare
-from nogs_bench.builders.posterior.training import _batches, _loss
+from nogs_bench.builders.posterior import Avp, EmbeddedBank, prepare
+from nogs_bench.builders.posterior.training.batches import batches_of
+from nogs_bench.builders.posterior.training.epochs import _loss
 from nogs_bench.builders.search import CRITERIA, GROUP, SEARCHES, Evaluator, StepEpe
+from nogs_bench.device import sent
 from nogs_bench.executors import single_thread
 from nogs_bench.files import write_text
 from nogs_bench.images import LabelledImages
@@ -87,13 +89,13 @@ def network(task: Task, device: str) -> tuple[float, float]:
     roles = Roles(images, np.arange(1), images, lambda epoch: images, images, {})
     optimizer = torch.optim.AdamW(avp.train().parameters(), fused=True)
 
-    def step() -> None:
-        (one,) = islice(_batches(small, roles, 0, 0, device), 1)
-        optimizer.zero_grad(set_to_none=True)
-        _loss(avp, one, None, 0).backward()
-        optimizer.step()
+    def epoch() -> None:
+        for one in batches_of(small, roles, 0, 0):
+            optimizer.zero_grad(set_to_none=True)
+            _loss(avp, tuple(sent(array, device) for array in one), None, 0).backward()
+            optimizer.step()
 
-    training = batch / timed(step, device)
+    training = len(images) / timed(epoch, device)
     avp.freeze()
     return alone(task, avp, device) if heavy else searched(task, avp, device), training
 
@@ -110,14 +112,26 @@ def alone(task: Task, avp: Avp, device: str) -> float:
         return 64 / timed(lambda: prepared.log_posterior(rows, cells), device)
 
 
-def searched(task: Task, avp: Avp, device: str) -> float:
-    """Posteriors a second of a quick network in the searches of some images, these included."""
-    evaluator = Evaluator(avp, CRITERIA[task.annotation.criterion], task.target, device)
+def embedded(task: Task, avp: Avp) -> tuple[float, float]:
+    """Glimpses that are embedded for a bank, and posteriors of completions of theirs, a second."""
+    with TemporaryDirectory(prefix="nogs-bench-") as folder:
+        kept = EmbeddedBank(avp, noise(task, 1).images, Path(folder))
+        seconds = timed(lambda: kept.embedded(0), "cpu")
+        return task.grid.cells / seconds, searched(task, avp, "cpu", Path(folder))
+
+
+def searched(task: Task, avp: Avp, device: str, folder: Path | None = None) -> float:
+    """Posteriors a second of a quick network in the searches of some images, these included; with
+    a `folder`, of glimpses that are embedded there."""
+    criterion = CRITERIA[task.annotation.criterion]
     several = min(COMPLETIONS, task.annotation.samples)
     search, every = SEARCHES["racing"], noise(task, several)
     rng, nowhere = np.random.default_rng(1), np.empty(0, np.int64)
     pairs = PAIRS if task.image_size <= LARGE else 0  # of large images, one step: enough minutes
     count, at_once = 0, min(GROUP, max(1, pairs // (task.grid.cells * several)))
+    kept = None if folder is None else EmbeddedBank(avp, every.images, folder)
+    evaluator = Evaluator(avp, criterion, task.target, device, embedded=kept)
+    drawn_from = nowhere if kept is None else np.arange(several)
 
     def search_all() -> None:
         nonlocal count
@@ -129,7 +143,8 @@ def searched(task: Task, avp: Avp, device: str) -> float:
                 shared = every.images[rng.integers(several)]
                 seen = task.grid.masks[prefix].any(0)
                 images[..., seen] = shared[:, seen]
-            drawn = Completions(images, every.labels, 1.0, 1.0, nowhere, nowhere.astype(bool))
+            turned = np.zeros(len(drawn_from), bool)
+            drawn = Completions(images, every.labels, 1.0, 1.0, drawn_from, turned)
             steps.append(StepEpe(drawn, prefix, (task.target,), task.grid.cells, shared))
         _, evaluations = evaluator.search(search, steps, task.grid.shape)
         count = sum(evaluations)
@@ -188,14 +203,16 @@ def shipped(name: str, search: str) -> float:
     return float(record["made_by"]["evaluations"] / every)
 
 
-def of_networks(tasks: list[Task], device: str) -> tuple[dict[str, float], dict[str, float]]:
-    """Posteriors, and training images, a second, by network and image."""
-    posteriors, training = {}, {}
+def of_networks(rates: Rates, tasks: list[Task], device: str) -> Rates:
+    """With what the tasks' networks do a second, by network and image."""
     for task in tasks:
         key = image_name(task.avp.network, task)
-        posteriors[key], training[key] = network(task, device)
-        print(f"{key}: {posteriors[key]:,.0f} posteriors/s", flush=True)
-    return posteriors, training
+        rates.posteriors[key], rates.training[key] = network(task, device)
+        avp = Avp(task).freeze()
+        if device == "cpu" and hasattr(avp.network, "prepare_embedded"):
+            rates.embedding[key], rates.embedded[key] = embedded(task, avp)
+        print(f"{key}: {rates.posteriors[key]:,.0f} posteriors/s", flush=True)
+    return rates
 
 
 def measured(device: str) -> Rates:
@@ -208,7 +225,7 @@ def measured(device: str) -> Rates:
     )
     tasks = [get_task(task) for task in TASKS]
     tasks.append(replace(tasks[0], avp=replace(tasks[0].avp, network=TOKENS)))
-    posteriors, training = of_networks(tasks, device)
+    of_networks(rates, tasks, device)
     proposal, exact = retrieval(tasks[0], device)
     matrix = torch.rand(2048, 2048, device=device)
     product = 2048**3 / timed(lambda: matrix @ matrix, device)
@@ -218,23 +235,7 @@ def measured(device: str) -> Rates:
     with torch.inference_mode():
         made = 2 / timed(lambda: stylegan.synthesise(w, layers), device)
     rates.generators["stylegan"] = made
-    return replace(
-        rates,
-        posteriors=posteriors,
-        training=training,
-        proposal=proposal,
-        exact=exact,
-        multiply_adds=product,
-    )
-
-
-def added(rates: Rates, tasks: list[Task], device: str) -> Rates:
-    posteriors, training = of_networks(tasks, device)
-    return replace(
-        rates,
-        posteriors=rates.posteriors | posteriors,
-        training=rates.training | training,
-    )
+    return replace(rates, proposal=proposal, exact=exact, multiply_adds=product)
 
 
 def main() -> None:
@@ -246,7 +247,7 @@ def main() -> None:
     single_thread("cpu")
     if given.tasks:
         tasks = [get_task(task) for task in given.tasks.split(",")]
-        rates = added(read_rates(given.out), tasks, given.device)
+        rates = of_networks(read_rates(given.out), tasks, given.device)
     else:
         rates = measured(given.device)
     record = json.loads(

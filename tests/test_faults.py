@@ -157,16 +157,16 @@ def test_a_file_without_its_record_is_made_again(tmp_path, whole):
 
 
 def test_a_damaged_checkpoint_costs_its_own_work_alone(tmp_path, whole, capsys, monkeypatch):
-    from nogs_bench.builders.posterior import training
+    from nogs_bench.builders.posterior.training import epochs
 
     def stop(*given):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            training,
+            epochs,
             "validate_avp",
-            lambda *a, v=training.validate_avp, n=[]: (
+            lambda *a, v=epochs.validate_avp, n=[]: (
                 n.append(0) or (stop() if len(n) == 2 else v(*a))
             ),
         )

@@ -50,9 +50,12 @@ class Retrieval:
     exact distances over the whole bank are the weights. A *copy* is a bank image as it is (copy i
     is row i) or, with `settings.mirrored`, reversed (copy `len(bank) + i`).
 
+    Each completion is a copy (`draws_copies`).
     Of the bank's images only the rows asked for are read, so a memory map will do.
     Raises `NogsError` if the settings name no sigma, or shifts that leave out 0.
     """
+
+    draws_copies = True
 
     def __init__(
         self,

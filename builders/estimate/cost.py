@@ -21,7 +21,14 @@ from nogs_bench.builders.completion import (
 )
 from nogs_bench.builders.estimate.rates import Rates, image_name, read_rates
 from nogs_bench.builders.generators import named_generator
-from nogs_bench.builders.pipeline import BuildPlan, cheaply, check_images, check_plan
+from nogs_bench.builders.pipeline import (
+    BuildPlan,
+    cheaply,
+    check_images,
+    check_plan,
+    glimpses_kept,
+)
+from nogs_bench.builders.posterior import Avp
 from nogs_bench.builders.search import shard_size
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks import COUNT, Task, merged_settings, settled
@@ -172,6 +179,13 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
     yield _row("first step", 1, labels * grid.cells * 8, _over(first, posteriors), folds=1)
 
     kept = labels * task.T * (2 * grid.cells + 8 * 4) + 8
+    if plan.posterior == "avp" and settings.completion == "retrieval" and rates.device == "cpu":
+        copies = bank * (2 if settings.mirrored else 1)
+        size = glimpses_kept(task, Avp(task), copies, plan.count // folds)
+        if size:
+            posteriors = rates.embedded.get(key)
+            seconds = _over(copies * grid.cells, rates.embedding.get(key))
+            yield _row("embedded", copies, size, seconds, folds)
     each = _searched(task, rates, posteriors, settings.search, settings.samples)
     shards = folds * ceil(plan.count / folds / shard_size(labels))
     whole = None if each is None else (plan.count * each / HOUR, plan.count * each * labels / HOUR)

@@ -20,6 +20,8 @@ class Rates:
     - `hardware`: what was measured; `device`: "cpu" (one thread) or "gpu".
     - `posteriors`: of prepared completions, by network and image (`image_name`); `training`: images
       that train the AVP, likewise.
+    - `embedding`: glimpses of a bank that are embedded (`EmbeddedBank`), and `embedded`: posteriors
+      of completions whose glimpses are, likewise.
     - `searches`: share of cells x completions that a search computes.
     - `proposal`: bank images compared by their latents, each move and reversal counted, a glimpse.
     - `exact`: bank images compared by their pixels, likewise.
@@ -32,6 +34,8 @@ class Rates:
     device: str
     posteriors: dict[str, float] = field(default_factory=dict)
     training: dict[str, float] = field(default_factory=dict)
+    embedding: dict[str, float] = field(default_factory=dict)
+    embedded: dict[str, float] = field(default_factory=dict)
     searches: dict[str, float] = field(default_factory=dict)
     proposal: float | None = None
     exact: float | None = None

@@ -9,7 +9,7 @@ from nogs_bench.builders.pipeline.command import build, made_folders
 from nogs_bench.builders.pipeline.making import prepare
 from nogs_bench.builders.pipeline.plan import BuildPlan, check_plan, check_settings
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS, TrainedAvp, check_images
-from nogs_bench.builders.pipeline.stages import Stages
+from nogs_bench.builders.pipeline.stages import Stages, glimpses_kept
 from nogs_bench.builders.pipeline.workspace import Workspace
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "check_images",
     "check_plan",
     "check_settings",
+    "glimpses_kept",
     "made_folders",
     "prepare",
 ]

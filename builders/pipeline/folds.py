@@ -69,7 +69,7 @@ def finish_fold(stages: Stages, roles: Roles, shards: list[Shard]) -> FoldOutcom
     """Gather what was annotated, and measure the posterior."""
     plan = stages.plan
     arrays = gathered(shards, [name for name in FIELDS if name != "maps"])
-    annotator = stages.annotator()
+    annotator = stages.annotator(keeping=True)
     each, factors, regret, curves, beliefs = [], [], [], [], []
     for place, task in enumerate(plan.tasks):
         measured = _along(task, stages, roles, arrays["cells"][:, place])

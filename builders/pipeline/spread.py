@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -39,7 +40,10 @@ def annotate_folds(plans: Sequence[BuildPlan], executor: Executor) -> Outcome:
     made = _prepared(plans, executor)
     for stages, roles in made:
         _annotate(stages, roles, executor, Part())
-    return Outcome([finish_fold(stages, roles, _shards(stages, roles)) for stages, roles in made])
+    folds = [finish_fold(stages, roles, _shards(stages, roles)) for stages, roles in made]
+    for stages, _ in made:
+        shutil.rmtree(stages.embedded, ignore_errors=True)
+    return Outcome(folds)
 
 
 def annotate_part(plans: Sequence[BuildPlan], executor: Executor, part: Part) -> None:

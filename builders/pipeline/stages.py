@@ -5,23 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from safetensors.numpy import load_file
 from torch import Tensor
 
 from nogs_bench.builders.bank import bring_bank, open_bank
-from nogs_bench.builders.completion import COMPLETIONS, PIECE_PIXELS, Here, Passes, Spread
+from nogs_bench.builders.completion import (
+    COMPLETIONS,
+    PIECE_PIXELS,
+    Completion,
+    Here,
+    Passes,
+    Spread,
+)
 from nogs_bench.builders.pipeline.plan import BuildPlan
 from nogs_bench.builders.pipeline.posteriors import POSTERIORS
-from nogs_bench.builders.posterior import Posterior
-from nogs_bench.builders.search import Annotator, Found, Work
+from nogs_bench.builders.posterior import Avp, EmbeddedBank, Posterior, embedded_bytes
+from nogs_bench.builders.search import WAYS, Annotator, Found, Work
 from nogs_bench.errors import NogsError
 from nogs_bench.executors import Executor
 from nogs_bench.files import Provenance, map_arrays
 from nogs_bench.images import LabelledImages
 from nogs_bench.tasks import Task
+
+
+def glimpses_kept(task: Task, avp: Avp, copies: int, images: int) -> int:
+    """Bytes of a bank's glimpses that a build of so many images keeps, embedded, while it is at
+    work; 0 where it keeps none. `copies`: how many images there are to draw."""
+    settings = task.annotation
+    if WAYS[settings.observed].pasted:  # then completions show pixels that no bank holds
+        return 0
+    return embedded_bytes(avp, copies, images * (task.T - 1) * settings.samples)
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,7 @@ class Stages:
 
     def load(self) -> Work:
         """What annotates: the annotator, the images to annotate, the shared first step."""
-        annotator = self.annotator()
+        annotator = self.annotator(keeping=True)
         first, bank = load_file(self.files["first-step"]), map_arrays(self.files["bank"])
         found = [Found(int(c), e) for c, e in zip(first["cell"], first["epe"], strict=True)]
         return Work(annotator, bank["annotated_images"], bank["annotated_numbers"], found)
@@ -106,22 +122,45 @@ class Stages:
         weights: Any = getattr(kind, "weights", None)
         return None if weights is None else weights(self.files["posterior"])
 
-    def annotator(self, posterior: Path | None = None) -> Annotator:
-        """What annotates, with the build's posterior or that of another file."""
+    def annotator(self, posterior: Path | None = None, keeping: bool = False) -> Annotator:
+        """What annotates, with the build's posterior or that of another file.
+
+        `keeping`: where it pays, the build's keeps the bank's glimpses, embedded, in a folder.
+        """
         self._bring()
         plan, task = self.plan, self.plan.task
         kind = COMPLETIONS[task.annotation.completion]
         fitted = self.files.get(kind.stage)
-        completion = kind.open(fitted, task, self._images("bank"), plan.device)
+        bank = self._images("bank")
+        completion = kind.open(fitted, task, bank, plan.device)
+        network = self.posterior(file=posterior)
+        embedded = None
+        if keeping and self._embeds(network, completion):
+            embedded = EmbeddedBank(cast(Avp, network), bank.images, self.embedded)
         return Annotator(
             task,
-            self.posterior(file=posterior),
+            network,
             completion,
             plan.seed,
             plan.device,
             plan.precision,
             plan.targets,
+            embedded,
         )
+
+    @property
+    def embedded(self) -> Path:
+        """The folder of the bank's glimpses, embedded: for as long as the build is at work."""
+        keys = {name: self.records[name]["key"] for name in ("bank", "posterior")}
+        return self.plan.workspace.path(Provenance("embedded", {}, self.plan.seed, keys), "")
+
+    def _embeds(self, posterior: Posterior, completion: Completion) -> bool:
+        """Whether the bank's glimpses are embedded once for all images."""
+        plan = self.plan
+        if not isinstance(posterior, Avp) or not getattr(completion, "draws_copies", False):
+            return False
+        images = plan.count // plan.fold.count
+        return glimpses_kept(plan.task, posterior, int(completion.support), images) > 0
 
     def _images(self, role: str) -> LabelledImages:
         if f"generated-{role}" in self.files:

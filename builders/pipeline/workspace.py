@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from nogs_bench.device import give_memory_back
 from nogs_bench.files import Mirror, Provenance, digest_file, repaired, replacing, write_json
 
 
@@ -40,6 +41,7 @@ class Workspace:
             with replacing(path) as temporary:
                 make(temporary)
                 write_json(record, provenance.record(sha256=digest_file(temporary)))
+            give_memory_back()
             self.mirror.push(path, record)
         for left in self.folder.glob(f".{path.stem}.*"):
             if left.is_dir():

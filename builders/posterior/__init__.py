@@ -10,6 +10,7 @@ from nogs_bench.builders.posterior import (  # noqa: F401  (they register)
     tokens,
 )
 from nogs_bench.builders.posterior.avp import Avp
+from nogs_bench.builders.posterior.embedded import EmbeddedBank, embedded_bytes
 from nogs_bench.builders.posterior.glimpse_networks import (
     GLIMPSE_NETWORKS,
     check_network,
@@ -43,6 +44,7 @@ __all__ = [
     "GLIMPSE_NETWORKS",
     "Avp",
     "BankPosterior",
+    "EmbeddedBank",
     "Posterior",
     "Prepared",
     "along_each",
@@ -50,6 +52,7 @@ __all__ = [
     "calibration_record",
     "check_network",
     "draw_reliability",
+    "embedded_bytes",
     "exact_epe",
     "fit_bank_sigma",
     "fixed_cells",

@@ -23,6 +23,9 @@ from nogs_bench.tasks import GlimpseGrid
 
 PAIRS_AT_ONCE = 512
 
+Embed = Callable[[Tensor, Tensor], Tensor]
+"""Glimpses of completions `rows` at `cells`, both int64 (m,), as float (m, ...)."""
+
 
 class PreparedLogits(Protocol):
     """A step's completions, with all that their candidates share computed once.
@@ -39,7 +42,12 @@ class PreparedLogits(Protocol):
 
 
 class GlimpseNetwork(Protocol):
-    """Logits of images seen at cells. Its order does not matter, nor does a cell seen twice."""
+    """Logits of images seen at cells. Its order does not matter, nor does a cell seen twice.
+
+    One for which embedding glimpses is most of the work may have `embed(images, rows, cells)`,
+    float (m, width) of glimpses at images `rows`, and `prepare_embedded(embed, prefix)`, as
+    `prepare` but given an `Embed`: see `EmbeddedBank`.
+    """
 
     def __call__(self, images: Tensor, cells: Tensor, t: Tensor | None = None) -> Tensor:
         """float (n, outputs) of uint8 (n, channels, s, s), int64 (n, T) cells, and int64 (n,), how
@@ -170,22 +178,22 @@ def visible(masks: Tensor, cells: Tensor, t: Tensor | None = None) -> Tensor:
 class PreparedGlimpses:
     """Completions whose prefixes are embedded once; implements `PreparedLogits`.
 
-    - `network`: has `embed(images, rows, cells)`, float (m, ...) of a glimpse at each of m images,
-      and `conclude(embedded, counted)`, float (n, outputs) of such of n sequences (n, t, ...), of
-      which those count that bool (n, t) says.
-    - `images`, `prefix`: as of `prepare`. - `pairs_at_once`: as of `PreparedLogits`.
+    - `network`: has `conclude(embedded, counted)`, float (n, outputs) of what was embedded of n
+      sequences, (n, t, ...), of which those count that bool (n, t) says.
+    - `embed`: gives float (m, ...), a glimpse of each of m completions, `rows`, at `cells`.
+    - `prefix`: as of `prepare`. - `pairs_at_once`: as of `PreparedLogits`.
     """
 
-    def __init__(self, network: Any, images: Tensor, prefix: Tensor, pairs_at_once: int):
-        self.network, self.images, self.prefix = network, images, prefix
+    def __init__(self, network: Any, embed: Embed, prefix: Tensor, pairs_at_once: int):
+        self.network, self.embed, self.prefix = network, embed, prefix
         self.pairs_at_once = pairs_at_once
         n, steps = prefix.shape
         rows = torch.arange(n, device=prefix.device).repeat_interleave(steps)
-        self.embedded = network.embed(images, rows, prefix.flatten()).unflatten(0, (n, steps))
+        self.embedded = embed(rows, prefix.flatten()).unflatten(0, (n, steps))
 
     def logits(self, rows: Tensor, cells: Tensor) -> Tensor:
         """float (m, outputs) of completions `rows` after one more glimpse at `cells`."""
-        last = self.network.embed(self.images, rows, cells)[:, None]
+        last = self.embed(rows, cells)[:, None]
         taken = torch.cat([self.prefix[rows], cells[:, None]], dim=1)
         answer: Tensor = self.network.conclude(
             torch.cat([self.embedded[rows], last], dim=1), counts(taken)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +17,7 @@ from torch.nn import functional
 
 from nogs_bench.builders.posterior.glimpse_networks import (
     GLIMPSE_NETWORKS,
+    Embed,
     PreparedGlimpses,
     PreparedLogits,
     counts,
@@ -42,7 +44,7 @@ class GlimpsePatches(nn.Module, ABC):
 
     def __init__(self, grid: GlimpseGrid, channels: int, width: int):
         super().__init__()
-        self.grid = grid
+        self.grid, self.width = grid, width
         self.look = glimpse_convolutions(channels, grid.glimpse_size, width)
         rows, cols = grid.shape
         self.row, self.col, self.cell = (
@@ -64,8 +66,12 @@ class GlimpsePatches(nn.Module, ABC):
     def prepare(
         self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
     ) -> PreparedLogits:
-        at_once = PAIRS_AT_ONCE.get(images.device.type, PAIRS_ON_ACCELERATOR)
-        return PreparedGlimpses(self, images, prefix, at_once)
+        return self.prepare_embedded(partial(self.embed, images), prefix)
+
+    def prepare_embedded(self, embed: Embed, prefix: Tensor) -> PreparedLogits:
+        """The same, of completions whose glimpses `embed` gives."""
+        at_once = PAIRS_AT_ONCE.get(prefix.device.type, PAIRS_ON_ACCELERATOR)
+        return PreparedGlimpses(self, embed, prefix, at_once)
 
     def freeze(self) -> None:
         """Nothing is left to make quicker."""

@@ -5,6 +5,7 @@ It costs what was seen: a class token and at most T glimpses, however large the 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -67,7 +68,7 @@ class GlimpseTokens(nn.Module):
     def prepare(
         self, images: Tensor, prefix: Tensor, observed: Tensor | None = None
     ) -> PreparedLogits:
-        return PreparedGlimpses(self, images, prefix, PAIRS_AT_ONCE)
+        return PreparedGlimpses(self, partial(self.embed, images), prefix, PAIRS_AT_ONCE)
 
     def freeze(self) -> None:
         self.backbone.eval()

@@ -15,6 +15,7 @@ from nogs_bench.builders.search.check import check_own
 from nogs_bench.builders.search.correction import corrections, holds, standard_error
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import PRECISIONS, Evaluator
+from nogs_bench.builders.search.observed import WAYS
 from nogs_bench.builders.search.racing import Race
 from nogs_bench.builders.search.regret import Chosen, regrets
 from nogs_bench.builders.search.searches import (
@@ -43,6 +44,7 @@ __all__ = [
     "PRECISIONS",
     "SEARCHES",
     "SHARD",
+    "WAYS",
     "Annotator",
     "Ask",
     "Chosen",

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from nogs_bench.builders.completion import Belief, Completion, Query
-from nogs_bench.builders.posterior import Posterior
+from nogs_bench.builders.posterior import EmbeddedBank, Posterior
 from nogs_bench.builders.search.epe import CRITERIA, StepEpe
 from nogs_bench.builders.search.lockstep import Evaluator
 from nogs_bench.builders.search.observed import WAYS, Glimpsed
@@ -59,7 +59,8 @@ class Annotator:
 
     - `targets`: the family's labels to annotate for (default: the task's own). Labels whose
       sequences agree so far share completions and posteriors.
-    - `device`: where the posterior computes; `precision`: see `builders.search.Evaluator`.
+    - `device`: where the posterior computes; `precision`, `embedded`: see
+      `builders.search.Evaluator`.
     """
 
     task: Task
@@ -69,12 +70,18 @@ class Annotator:
     device: str = "cpu"
     precision: str = "float32"
     targets: tuple[int, ...] = ()
+    embedded: EmbeddedBank | None = None
 
     def __post_init__(self) -> None:
         self.targets = self.targets or (self.task.target,)
         criterion = CRITERIA[self.task.annotation.criterion]
         self.evaluator = Evaluator(
-            self.posterior, criterion, self.task.target, self.device, self.precision
+            self.posterior,
+            criterion,
+            self.task.target,
+            self.device,
+            self.precision,
+            self.embedded,
         )
         self.observed = WAYS[self.task.annotation.observed]
 

@@ -56,6 +56,9 @@ class StepEpe:
     - `cells`: how many cells there are.
     - `observed`: uint8 (channels, image_size, image_size), the annotated image, if the completions
       show its pixels at the prefix and what follows from these is to be computed once.
+
+    `copies`, int64 (distinct,): which bank images the distinct completions were drawn as, twice
+    their row and one more if reversed; None where there is no bank.
     """
 
     def __init__(
@@ -68,9 +71,11 @@ class StepEpe:
     ):
         self.prefix, self.targets, self.observed = prefix, targets, observed
         self.samples, self.effective_samples = len(drawn.images), drawn.effective_samples
+        self.copies: np.ndarray | None = None
         if len(drawn.rows):
-            copies = 2 * drawn.rows + drawn.mirrored
-            _, first, self._distinct = np.unique(copies, return_index=True, return_inverse=True)
+            self.copies, first, self._distinct = np.unique(
+                2 * drawn.rows + drawn.mirrored, return_index=True, return_inverse=True
+            )
         else:
             first = self._distinct = np.arange(self.samples)
         self.images, self.labels = drawn.images[first], drawn.labels[first]

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nogs_bench.builders.posterior import Posterior, Prepared, prepare
+from nogs_bench.builders.posterior import EmbeddedBank, Posterior, Prepared, prepare
 from nogs_bench.builders.search.epe import Criterion, StepEpe
 from nogs_bench.builders.search.searches import Ask, Found, Problem, Search, Steps
 from nogs_bench.registry import Registry
@@ -32,6 +32,8 @@ class Evaluator:
 
     - `precision`: in `PRECISIONS`; `"bfloat16"` computes what autocast lets it in bfloat16. What
       is averaged is float32 or wider always.
+    - `embedded`: the glimpses of the bank whose images all completions of `search` are, as they
+      are or reversed; None: whatever completions show is computed.
     """
 
     posterior: Posterior
@@ -39,6 +41,7 @@ class Evaluator:
     target: int
     device: str = "cpu"
     precision: str = "float32"
+    embedded: EmbeddedBank | None = None
 
     @torch.inference_mode()
     def search(
@@ -49,7 +52,7 @@ class Evaluator:
         **Returns** what each step found, by target, and how many posteriors each took.
         """
         with self._precision():
-            batch = _Batch(self, steps)
+            batch = _Batch(self, steps, self.embedded)
             running: dict[tuple[int, int], Steps] = {}
             asks: dict[tuple[int, int], Ask] = {}
             found: list[dict[int, Found]] = [{} for _ in steps]
@@ -122,24 +125,35 @@ def _within(ask: Ask, start: int, count: int) -> Ask:
 class _Batch:
     """The steps' completions, one after the other, as the posterior sees them."""
 
-    def __init__(self, evaluator: Evaluator, steps: Sequence[StepEpe]):
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        steps: Sequence[StepEpe],
+        embedded: EmbeddedBank | None = None,
+    ):
         self.evaluator, self.steps = evaluator, steps
         self.evaluations = [0] * len(steps)
         device = evaluator.device
         sizes = torch.tensor([len(step.images) for step in steps])
         self.offsets = (sizes.cumsum(0) - sizes).tolist()
-        images = np.concatenate([step.images for step in steps])
         labels = np.concatenate([step.labels for step in steps])
         self.labels = torch.from_numpy(labels).to(device)
-        prefix = torch.from_numpy(np.stack([step.prefix for step in steps]))
-        shown = [step.observed for step in steps if step.observed is not None]
-        observed = torch.from_numpy(np.stack(shown)) if len(shown) == len(steps) else None
-        self.prepared: Prepared = prepare(
-            evaluator.posterior,
-            torch.from_numpy(images).to(device),
-            prefix.repeat_interleave(sizes, dim=0).to(device),
-            None if observed is None else observed.repeat_interleave(sizes, dim=0).to(device),
-        )
+        each = torch.from_numpy(np.stack([step.prefix for step in steps]))
+        prefix = each.repeat_interleave(sizes, dim=0).to(device)
+        self.prepared: Prepared
+        if embedded is not None:
+            copies = [step.copies for step in steps if step.copies is not None]
+            self.prepared = embedded.prepare(np.concatenate(copies), prefix)
+        else:
+            images = np.concatenate([step.images for step in steps])
+            shown = [step.observed for step in steps if step.observed is not None]
+            observed = torch.from_numpy(np.stack(shown)) if len(shown) == len(steps) else None
+            self.prepared = prepare(
+                evaluator.posterior,
+                torch.from_numpy(images).to(device),
+                prefix,
+                None if observed is None else observed.repeat_interleave(sizes, dim=0).to(device),
+            )
         self.at_once = getattr(self.prepared, "pairs_at_once", PAIRS_AT_ONCE)
 
     def answer(self, asks: Sequence[list[Ask]]) -> None:

@@ -6,7 +6,7 @@ steps that a GPU does in one launch, and the same bytes each time where they are
 
 from nogs_bench.device.choice import choose_device, cores, device_kind, gpus_of
 from nogs_bench.device.determinism import determined, is_determined
-from nogs_bench.device.process import in_turn, on_threads
+from nogs_bench.device.process import give_memory_back, in_turn, on_threads
 from nogs_bench.device.products import tf32_products
 from nogs_bench.device.replay import Repeated
 from nogs_bench.device.transfer import sent
@@ -17,6 +17,7 @@ __all__ = [
     "cores",
     "determined",
     "device_kind",
+    "give_memory_back",
     "gpus_of",
     "in_turn",
     "is_determined",

@@ -30,19 +30,19 @@ def log(out: Path, line: str) -> None:
 def build(out: Path) -> None:
     from nogs_bench.builders.pipeline import workspace as stage
     from nogs_bench.builders.pipeline.command import build as call
-    from nogs_bench.builders.posterior import training
+    from nogs_bench.builders.posterior.training import epochs
     from nogs_bench.builders.search import shards
     from tiny import corner_task
 
     shards.SHARD = 6
-    annotate, batches, replacing = shards._annotate, training._batches, stage.replacing
+    annotate, batches, replacing = shards._annotate, epochs.batches_of, stage.replacing
     shards._annotate = lambda load, shard: log(out, f"shard {shard.start}") or annotate(load, shard)
-    training._batches = lambda *given: log(out, f"epoch {given[3]}") or batches(*given)
+    epochs.batches_of = lambda *given: log(out, f"epoch {given[3]}") or batches(*given)
     stage.replacing = lambda path: log(out, f"stage {path.name}") or replacing(path)
     try:
         call(corner_task(), out, workers=1, device="cpu")
     finally:
-        shards._annotate, training._batches, stage.replacing = annotate, batches, replacing
+        shards._annotate, epochs.batches_of, stage.replacing = annotate, batches, replacing
 
 
 def evaluate(out: Path) -> None:

@@ -76,7 +76,7 @@ def _task(target: int, description: str, target_accuracy: float) -> Task:
         ),
         # Networks of masked images learn less in the same time (docs/photographs.md).
         avp=AvpTraining(
-            "patch-sum:256x2", epochs=40, learning_rate=1e-3, warmup=0.3, mirrored=True
+            "patch-sum:256x2", epochs=140, learning_rate=1e-3, warmup=0.3, mirrored=True
         ),
         annotation=Annotation(
             images=ANNOTATED,

@@ -15,7 +15,7 @@ from nogs_bench.builders.pipeline import build
 from nogs_bench.cli import app
 from nogs_bench.cli.build_tables import estimate_tables
 from nogs_bench.errors import NogsError
-from nogs_bench.tasks import TASKS, get_task
+from nogs_bench.tasks import TASKS, AvpTraining, get_task
 from tiny import corner_task
 from two_corners import family
 
@@ -62,6 +62,24 @@ def test_a_tiny_build_by_hand(tmp_path):
     # Two workers are less than a node: a shard of 20 images each.
     assert found.lost_hours == pytest.approx(2 * 20 * 725 / 3600)
     assert found.unknown == []
+
+
+def test_glimpses_that_are_embedded_once_by_hand(tmp_path):
+    """15 bank images and their mirror images are 30, of 9 cells and 8 numbers of 2 bytes each."""
+    task = corner_task(avp=AvpTraining("patch-sum:8x1", epochs=2, batch_size=50))
+    settings = replace(task.annotation, bank_images=15, effective_samples=8.0, mirrored=True)
+    key = image_name("patch-sum:8x1", task)
+    rates = replace(HAND, posteriors={key: 0.25}, embedding={key: 27.0}, embedded={key: 1.0})
+    path = write(tmp_path, rates)
+    found = by_stage(estimate_build(replace(task, annotation=settings), path))
+    assert found["embedded"].bytes == 30 * 9 * 8 * 2
+    assert found["embedded"].hours == pytest.approx((10 / 3600,) * 2)
+    # 9 x 20 posteriors (180 s), and 30 images compared at 30 a second (1 s).
+    assert found["sequences"].hours == pytest.approx((30 * 181 / 3600,) * 2)
+    # Of fewer images, each glimpse is computed when it is asked for.
+    few = by_stage(estimate_build(replace(task, annotation=settings), path, images=29))
+    assert "embedded" not in few
+    assert few["sequences"].hours == pytest.approx((29 * 721 / 3600,) * 2)
 
 
 def test_a_round_at_chosen_glimpses_by_hand(tmp_path):

@@ -15,8 +15,7 @@ from nogs_bench.builders.completion.conditional_gan import ConditionalGanKind, G
 from nogs_bench.builders.completion.hmc import HmcKind, HmcSettings
 from nogs_bench.builders.completion.latent_generator import VaeSettings
 from nogs_bench.builders.pipeline.command import build
-from nogs_bench.builders.posterior import training
-from nogs_bench.builders.posterior.training import train_avp
+from nogs_bench.builders.posterior.training import epochs, train_avp
 from nogs_bench.builders.search import lockstep
 from nogs_bench.sequences.annotations import load_annotations
 from pretended import Device, Mixed, device  # noqa: F401
@@ -74,7 +73,7 @@ def test_networks_and_completions_are_compared(device: Device, tmp_path, monkeyp
 
 @pytest.mark.parametrize("network", ["conv", "local:4k4s4-8", "timm:test_resnet"])
 def test_a_step_of_the_avp_does_not_wait(device: Device, tmp_path, monkeypatch, network):  # noqa: F811
-    batches, seen = training._batches, []
+    batches, seen = epochs.batches_of, []
 
     def guarded(*arguments):
         for batch in batches(*arguments):
@@ -82,7 +81,7 @@ def test_a_step_of_the_avp_does_not_wait(device: Device, tmp_path, monkeypatch, 
                 yield batch
             seen.append(1)
 
-    monkeypatch.setattr(training, "_batches", guarded)
+    monkeypatch.setattr(epochs, "batches_of", guarded)
     task = corner_task()
     task = replace(task, avp=replace(task.avp, network=network))
     roles = assign_roles(task, task.annotation.images, 0, None)

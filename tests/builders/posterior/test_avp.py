@@ -9,10 +9,10 @@ import torch
 
 from nogs_bench.builders.bank.roles import assign_roles
 from nogs_bench.builders.pipeline import build
-from nogs_bench.builders.posterior import training
 from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.builders.posterior.interface import prepare
-from nogs_bench.builders.posterior.training import train_avp
+from nogs_bench.builders.posterior.training import epochs, train_avp
+from nogs_bench.builders.posterior.training.batches import batches_of
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.task import Splits
 from tiny import Corner, corner_images, corner_task
@@ -105,7 +105,7 @@ def test_the_posterior_is_reached_in_closed_form(network, rate, epochs, tmp_path
 def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     task = corner_task()
     undisturbed = train(tmp_path, task, "whole")
-    save, saved = training.save_checkpoint, []
+    save, saved = epochs.save_checkpoint, []
 
     def stop_after_first(path, state):
         save(path, state)
@@ -113,7 +113,7 @@ def test_a_stopped_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
         if len(saved) == 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training, "save_checkpoint", stop_after_first)
+    monkeypatch.setattr(epochs, "save_checkpoint", stop_after_first)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, task, "stopped")
     resumed = train(tmp_path, task, "stopped")
@@ -167,14 +167,14 @@ def test_chosen_sequences_are_seen_beside_random_ones():
     task = replace(task, avp=replace(task.avp, batch_size=40, warmup=1.0, chosen_share=0.25))
     roles = assign_roles(task, 30, seed=0, data=None)
     chosen = np.tile([[8, 0, 8]], (3, 1))
-    plain = list(training._batches(task, roles, 0, 0, "cpu"))
-    mixed = list(training._batches(task, roles, 0, 0, "cpu", chosen))
+    plain = list(batches_of(task, roles, 0, 0))
+    mixed = list(batches_of(task, roles, 0, 0, chosen))
     assert len(plain) == len(mixed) > 1
-    cells, t = (x.numpy() for x in mixed[0][2:])
+    cells, t = mixed[0][2:]
     for before, after in zip(plain[0], mixed[0], strict=True):
-        assert torch.equal(before[10:], after[10:])
+        assert np.array_equal(before[10:], after[10:])
     for before, after in zip(plain[0][:2], mixed[0][:2], strict=True):
-        assert torch.equal(before, after)
+        assert np.array_equal(before, after)
     assert t[:10].min() >= 1
     assert t[:10].max() <= 3
     for row in range(10):
@@ -187,7 +187,7 @@ def test_timing_an_epoch_counts_its_batches_and_the_validation():
     task = corner_task()
     roles = assign_roles(task, 30, seed=0, data=None)
     ticks = itertools.count()
-    found = training.seconds_per_epoch(task, roles, 0, "cpu", lambda: float(next(ticks)))
+    found = epochs.seconds_per_epoch(task, roles, 0, "cpu", lambda: float(next(ticks)))
     assert found == len(roles.avp(0)) // task.avp.batch_size + 1
 
 
@@ -203,7 +203,7 @@ def test_what_diverges_at_once_is_one_line_and_leaves_nothing(tmp_path):
 def test_what_diverges_later_keeps_the_epochs_before(tmp_path, monkeypatch, capsys):
     task = corner_task()
     one = train(tmp_path, replace(task, avp=replace(task.avp, epochs=1)), "one")
-    validate, found = training.validate_avp, []
+    validate, found = epochs.validate_avp, []
 
     def ends(avp, task, roles):
         found.append(validate(avp, task, roles))
@@ -211,7 +211,7 @@ def test_what_diverges_later_keeps_the_epochs_before(tmp_path, monkeypatch, caps
             found[-1]["cross_entropy"][1] = float("nan")
         return found[-1]
 
-    monkeypatch.setattr(training, "validate_avp", ends)
+    monkeypatch.setattr(epochs, "validate_avp", ends)
     kept = train(tmp_path, replace(task, avp=replace(task.avp, epochs=5)), "diverges")
     assert (kept["epoch"], len(kept["curve"]), len(found)) == (1, 1, 2)
     assert kept["weights"].keys() == one["weights"].keys()

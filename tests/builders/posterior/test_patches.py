@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from nogs_bench.builders.posterior.average import Averaged
 from nogs_bench.builders.posterior.glimpse_networks import make_glimpse_network
+from nogs_bench.builders.posterior.training.average import Averaged
 from nogs_bench.errors import NogsError
 from nogs_bench.tasks.geometry import GlimpseGrid
 

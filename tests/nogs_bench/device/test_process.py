@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
 
-from nogs_bench.device import in_turn, on_threads
+from nogs_bench.device import give_memory_back, in_turn, on_threads
 
 
 @contextmanager
@@ -85,3 +88,22 @@ def test_threads_are_as_before_whatever_happens() -> None:
     with pytest.raises(KeyboardInterrupt), on_threads(before + 1):
         raise KeyboardInterrupt
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc"
+)
+def test_what_was_freed_is_given_back():
+    """All but the last of many pieces: glibc keeps what lies below one that is in use."""
+
+    def held() -> int:
+        (line,) = (x for x in Path("/proc/self/status").read_text().splitlines() if "VmRSS" in x)
+        return int(line.split()[1]) * 1024
+
+    pieces = [b"x" * 100_000 for _ in range(3000)]
+    last = pieces.pop()
+    del pieces
+    before = held()
+    give_memory_back()
+    assert before - held() > 200e6
+    assert len(last) == 100_000

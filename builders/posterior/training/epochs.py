@@ -6,7 +6,7 @@ task's warm-up epochs on 1 .. 3T.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from nogs_bench.builders.bank import Roles
-from nogs_bench.builders.posterior.average import Averaged
 from nogs_bench.builders.posterior.avp import Avp
 from nogs_bench.builders.posterior.interface import ALONG_ROWS
 from nogs_bench.builders.posterior.reliability import fixed_cells
+from nogs_bench.builders.posterior.training.average import Averaged
+from nogs_bench.builders.posterior.training.batches import batches_of
 from nogs_bench.device import sent, tf32_products
 from nogs_bench.errors import NogsError
 from nogs_bench.files import resumed, save_checkpoint
@@ -29,7 +30,6 @@ from nogs_bench.progress import progress_bars
 from nogs_bench.tasks import Task
 
 WARM = 0.1  # share of the steps over which the learning rate rises
-WARMUP = 3
 TIMED_BATCHES = 25
 
 
@@ -96,8 +96,9 @@ def train_avp(
             # training is the undisturbed one.
             torch.manual_seed(int(np.random.default_rng([seed, epoch, 1]).integers(2**62)))
             avp.train()
-            for batch in _batches(task, roles, seed, epoch, device, chosen):
-                loss = _loss(avp, batch, teacher, settings.distillation)
+            for batch in batches_of(task, roles, seed, epoch, chosen):
+                given = tuple(sent(array, device) for array in batch)
+                loss = _loss(avp, given, teacher, settings.distillation)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()
@@ -136,9 +137,9 @@ def seconds_per_epoch(
     optimizer = torch.optim.AdamW(avp.parameters(), fused=True)
     average = Averaged(avp)
     times = [clock()]
-    for batch in islice(_batches(task, roles, seed, 0, device), TIMED_BATCHES):
+    for batch in islice(batches_of(task, roles, seed, 0), TIMED_BATCHES):
         optimizer.zero_grad(set_to_none=True)
-        _loss(avp, batch, None, 0).backward()
+        _loss(avp, tuple(sent(array, device) for array in batch), None, 0).backward()
         optimizer.step()
         average.update()
         times.append(clock())
@@ -173,44 +174,6 @@ def _loss(avp: Avp, batch: tuple[Tensor, ...], teacher: Avp | None, share: float
 def _alike(classes: Sequence[int]) -> list[list[int]]:
     """Labels by how many classes they have: CelebA's forty are one product, not forty."""
     return [[n for n, each in enumerate(classes) if each == k] for k in sorted(set(classes))]
-
-
-def _batches(
-    task: Task,
-    roles: Roles,
-    seed: int,
-    epoch: int,
-    device: str,
-    chosen: np.ndarray | None = None,
-) -> Iterator[tuple[Tensor, ...]]:
-    """Images, labels, cells and t of each batch; a function of seed and epoch alone.
-
-    The first images of a batch are seen at `chosen` cells, if any. Every other one of them ends
-    with a uniform cell: the search asks about all that may come after a chosen prefix.
-    """
-    drawn = roles.avp(epoch)
-    rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(drawn))
-    size = task.avp.batch_size
-    most = task.T * (WARMUP if epoch < task.avp.warmup * task.avp.epochs else 1)
-    for start in range(0, len(order) - size + 1, size):
-        rows = order[start : start + size]
-        images, labels = drawn.images[rows], drawn.labels[rows]
-        cells = rng.integers(task.grid.cells, size=(size, most))
-        t = rng.integers(1, most + 1, size=size)
-        if chosen is not None:
-            count = round(task.avp.chosen_share * size)
-            picked = rng.integers(len(chosen), size=count)
-            t[:count] = rng.integers(1, task.T + 1, size=count)
-            last = cells[np.arange(count), t[:count] - 1]
-            cells[:count, : task.T] = chosen[picked]
-            cells[np.arange(0, count, 2), t[:count:2] - 1] = last[::2]
-        if task.avp.mirrored:
-            turned = rng.random(size) < 0.5
-            images = np.where(turned[:, None, None, None], images[..., ::-1], images)
-            cells[turned] = task.grid.mirrored[cells[turned]]
-        arrays = (images, labels, cells, t)
-        yield tuple(sent(array, device) for array in arrays)
 
 
 @torch.inference_mode()

@@ -112,8 +112,9 @@ class Query(Protocol):
 class Completion(Protocol):
     """A way to complete images.
 
-    May have `draws_copies`: True if each completion is an image of the bank, as it is or reversed,
-    as its `rows` and `mirrored` say, so that what follows from a bank image is computed once.
+    Its class may have `draws_copies`: True if each completion is an image of the bank, as it is or
+    reversed, as its `rows` and `mirrored` say, so that what follows from a bank image is computed
+    once. This is not inherited.
     """
 
     @property

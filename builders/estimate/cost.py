@@ -183,7 +183,7 @@ def _stages(plan: BuildPlan, rates: Rates, folds: int) -> Iterator[StageEstimate
         copies = bank * (2 if settings.mirrored else 1)
         size = glimpses_kept(task, Avp(task), copies, plan.count // folds)
         if size:
-            posteriors = rates.embedded.get(key)
+            posteriors = rates.embedded.get(key, posteriors)
             seconds = _over(copies * grid.cells, rates.embedding.get(key))
             yield _row("embedded", copies, size, seconds, folds)
     each = _searched(task, rates, posteriors, settings.search, settings.samples)

@@ -63,7 +63,7 @@ def prepare(
         stages.add("first-step", annotation, parents, write_first_step)
     else:
         stages.share("first-step", leader)
-    if stages.annotator(keeping=True).embedded is not None:
+    if stages.keeps_glimpses:
         annotation |= {"embedded": "float16"}
     stages.add("sequences", annotation, (*parents, "first-step"), None)
     return stages

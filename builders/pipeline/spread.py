@@ -41,8 +41,9 @@ def annotate_folds(plans: Sequence[BuildPlan], executor: Executor) -> Outcome:
     for stages, roles in made:
         _annotate(stages, roles, executor, Part())
     folds = [finish_fold(stages, roles, _shards(stages, roles)) for stages, roles in made]
-    for stages, _ in made:
-        shutil.rmtree(stages.embedded, ignore_errors=True)
+    # Nobody else is at work in the folder. Those of a build that was given up go, too.
+    for kept in plans[0].workspace.folder.glob("embedded-*"):
+        shutil.rmtree(kept, ignore_errors=True)
     return Outcome(folds)
 
 

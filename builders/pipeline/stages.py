@@ -154,11 +154,21 @@ class Stages:
         keys = {name: self.records[name]["key"] for name in ("bank", "posterior")}
         return self.plan.workspace.path(Provenance("embedded", {}, self.plan.seed, keys), "")
 
-    def _embeds(self, posterior: Posterior, completion: Completion) -> bool:
+    @property
+    def keeps_glimpses(self) -> bool:
         """Whether the bank's glimpses are embedded once for all images."""
         plan = self.plan
-        if not isinstance(posterior, Avp) or not getattr(completion, "draws_copies", False):
+        pasted = WAYS[plan.task.annotation.observed].pasted
+        if plan.device != "cpu" or pasted or self.network() is None:
+            return False  # without opening what completes images
+        return self.annotator(keeping=True).embedded is not None
+
+    def _embeds(self, posterior: Posterior, completion: Completion) -> bool:
+        # Of classes of a user's own, only what they say themselves is taken for true.
+        copies = vars(type(completion)).get("draws_copies", False)
+        if type(posterior) is not Avp or not copies:
             return False
+        plan = self.plan
         images = plan.count // plan.fold.count
         return glimpses_kept(plan.task, posterior, int(completion.support), images) > 0
 

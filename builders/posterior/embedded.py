@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from nogs_bench.builders.posterior.avp import Avp, PreparedAvp
-from nogs_bench.errors import NogsError
-from nogs_bench.files import read_array, replacing
+from nogs_bench.files import repaired, sound_arrays, write_arrays
 
 # What all files of a bank may take, and how often each image must be drawn: a search asks for a
 # twentieth of the cells, and all of them are embedded.
@@ -37,25 +37,27 @@ class EmbeddedBank:
 
     def __init__(self, avp: Avp, images: np.ndarray, folder: Path):
         self.avp, self.images, self.folder = avp, images, folder
+        self._sound: set[int] = set()
 
     def prepare(self, copies: np.ndarray, prefix: Tensor) -> PreparedAvp:
         """As `Avp.prepare`, of bank images: `copies`, int64 (n,), are 2 i for image i as it is and
         2 i + 1 for it left to right reversed."""
         network: Any = self.avp.network
-        embed = partial(_looked, [self._table(copy) for copy in copies.tolist()])
+        tables = {copy: self._table(copy) for copy in set(copies.tolist())}
+        embed = partial(_looked, [tables[copy] for copy in copies.tolist()])
         return PreparedAvp(self.avp, network.prepare_embedded(embed, prefix))
 
-    def _table(self, copy: int) -> np.ndarray:
-        """float16 (cells, width), memory-mapped."""
-        path = self.folder / f"{copy:07d}.npy"
-        if path.exists():
-            try:
-                return read_array(path, "c")
-            except NogsError:
-                pass  # left half written by a machine that went down: made again
-        with replacing(path) as temporary:
-            np.save(temporary, self.embedded(copy))
-        return read_array(path, "c")
+    def _table(self, copy: int) -> Tensor:
+        """float16 (cells, width), memory-mapped without a file that stays open."""
+        path = self.folder / f"{copy:07d}.safetensors"
+        if copy not in self._sound:
+            if path.exists() and not sound_arrays(path):
+                repaired([path], "was damaged: made again")
+                path.unlink(missing_ok=True)
+            if not path.exists():
+                write_arrays(path, {"glimpses": self.embedded(copy)})
+            self._sound.add(copy)
+        return load_file(path)["glimpses"]
 
     def embedded(self, copy: int) -> np.ndarray:
         """float16 (cells, width): a copy's glimpses, computed."""
@@ -69,15 +71,14 @@ class EmbeddedBank:
         return embedded.half().numpy()
 
 
-def _looked(tables: Sequence[np.ndarray], rows: Tensor, cells: Tensor) -> Tensor:
+def _looked(tables: Sequence[Tensor], rows: Tensor, cells: Tensor) -> Tensor:
     """float32 (m, width): rows `cells` of tables `rows`."""
-    looked = np.empty((len(rows), tables[0].shape[1]), np.float16)
-    wanted, at = rows.numpy(), cells.numpy()
-    order = np.argsort(wanted, kind="stable")
-    numbers, starts = np.unique(wanted[order], return_index=True)
-    for number, places in zip(numbers.tolist(), np.split(order, starts[1:]), strict=True):
-        looked[places] = tables[number][at[places]]
-    return torch.from_numpy(looked).float()
+    looked = torch.empty(len(rows), tables[0].shape[1])
+    order = rows.argsort(stable=True)
+    numbers, counts = rows[order].unique_consecutive(return_counts=True)
+    for number, places in zip(numbers.tolist(), order.split(counts.tolist()), strict=True):
+        looked[places] = tables[number][cells[places]].float()
+    return looked
 
 
 def embedded_bytes(avp: Avp, copies: int, drawn: int) -> int:
@@ -87,7 +88,17 @@ def embedded_bytes(avp: Avp, copies: int, drawn: int) -> int:
     It pays on a CPU, for a network with `prepare_embedded`: embedding is most of its work.
     """
     network: Any = avp.network
-    if not hasattr(network, "prepare_embedded") or avp.device.type != "cpu":
+    if avp.device.type != "cpu" or not _prepares_embedded(type(network)):
         return 0
     size: int = 2 * copies * network.grid.cells * network.width
     return size if LEAST_DRAWN * copies <= drawn and size <= MOST_BYTES else 0
+
+
+def _prepares_embedded(kind: type) -> bool:
+    """Whether a network's `prepare` and `prepare_embedded` are of one class: a class of the user's
+    that changes the former alone would be asked in vain."""
+    made_by = [
+        next((each for each in kind.__mro__ if name in vars(each)), None)
+        for name in ("prepare", "prepare_embedded")
+    ]
+    return made_by[1] is not None and made_by[0] is made_by[1]

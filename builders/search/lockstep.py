@@ -143,6 +143,7 @@ class _Batch:
         self.prepared: Prepared
         if embedded is not None:
             copies = [step.copies for step in steps if step.copies is not None]
+            assert len(copies) == len(steps), "a completion that draws no images of the bank"
             self.prepared = embedded.prepare(np.concatenate(copies), prefix)
         else:
             images = np.concatenate([step.images for step in steps])

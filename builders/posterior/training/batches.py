@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from nogs_bench.builders.bank import Roles
+from nogs_bench.images import LabelledImages
 from nogs_bench.tasks import Task
 
 WARMUP = 3
@@ -21,7 +22,8 @@ def batches_of(
     The first images of a batch are seen at `chosen` cells, if any. Every other one of them ends
     with a uniform cell: the search asks about all that may come after a chosen prefix.
     """
-    batches = _made(task, roles, seed, epoch, chosen)
+    # Drawn here: a stop then need not wait for it.
+    batches = _made(task, roles.avp(epoch), seed, epoch, chosen)
     with ThreadPoolExecutor(1) as making:
         coming = making.submit(next, batches, None)
         while (batch := coming.result()) is not None:
@@ -30,9 +32,8 @@ def batches_of(
 
 
 def _made(
-    task: Task, roles: Roles, seed: int, epoch: int, chosen: np.ndarray | None
+    task: Task, drawn: LabelledImages, seed: int, epoch: int, chosen: np.ndarray | None
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    drawn = roles.avp(epoch)
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(drawn))
     size = task.avp.batch_size

@@ -76,6 +76,11 @@ def test_glimpses_that_are_embedded_once_by_hand(tmp_path):
     assert found["embedded"].hours == pytest.approx((10 / 3600,) * 2)
     # 9 x 20 posteriors (180 s), and 30 images compared at 30 a second (1 s).
     assert found["sequences"].hours == pytest.approx((30 * 181 / 3600,) * 2)
+    # Rates of before it was measured: as if each was computed.
+    old = write(tmp_path, replace(rates, embedding={}, embedded={}))
+    known = by_stage(estimate_build(replace(task, annotation=settings), old))
+    assert known["sequences"].hours == pytest.approx((30 * 721 / 3600,) * 2)
+    path = write(tmp_path, rates)
     # Of fewer images, each glimpse is computed when it is asked for.
     few = by_stage(estimate_build(replace(task, annotation=settings), path, images=29))
     assert "embedded" not in few

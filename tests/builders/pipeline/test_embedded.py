@@ -7,8 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from nogs_bench.builders.completion import COMPLETIONS, Retrieval
+from nogs_bench.builders.completion.retrieval import RetrievalKind
+from nogs_bench.builders.pipeline import folds
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.builders.posterior import EmbeddedBank, embedded
+from nogs_bench.builders.search import regret
 from nogs_bench.tasks import AvpTraining
 from tiny import corner_task
 
@@ -68,9 +72,44 @@ def test_a_build_that_was_stopped_finds_them(built, tmp_path, monkeypatch):
         EmbeddedBank, "embedded", lambda self, copy: made.append(copy) or whole(self, copy)
     )
     quick(out)
-    assert not {f"{copy:07d}.npy" for copy in made} & first
+    assert not {f"{copy:07d}.safetensors" for copy in made} & first
     assert not folder.exists()
     assert rows_of(out) == rows_of(built)
+
+
+def test_regrets_are_those_of_the_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(regret, "ONE_IN", 6)
+    monkeypatch.setattr(folds, "REGRET_SHARE", 10.0)
+    found = []
+    for name, least in (("kept", 20), ("computed", 1000)):
+        monkeypatch.setattr(embedded, "LEAST_DRAWN", least)
+        record = json.loads((quick(tmp_path / name) / "provenance.json").read_text())
+        found.append(record["quality"]["5 of built"]["regret"])
+    assert found[0] == pytest.approx(found[1], abs=2e-3)
+
+
+def test_an_own_completion_that_changes_the_images_is_shown_as_it_is(tmp_path, monkeypatch):
+    """It inherits what retrieval says of itself, and it is not true of it."""
+
+    class Dark(Retrieval):
+        def completions(self, *given):
+            drawn = super().completions(*given)
+            return replace(drawn, images=np.zeros_like(drawn.images))
+
+    class Kind(RetrievalKind):
+        def open(self, path, task, bank, device):
+            return Dark(bank, task.grid, task.annotation, None, device)
+
+    monkeypatch.setitem(COMPLETIONS._entries, "dark", Kind())
+    stages = searched(quick(tmp_path / "corner", completion="dark"))[2]
+    assert "embedded" not in stages["sequences"]["config"]
+
+
+def test_what_another_build_left_goes_with_the_next_that_ends(tmp_path):
+    quick(tmp_path / "corner", part="0/2")
+    (left,) = tmp_path.glob("corner/.build/embedded-*")
+    quick(tmp_path / "corner", seed=1)
+    assert not left.exists()
 
 
 @pytest.mark.parametrize("other", [{"observed": "pasted"}, {"posterior": "bank"}])

@@ -13,12 +13,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from nogs_bench.builders.posterior.avp import Avp, PreparedAvp
+from nogs_bench.device import give_memory_back
 from nogs_bench.files import repaired, sound_arrays, write_arrays
 
 # What all files of a bank may take, and how often each image must be drawn: a search asks for a
 # twentieth of the cells, and all of them are embedded.
 MOST_BYTES = 2**33
 LEAST_DRAWN = 20
+CELLS_AT_ONCE = 500
+GIVE_BACK_EVERY = 25  # files: glibc would keep what each of them took
 
 
 class EmbeddedBank:
@@ -57,18 +60,21 @@ class EmbeddedBank:
             if not path.exists():
                 write_arrays(path, {"glimpses": self.embedded(copy)})
             self._sound.add(copy)
+            if len(self._sound) % GIVE_BACK_EVERY == 0:
+                give_memory_back()
         return load_file(path)["glimpses"]
 
     def embedded(self, copy: int) -> np.ndarray:
         """float16 (cells, width): a copy's glimpses, computed."""
         image = self.images[copy // 2]
         shown = np.ascontiguousarray(image[..., ::-1] if copy % 2 else image)
-        cells = torch.arange(self.avp.network.grid.cells)
+        pixels, network = torch.from_numpy(shown)[None], self.avp.network
         with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            embedded = self.avp.network.embed(
-                torch.from_numpy(shown)[None], torch.zeros_like(cells), cells
-            )
-        return embedded.half().numpy()
+            parts = [
+                network.embed(pixels, torch.zeros_like(cells), cells).half()
+                for cells in torch.arange(network.grid.cells).split(CELLS_AT_ONCE)
+            ]
+        return torch.cat(parts).numpy()
 
 
 def _looked(tables: Sequence[Tensor], rows: Tensor, cells: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from nogs_bench.builders.search.lockstep import Evaluator
 from nogs_bench.builders.search.observed import WAYS, Glimpsed
 from nogs_bench.builders.search.racing import first_race
 from nogs_bench.builders.search.searches import SEARCHES, Found, Search
+from nogs_bench.device import give_memory_back
 from nogs_bench.tasks import Task
 
 GROUP = 20
@@ -137,6 +138,8 @@ class Annotator:
                 outcome = zip(steps, found, evaluations, strict=True)
                 for image in group:
                     image.take(outcome)
+                del steps, outcome
+                give_memory_back()
                 if following and drawn is None:
                     drawn = draw(following[0])
         return self._gathered([image for group in groups for image in group])

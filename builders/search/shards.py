@@ -11,7 +11,6 @@ import numpy as np
 
 from nogs_bench.builders.search.annotate import Annotator, Sequences
 from nogs_bench.builders.search.searches import Found
-from nogs_bench.device import give_memory_back
 from nogs_bench.executors import Executor, single_thread
 from nogs_bench.files import Mirror, read_arrays, repaired, sound_arrays, write_arrays
 from nogs_bench.progress import progress_bars
@@ -130,5 +129,4 @@ class _Annotating:
 def _annotate(work: Work, shard: Shard) -> int:
     rows = slice(shard.start, shard.stop)
     shard.write(work.annotator.annotate(work.images[rows], work.numbers[rows].tolist(), work.first))
-    give_memory_back()
     return shard.stop - shard.start

@@ -42,8 +42,9 @@ def seconds(work: Callable[[], object]) -> float:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--task", default="utkface-gender")
-    for name, default in (("images", 8), ("bank", 200), ("repeats", 3)):
-        arguments.add_argument(f"--{name}", type=int, default=default)
+    arguments.add_argument("--images", type=int, default=8)
+    arguments.add_argument("--bank", type=int, default=200)
+    arguments.add_argument("--repeats", type=int, default=3)
     given = arguments.parse_args()
     single_thread("cpu")
     task = get_task(given.task)

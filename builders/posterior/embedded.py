@@ -74,7 +74,7 @@ class EmbeddedBank:
                 network.embed(pixels, torch.zeros_like(cells), cells).half()
                 for cells in torch.arange(network.grid.cells).split(CELLS_AT_ONCE)
             ]
-        return torch.cat(parts).numpy()
+            return torch.cat(parts).numpy()
 
 
 def _looked(tables: Sequence[Tensor], rows: Tensor, cells: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ NAMING = sorted(
 # Scripts that need neither sequences nor minutes, with their least sizes.
 QUICK = {
     "decode.py": "--files 60 --repeats 1",
+    "embedded.py": "--images 1 --bank 5 --repeats 1",
     "leaderboard.py": "--files 30",
     "startup.py": "--repeats 1",
 }

@@ -139,7 +139,8 @@ class Annotator:
                 for image in group:
                     image.take(outcome)
                 del steps, outcome
-                give_memory_back()
+                if size < GROUP:  # of large images; of small ones it would cost more than it gives
+                    give_memory_back()
                 if following and drawn is None:
                     drawn = draw(following[0])
         return self._gathered([image for group in groups for image in group])

@@ -139,7 +139,7 @@ class Annotator:
                 for image in group:
                     image.take(outcome)
                 del steps, outcome
-                if size < GROUP:  # of large images; of small ones it would cost more than it gives
+                if size < GROUP // 2:  # of small images it would cost more than it gives
                     give_memory_back()
                 if following and drawn is None:
                     drawn = draw(following[0])

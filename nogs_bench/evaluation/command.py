@@ -22,7 +22,7 @@ from nogs_bench.evaluation.study import (
     in_place,
     study_of,
 )
-from nogs_bench.evaluation.upkeep import bring, clear_killed, remaining, tidy
+from nogs_bench.evaluation.upkeep import bring, claim, clear_killed, remaining, tidy
 from nogs_bench.evaluation.work import nothing_kept, prepare
 from nogs_bench.executors import Where
 from nogs_bench.files import PROVENANCE, check_store
@@ -200,6 +200,7 @@ def _packed(
         jobs: list[Job] = []
         for _, members in groupby(sorted(studies, key=family), key=family):
             where, runs = stack.enter_context(in_place(list(members), place))
+            claim(where, runs)
             prepare(where, runs[0])
             jobs += pack(runs, where, workers, most)
         yield jobs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +13,12 @@ from nogs_bench.evaluation.jobs import Place, RunPlan
 from nogs_bench.evaluation.packing import discard_finished
 from nogs_bench.evaluation.pool import own_logs
 from nogs_bench.evaluation.study import Study
-from nogs_bench.files import sweep
-from nogs_bench.images import sweep_store
+from nogs_bench.files import parse_json, sweep, write_json
+from nogs_bench.images import check_unused, stores_in, sweep_store
 from nogs_bench.results import RunConfig, load_result
 from nogs_bench.trained import weights_path
+
+RUNS = "runs.json"
 
 
 def bring(place: Place, runs: Sequence[RunPlan]) -> None:
@@ -59,6 +61,30 @@ def remaining(studies: Sequence[Study], out: Path) -> list[Study]:
             file=sys.stderr,
         )
     return left
+
+
+def claim(place: Place, runs: Iterable[RunPlan]) -> None:
+    """Note beside the images of `place` which results this call makes.
+
+    Raises `NogsError` if another call is at work on one of them: both would train the same.
+    """
+    own = Path(place.images)
+    wanted = [f"{run.config.name}.json" for run in runs]
+    write_json(own / RUNS, wanted)  # before looking, so that of two calls one sees the other
+    for store in stores_in(place.checkpoints):
+        if store != own and (both := set(wanted) & _claimed(store)):
+            busy = (
+                f"{Path(place.out, min(both))} is being trained by another call; wait for it, or "
+                "choose another --out"
+            )
+            check_unused(store, busy)
+
+
+def _claimed(store: Path) -> set[str]:
+    try:
+        return set(parse_json((store / RUNS).read_bytes()))
+    except FileNotFoundError:  # it has just begun, or ended
+        return set()
 
 
 def tidy(place: Place) -> None:

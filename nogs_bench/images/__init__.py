@@ -50,10 +50,12 @@ from nogs_bench.images.prepared import (
     verify,
 )
 from nogs_bench.images.store import (
+    check_unused,
     mapping_of,
     open_split,
     picked,
     shared_images,
+    stores_in,
     sweep_store,
 )
 
@@ -79,6 +81,7 @@ __all__ = [
     "Sampler",
     "Splits",
     "background_of",
+    "check_unused",
     "data_folder",
     "decoded",
     "digest_of_splits",
@@ -104,6 +107,7 @@ __all__ = [
     "shown",
     "size_of",
     "squared",
+    "stores_in",
     "stretched",
     "sweep_store",
     "verify",

@@ -48,7 +48,7 @@ def _keep(folder: Path, split: str, rows: LabelledImages) -> None:
 
 def sweep_store(parent: Path) -> bool:
     """Remove stores whose process was killed. Whether no other process has one there."""
-    stores = [path for path in sorted(parent.glob(f"{PREFIX}*")) if path.is_dir()]
+    stores = stores_in(parent)
     left = [path for path in stores if not _in_use(path)]
     for path in left:
         shutil.rmtree(path)
@@ -56,12 +56,23 @@ def sweep_store(parent: Path) -> bool:
     return len(left) == len(stores)
 
 
+def stores_in(parent: Path) -> list[Path]:
+    """The folders of `shared_images` under `parent`, of whatever process."""
+    return [path for path in sorted(parent.glob(f"{PREFIX}*")) if path.is_dir()]
+
+
+def check_unused(store: Path, busy: str) -> None:
+    """Raise `NogsError`, `busy` and whose it is, if another process has the store."""
+    with locked(store / LOCK, busy):
+        pass
+
+
 def _in_use(store: Path) -> bool:
     try:
-        with locked(store / LOCK, str(store)):
-            return False
+        check_unused(store, str(store))
     except NogsError:
         return True
+    return False
 
 
 def open_split(folder: Path, split: str) -> LabelledImages:

@@ -297,6 +297,35 @@ def test_logs_of_another_call_stay_while_it_is_at_work(tmp_path, task_file):
     assert not checkpoints.exists()
 
 
+def test_two_calls_do_not_train_the_same_runs(tmp_path, task_file, monkeypatch):
+    settings = {"methods": "ram", "protocol": "scratch", "out": str(tmp_path), "device": "cpu"}
+    script = (
+        "from nogs_bench import evaluate\n"
+        "from nogs_bench.errors import NogsError\n"
+        f"settings = {settings | {'task': task_file}!r}\n"
+        "evaluate(seeds=[2], **settings)\n"
+        "try:\n"
+        "    evaluate(seeds=[1, 2, 3], **settings)\n"
+        "except NogsError as error:\n"
+        "    print(error)\n"
+    )
+    do, said = nogs_bench.evaluation.pool.do, []
+
+    def beside(job, report):
+        command = [sys.executable, "-c", script]
+        said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        do(job, report)
+
+    monkeypatch.setattr("nogs_bench.evaluation.pool.do", beside)
+    evaluate(task=task_file, seeds=[0, 1], workers=1, **settings)
+    name = tmp_path / "corner.scratch.ram.reference.seed1.json"
+    busy = f"{name} is being trained by another call; wait for it, or choose another --out"
+    assert [text.startswith(f"{busy} (process {os.getpid()} on ") for text in said] == [True]
+    found = sorted(path.name[-10:] for path in tmp_path.glob("corner.*.json"))
+    assert found == ["seed0.json", "seed1.json", "seed2.json"]
+    assert not (tmp_path / ".checkpoints").exists()
+
+
 def test_a_dead_worker_and_the_end_of_the_others(tmp_path, task_file, monkeypatch):
     monkeypatch.setattr("nogs_bench.executors.deaths.IN_VAIN", 1)
     (tmp_path / "dying.py").write_text(

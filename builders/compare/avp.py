@@ -34,7 +34,7 @@ from nogs_bench.device import (
     on_threads,
 )
 from nogs_bench.errors import NogsError
-from nogs_bench.files import Mirror, Provenance, write_json
+from nogs_bench.files import Mirror, Provenance, locked, write_json
 from nogs_bench.images import data_folder
 from nogs_bench.tasks import Task, get_task, merged_settings, with_settings
 
@@ -158,20 +158,22 @@ def _trained(
     parents = {"images": roles.avp(0).digest(), "validation": roles.avp_validation.digest()}
     provenance = Provenance("compared-avp", config, seed, parents)
     notes = folder / f"{provenance.name}.training.json"
-    if not notes.exists():
-        each = seconds_per_epoch(task, roles, seed, device, clock)
-        write_json(notes, {"epochs": max(1, round(seconds / each)), "seconds": None})
-    trained = json.loads(notes.read_text())
-    task = replace(task, avp=replace(task.avp, epochs=trained["epochs"]))
+    busy = f"another call trains {task.avp.network} in {folder}; wait for it, or give another --out"
+    with locked(folder / f"{provenance.name}.lock", busy):
+        if not notes.exists():
+            each = seconds_per_epoch(task, roles, seed, device, clock)
+            write_json(notes, {"epochs": max(1, round(seconds / each)), "seconds": None})
+        trained = json.loads(notes.read_text())
+        task = replace(task, avp=replace(task.avp, epochs=trained["epochs"]))
 
-    def make(path: Path) -> None:
-        checkpoint = kind.checkpoint(path)
-        whole, start = not checkpoint.exists(), clock()
-        kind.make(path, task, roles, seed, device)
-        if whole:
-            write_json(notes, trained | {"seconds": clock() - start})
+        def make(path: Path) -> None:
+            checkpoint = kind.checkpoint(path)
+            whole, start = not checkpoint.exists(), clock()
+            kind.make(path, task, roles, seed, device)
+            if whole:
+                write_json(notes, trained | {"seconds": clock() - start})
 
-    path = Workspace(folder, Mirror(folder)).stage(provenance, ".safetensors", make)
+        path = Workspace(folder, Mirror(folder)).stage(provenance, ".safetensors", make)
     avp = kind.load(path, task, device)
     held = roles.avp_validation
     labels = held.labels[:, task.target]

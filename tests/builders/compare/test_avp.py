@@ -34,6 +34,20 @@ def test_each_is_trained_once_for_the_time_given(tmp_path, monkeypatch):
         assert replace(old, prepared=0, whole=0) == replace(new, prepared=0, whole=0)
 
 
+def test_two_calls_do_not_train_one_network(tmp_path, monkeypatch):
+    task = corner_task()
+
+    def meanwhile(*_):
+        with pytest.raises(NogsError, match=f"another call trains conv in {tmp_path}; .*process"):
+            compare_avp(task, ["conv"], 4, tmp_path, device="cpu")
+        return 4.0
+
+    monkeypatch.setattr(module, "seconds_per_epoch", meanwhile)
+    (found,) = compare_avp(task, ["conv"], 4, tmp_path, device="cpu")
+    assert found.epochs == 1
+    assert not list(tmp_path.glob("*.lock"))
+
+
 def test_the_first_network_judges_what_the_others_choose(tmp_path, monkeypatch):
     """It finds its own choice, the one cell that tells, at least as good as that of the others."""
     monkeypatch.setattr(module, "seconds_per_epoch", lambda *_: 1.0)

@@ -74,7 +74,7 @@ class Registry(Generic[T]):
     def only_here(self, name: str) -> bool:
         """Whether other processes lack the entry, since a script or a notebook registered it: it
         is neither the package's, nor an installed one's, nor in a file that names it."""
-        return name in self._only_here
+        return name in self._only_here or name in self._passing
 
     def renew(self, name: str, entry: T) -> T:
         """Register `entry`, in the place of an earlier one that came this way.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -107,7 +108,7 @@ def compare_avp(
     """
     task = with_settings(get_task(task), merged_settings("compare", overrides))
     device = choose_device(device)
-    if seconds <= 0:
+    if not 0 < seconds < math.inf:
         raise NogsError(f"--seconds {seconds}: give each network some time to train")
     if not 0 <= sequences <= task.annotation.images:
         most = task.annotation.images

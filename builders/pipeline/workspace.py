@@ -37,11 +37,13 @@ class Workspace:
         if not path.exists() and self.mirror.pull(record, path) and not _sound(path, record):
             repaired([path], "is not what was kept of it in the store: made again")
             path.unlink()
-        if not path.exists():
+        made = not path.exists()
+        if made:
             with replacing(path) as temporary:
                 make(temporary)
                 write_json(record, provenance.record(sha256=digest_file(temporary)))
             give_memory_back()
+        if made or not {path.name, record.name} <= self.mirror.held(self.folder):
             self.mirror.push(path, record)
         for left in self.folder.glob(f".{path.stem}.*"):
             if left.is_dir():

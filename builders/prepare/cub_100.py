@@ -137,7 +137,10 @@ def _crops(source: Path) -> _Birds:
     numbers, species, training = table[order].T
     names = [names[number] for number in order]
     parts = _cropped_parts(source / CROPPED_PARTS, {name: row for row, name in enumerate(names)})
-    return _Birds(list(map(inside, names)), numbers, species, training == 1, None, parts)
+    paths = [inside(name) for name in names]
+    if missing := [path for path in paths if not path.is_file()]:
+        raise NogsError(f"{missing[0]} is missing ({len(missing)} are); give the whole folder")
+    return _Birds(paths, numbers, species, training == 1, None, parts)
 
 
 def _cropped_parts(path: Path, rows: dict[str, int]) -> np.ndarray:

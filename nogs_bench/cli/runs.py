@@ -185,6 +185,9 @@ def target(
     device: Device = "auto",
     deterministic: Deterministic = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Training processes.")] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Train again what has a result already.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Measure a task's target by RAM's runs, and write it into the task's file."""
@@ -200,6 +203,7 @@ def target(
             device=device,
             deterministic=deterministic,
             workers=workers,
+            again=again,
         )
     if as_json:
         print_json(asdict(found))

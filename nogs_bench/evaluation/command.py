@@ -22,7 +22,7 @@ from nogs_bench.evaluation.study import (
     in_place,
     study_of,
 )
-from nogs_bench.evaluation.upkeep import bring, claim, clear_killed, remaining, tidy
+from nogs_bench.evaluation.upkeep import bring, claim, clear_killed, remaining, send, tidy
 from nogs_bench.evaluation.work import nothing_kept, prepare
 from nogs_bench.executors import Where
 from nogs_bench.files import PROVENANCE, check_store
@@ -105,7 +105,8 @@ def evaluate(
       `load_network`.
     - `where`: who trains, on which device, and in which store results and pre-trained weights are
       also kept. One worker trains in this process. The workers of a Ray cluster must all see the
-      folder `out`. Its fields can also be `given` as arguments (`workers=2`).
+      folder `out`, and the images where this process has them. Its fields can also be `given` as
+      arguments (`workers=2`).
     - `again`: train again what has a result already, of whatever configuration. Each new result
       replaces the old one when it is done.
 
@@ -158,14 +159,15 @@ def evaluate(
     crew = None if where.executor == "local" else where.open(place.device)
     if (Path(out) / PROVENANCE).is_file():
         raise NogsError(f"--out {out} is a dataset's folder; give results one of their own")
-    bring(place, [run for study in studies for run in study.runs])
-    configs = [run.config for study in studies for run in study.runs]
+    planned = [run for study in studies for run in study.runs]
+    bring(place, planned)
     if not again:
         studies = remaining(studies, Path(out))
+        send(place, planned)
     todo = [study for study in studies if study.runs]
     clear_killed(place)
     alone = only_here(place, [run for study in todo for run in study.runs])
-    processes = crew.workers if crew else _workers(where.workers, place.device, names, alone)
+    processes = crew.workers if crew else _workers(where.workers, place.device, alone)
     if alone is not None and crew is not None:
         print(f"{alone} {ALONE}; if workers are other processes, {TO_SHARE}", file=sys.stderr)
     if todo:
@@ -176,7 +178,7 @@ def evaluate(
             else:
                 do_all_by(crew, jobs, shown_in(bars, jobs))
     tidy(place)
-    return score_runs([load_result(Path(out) / f"{config.name}.json") for config in configs])
+    return score_runs([load_result(Path(out) / f"{run.config.name}.json") for run in planned])
 
 
 def _model_and_methods(model: str, methods: str | Sequence[str]) -> tuple[str, str | Sequence[str]]:
@@ -225,15 +227,10 @@ ALONE = "is known to this process alone"
 TO_SHARE = "put it into a file, and give FILE.py:NAME"
 
 
-def _workers(
-    workers: int | None, device: str, tasks: Sequence[str | Task], alone: str | None
-) -> int:
+def _workers(workers: int | None, device: str, alone: str | None) -> int:
     """`alone`: what other processes would not find, if anything."""
     if workers is not None:
         workers = settled("workers", workers, "int", COUNT)
-    if any(isinstance(task, Task) for task in tasks):
-        # Another process could not find a task that only this one registered.
-        return 1
     if alone is not None and workers != 1:
         print(f"{alone} {ALONE}, so one worker trains; for more, {TO_SHARE}", file=sys.stderr)
         return 1

@@ -17,11 +17,11 @@ from nogs_bench.errors import NogsError
 from nogs_bench.files import replacing
 from nogs_bench.network import part_of
 from nogs_bench.registry import Registry
-from nogs_bench.results import RunConfig
+from nogs_bench.results import LOG_FOLDER, RunConfig
 from nogs_bench.trained import TrainedNetwork, cases_of, draw_look, look_at
 from nogs_bench.training import Learner, Trainee
 
-PROJECT, FOLDER = "nogs-bench", "logs"
+PROJECT = "nogs-bench"
 PICTURES = 5  # of each run, evenly over its length, the last among them
 NEEDED = {"tensorboard": "tensorboard", "trackio": "trackio", "wandb": "wandb"}
 COLUMNS = ("iteration", "accuracy", "cross_entropy", "learning_rate", "gradient_norm", "seconds")
@@ -175,7 +175,7 @@ class Logs:
     """The logs of runs that are trained together; called by the trainer after each validation."""
 
     def __init__(self, kind: str, configs: Sequence[RunConfig], out: Path):
-        folder = out / FOLDER
+        folder = out / LOG_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.configs = folder, configs
         self.logs = [LOGS[kind](LogPlace(folder, config)) for config in configs]

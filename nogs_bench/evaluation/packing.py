@@ -77,19 +77,23 @@ def saved(stage: Stage, place: Place) -> list[tuple[Path, int, list[str]]]:
 def discard_finished(place: Place) -> None:
     """Delete checkpoints of which every run is done, as one is whose runs went on elsewhere."""
     for path, _, keys in saved(RUN, place):
-        if all(_is_done(key, Path(place.out)) for key in keys):
+        if all(_is_done(key, Path(place.out), path) for key in keys):
             path.unlink(missing_ok=True)
     for path, _, keys in saved(PRETRAINING, place):
         if all(place.pretrained_file(key).is_file() for key in keys):
             path.unlink(missing_ok=True)
 
 
-def _is_done(key: str, out: Path) -> bool:
-    """Whether `out` has the result of the run that `key` names, and not of other settings."""
+def _is_done(key: str, out: Path, checkpoint: Path) -> bool:
+    """Whether `out` has the result of the run that `key` names, and not of other settings, nor an
+    older one than the checkpoint, of a run that is made again."""
     name, _, digest = key.rpartition("-")
     path = out / f"{name}.json"
     try:
-        return path.is_file() and load_result(path).config_digest == digest
+        newer = path.stat().st_mtime_ns >= checkpoint.stat().st_mtime_ns
+        return newer and load_result(path).config_digest == digest
+    except FileNotFoundError:
+        return False
     except NogsError:  # it is damaged, or a newer version's
         return False
 

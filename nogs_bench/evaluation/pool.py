@@ -124,7 +124,7 @@ class _Worker:
 
     def __init__(self, log: Path, own: dict[str, str], events: queue.Queue[tuple[_Worker, Event]]):
         self.log, self.at = log, ""
-        with log.open("w") as errors:
+        with log.open("a") as errors:  # after what the worker said that this one takes over from
             self.process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "nogs_bench.evaluation.worker"],
                 stdin=subprocess.PIPE,

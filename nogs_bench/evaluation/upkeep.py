@@ -36,6 +36,21 @@ def bring(place: Place, runs: Sequence[RunPlan]) -> None:
                 mirror.pull(weights)
 
 
+def send(place: Place, runs: Iterable[RunPlan]) -> None:
+    """Copy to the store what it lacks of what is there of runs: a call may have ended before."""
+    if place.store is None:
+        return
+    out, held = Path(place.out), place.mirror.held(Path(place.out))
+    for run in runs:
+        result = out / f"{run.config.name}.json"
+        files = [weights_path(result), result] if result.exists() else []
+        if run.pretrained is not None:
+            files.append(place.pretrained_file(run.pretrained))
+        lacking = [path for path in files if path.exists() and path.name not in held]
+        place.mirror.push(*lacking)
+        held |= {path.name for path in lacking}
+
+
 def clear_killed(place: Place) -> None:
     """Remove what a killed call left half written, unless another call is at work there."""
     if sweep_store(place.checkpoints):
@@ -64,17 +79,20 @@ def remaining(studies: Sequence[Study], out: Path) -> list[Study]:
 
 
 def claim(place: Place, runs: Iterable[RunPlan]) -> None:
-    """Note beside the images of `place` which results this call makes.
+    """Note beside the images of `place` which results and pre-trained weights this call makes.
 
     Raises `NogsError` if another call is at work on one of them: both would train the same.
     """
-    own = Path(place.images)
-    wanted = [f"{run.config.name}.json" for run in runs]
-    write_json(own / RUNS, wanted)  # before looking, so that of two calls one sees the other
+    own, out = Path(place.images), Path(place.out)
+    made = [out / f"{run.config.name}.json" for run in runs]
+    first = {place.pretrained_file(run.pretrained) for run in runs if run.pretrained}
+    made += [path for path in first if not path.exists()]
+    wanted = sorted(path.relative_to(out).as_posix() for path in made)
+    write_json(own / RUNS, wanted)  # before looking: of two calls one at least sees the other
     for store in stores_in(place.checkpoints):
         if store != own and (both := set(wanted) & _claimed(store)):
             busy = (
-                f"{Path(place.out, min(both))} is being trained by another call; wait for it, or "
+                f"{out / max(both)} is being trained by another call; wait for it, or "
                 "choose another --out"
             )
             check_unused(store, busy)

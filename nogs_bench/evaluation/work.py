@@ -16,7 +16,7 @@ from nogs_bench.evaluation.configs import drawn_by
 from nogs_bench.evaluation.jobs import PRETRAINING, RUN, Job, Place, RunPlan
 from nogs_bench.evaluation.lessons import check_same, forget_lessons, lessons_of
 from nogs_bench.evaluation.logs import logging
-from nogs_bench.images import EVERY_SPLIT, LabelledImages, open_split
+from nogs_bench.images import EVERY_SPLIT, LabelledImages, file_state, open_split
 from nogs_bench.methods import Method, find_method, method_source
 from nogs_bench.network import (
     FrozenNetwork,
@@ -65,6 +65,7 @@ def nothing_kept() -> Iterator[None]:
     finally:
         _rows.cache_clear()
         _features.cache_clear()
+        _code_digest.cache_clear()
         forget_lessons()
 
 
@@ -134,6 +135,8 @@ def do_run(job: Job, report: Report) -> None:
                 lessons=lessons_of(run, task, annotations, place.device),
             )
         )
+    # Opened now: what is open stays what it is, whatever becomes of the files meanwhile.
+    tests = [_images(place, "test", trainee.run.task, trainee.model) for trainee in trainees]
     earlier = Path(job.earlier) if job.earlier else None
     configs = [run.config for run in job.runs]
     with logging(place.log, configs, Path(place.out)) as watch:
@@ -141,7 +144,6 @@ def do_run(job: Job, report: Report) -> None:
             trainees, job.checkpoint, report, earlier, job.stacked, place.weights, watch
         )
     report(job.steps, "testing")
-    tests = [_images(place, "test", trainee.run.task, trainee.model) for trainee in trainees]
     network, held = network_of([t.model for t in trainees], device, job.stacked)
     labels = torch.stack([test.labels for test in tests])
     looks = labels.new_zeros(len(trainees), task.T, task.grid.cells)
@@ -182,25 +184,40 @@ DOING: dict[str, Callable[[Job, Report], None]] = {
 
 
 def _prepare(place: Place, run: RunPlan) -> tuple[Task, Any, torch.device]:
-    """The task with the run's settings, a model with the seed's initial weights, the device."""
+    """The task with the run's settings, a model with the seed's initial weights, the device.
+
+    Raises `NogsError` if a file says something else of them than when the run was planned.
+    """
     task = _task(run.task, run.config.task)
+    check_same(run.task, task.digest, run.config.task_digest, CHANGED)
     settings = run.config.hyperparameters.model_dump(exclude={"iterations", "pretraining"})
     task = replace(task, training=replace(task.training, **settings))
     device = torch.device(place.device)
     source = load_model(place.model)
-    if ":" in place.model:
-        digest = _code_digest(source.digest, place.model, task.name, task.training.embedder)
-        check_same(place.model, digest, run.config.model.source_digest, CHANGED)
+    embedder = task.training.embedder
+    digest = _code_digest(source.digest, place.model, task.name, embedder, _state(embedder))
+    what = place.model if ":" in place.model else f"embedder {embedder}"
+    check_same(what, digest, run.config.model.source_digest, CHANGED)
     model = source.build(task, derive(run.config.seed, "model"))
     return task, model, device
 
 
 @cache
-def _code_digest(source: str, model: str, task: str, embedder: str) -> str:
-    """`code_digest` of a model whose own digest is `source`; embedders may be slow to make."""
+def _code_digest(source: str, model: str, task: str, embedder: str, state: object) -> str:
+    """`code_digest` of a model whose own digest is `source`, and of an embedder whose files are in
+    `state`; embedders may be slow to make."""
     known = TASKS[task]
     known = replace(known, training=replace(known.training, embedder=embedder))
     return code_digest(load_model(model), known)
+
+
+def _state(embedder: str) -> tuple[object, ...]:
+    """What changes when a file does that the embedder's name holds, as `timm:NAME@FILE`."""
+    ends = [place for place, sign in enumerate(embedder, 1) if sign in ":@"]
+    named = [Path(embedder[end:]) for end in ends if embedder[end:]]
+    inside = [file for path in named if path.is_dir() for file in sorted(path.iterdir())]
+    files = [path for path in named + inside if path.is_file()]
+    return tuple((path.name, *file_state(path)) for path in files)
 
 
 def _method(run: RunPlan) -> Method:

@@ -71,7 +71,7 @@ class Mirror:
                 fs.rm(found)
 
     def held(self, folder: Path) -> set[str]:
-        """Names of the files that the store has of a folder in the folder."""
+        """Names of the files that the store has of the folder, or of one in it, and below."""
         if self.url is None:
             return set()
         with _using(self.url) as (fs, root):
@@ -80,7 +80,7 @@ class Mirror:
             return {PurePosixPath(file).name for file in fs.find(name)}
 
     def _name(self, root: str, path: Path) -> str:
-        return f"{root.rstrip('/')}/{path.relative_to(self.folder).as_posix()}"
+        return "/".join([root.rstrip("/"), *path.relative_to(self.folder).parts])
 
 
 def check_store(url: str) -> None:

@@ -18,6 +18,7 @@ from nogs_bench.results.configuration import (
 from nogs_bench.results.curves import area_under_curve, time_to_accuracy, time_to_cross_entropy
 from nogs_bench.results.entries import (
     ENTRY_SUFFIX,
+    LOG_FOLDER,
     entry_key,
     entry_name,
     entry_path,
@@ -81,6 +82,7 @@ __all__ = [
     "ENTRY_SUFFIX",
     "FORMAT_VERSION",
     "LEVEL",
+    "LOG_FOLDER",
     "LONGEST",
     "MAX_BYTES",
     "UNRECORDED",

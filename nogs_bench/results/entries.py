@@ -31,6 +31,7 @@ from nogs_bench.results.storage import (
 from nogs_bench.tasks import TASKS, recorded_task
 
 ENTRY_SUFFIX = ".json.gz"
+LOG_FOLDER = "logs"  # the folder of a results folder in which the logs of its runs are
 MAX_RUNS = 100
 ENTRY_VERSION = 1
 Key = tuple[str, str, str, str, float]
@@ -178,7 +179,8 @@ def load_entry(path: Path) -> list[RunResult]:
 def result_files(folder: Path, deep: bool = False) -> list[Path]:
     """Files of runs and of entries in `folder`, and below it if `deep`, by name.
 
-    Hidden ones, and those in hidden folders, are results that are being written.
+    Hidden ones, and those in hidden folders, are results that are being written. What is below
+    `LOG_FOLDER` are logs.
     """
     every = folder.rglob("*") if deep else folder.glob("*")
     return sorted(
@@ -186,6 +188,7 @@ def result_files(folder: Path, deep: bool = False) -> list[Path]:
         for path in every
         if path.name.endswith((".json", ENTRY_SUFFIX))
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and path.relative_to(folder).parts[0] != LOG_FOLDER
     )
 
 

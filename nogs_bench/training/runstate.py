@@ -179,13 +179,17 @@ class RunState:
                 f"{begun}, or delete the file to begin again"
             )
         if begun != "cpu" and is_determined() > state.get("deterministic", False):
-            raise NogsError(f"{path} was begun without --deterministic; delete it to begin again")
+            raise NogsError(
+                f"{path} was begun without --deterministic; leave it out to go on, or delete the "
+                "file to begin again"
+            )
         own = [held[member.key] for member in self.members]
         parts = [run["parts"] for run in own]
         whole = whole_of(parts, SHARED) if self.stacked else parts[0]
         if missing := set(self.parts) - set(whole):
             what = ", ".join(sorted(missing))
-            raise NogsError(f"{path} was written without {what}; delete it to begin again")
+            on = "give --no-weights to go on, or " if missing == {"best"} else ""
+            raise NogsError(f"{path} was written without {what}; {on}delete it to begin again")
         for name, part in self.parts.items():
             part.load_state_dict(whole[name])
             if isinstance(part, torch.optim.Optimizer):

@@ -100,6 +100,8 @@ def test_every_pair_is_asked_once(monkeypatch):
         ({"networks": ["cnov"]}, "unknown AVP network 'cnov'.*did you mean 'conv'"),
         ({"networks": ["local:3k"]}, "local:16k4s2p1"),
         ({"seconds": 0}, "some time"),
+        ({"seconds": float("inf")}, "some time"),
+        ({"seconds": float("nan")}, "some time"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(arguments, named, tmp_path):

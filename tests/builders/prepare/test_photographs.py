@@ -277,6 +277,14 @@ def test_damaged_tables_of_crops_are_named_with_their_line(tmp_path: Path, fault
         prepare("cub-100", tmp_path, tmp_path / "out")
 
 
+def test_a_crop_that_is_not_there_is_named(tmp_path: Path) -> None:
+    folder = write_crops(tmp_path / "birds", CROPS)
+    file = (folder / "map-to-cub.csv").read_text().splitlines()[1].split(",")[0]
+    (folder / file).unlink()
+    with pytest.raises(NogsError, match=rf"{file} is missing \(1 are\); give the whole folder"):
+        prepare("cub-100", folder, tmp_path / "out")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not PHOTOS.exists(), reason="the photographs are not here")
 def test_the_real_celeba_has_the_tasks_positives(tmp_path: Path) -> None:

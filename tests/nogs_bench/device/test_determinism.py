@@ -182,7 +182,7 @@ def test_a_gpu_does_not_go_on_from_what_was_begun_otherwise(
     call = {"task": CORNER, "methods": "ram", "seeds": 1, "device": "cuda", "out": tmp_path}
     with pytest.raises(_Stopped):
         evaluate(**call)
-    with pytest.raises(NogsError, match="was begun without --deterministic; delete it"):
+    with pytest.raises(NogsError, match="was begun without --deterministic; leave it out"):
         evaluate(**call, deterministic=True)
 
 

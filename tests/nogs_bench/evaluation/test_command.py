@@ -17,6 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 import nogs_bench.evaluation.pool
 from corner_task import CORNER, Inverted, write_maps, write_sequences
@@ -202,6 +203,52 @@ def test_code_that_was_changed_during_an_evaluation_is_not_run(named, tmp_path, 
     evaluate(**settings)
 
 
+def test_a_task_that_was_changed_during_an_evaluation_is_not_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(TASKS, "_entries", dict(TASKS._entries))
+    settings = {"task": CORNER, "methods": "ram", "seeds": 1, "out": tmp_path / "out"}
+
+    def edit(*_: object) -> None:
+        TASKS._entries["corner"] = replace(CORNER, T=CORNER.T + 1)
+
+    monkeypatch.setattr("nogs_bench.evaluation.command.prepare", edit)
+    with pytest.raises(NogsError, match="corner was changed meanwhile; give the same command"):
+        evaluate(workers=1, protocol="scratch", **settings)
+    assert not list((tmp_path / "out").glob("*.json"))
+
+
+def test_weights_that_were_changed_during_an_evaluation_are_not_trained(tmp_path, monkeypatch):
+    """Neither by a later job of the process that has read the earlier ones."""
+    monkeypatch.setattr(EMBEDDERS, "_entries", dict(EMBEDDERS._entries))
+    file = tmp_path / "weights.npy"
+
+    def make(task, units, argument):
+        embedder = EMBEDDERS["conv"](task, units, "")
+        with torch.no_grad():
+            embedder.features[0].weight.copy_(torch.from_numpy(np.load(argument)))
+        return embedder
+
+    def write(seed: int) -> None:
+        shape = (16, CORNER.channels, 3, 3)
+        np.save(file, np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+
+    EMBEDDERS.add("from-file", make)
+    write(0)
+    settings = {"task": CORNER, "methods": "ram", "seeds": 2, "protocol": "scratch"}
+    settings |= {"workers": 1, "together": 1, "embedder": f"from-file:{file}"}
+    do = nogs_bench.evaluation.pool.do
+
+    def edit(job, report):
+        do(job, report)
+        write(1)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nogs_bench.evaluation.pool.do", edit)
+        with pytest.raises(NogsError, match=r"embedder from-file:.* was changed meanwhile"):
+            evaluate(out=tmp_path / "out", **settings)
+    assert len(list((tmp_path / "out").glob("*.json"))) == 1
+    evaluate(out=tmp_path / "other", **settings)
+
+
 def test_two_learning_rates_are_refused(tmp_path):
     with pytest.raises(NogsError, match=r"ram\+rate-2 and training\.learning_rate both say"):
         evaluate(
@@ -297,33 +344,98 @@ def test_logs_of_another_call_stay_while_it_is_at_work(tmp_path, task_file):
     assert not checkpoints.exists()
 
 
-def test_two_calls_do_not_train_the_same_runs(tmp_path, task_file, monkeypatch):
-    settings = {"methods": "ram", "protocol": "scratch", "out": str(tmp_path), "device": "cpu"}
-    script = (
-        "from nogs_bench import evaluate\n"
-        "from nogs_bench.errors import NogsError\n"
-        f"settings = {settings | {'task': task_file}!r}\n"
-        "evaluate(seeds=[2], **settings)\n"
-        "try:\n"
-        "    evaluate(seeds=[1, 2, 3], **settings)\n"
-        "except NogsError as error:\n"
-        "    print(error)\n"
-    )
-    do, said = nogs_bench.evaluation.pool.do, []
+def test_two_calls_do_not_train_the_same_runs(tmp_path, sequences, monkeypatch):
+    """Nor pre-train for the same: methods of a seed share these weights."""
+    settings = {"task": CORNER, "out": tmp_path, "workers": 1, "sequences": sequences}
+    ram = settings | {"methods": "ram", "protocol": "pretrained"}
+    scratch = settings | {"methods": "ram", "protocol": "scratch"}
+    do, stages, said = nogs_bench.evaluation.pool.do, [], []
+
+    def refused(**given):
+        with pytest.raises(NogsError) as error:
+            evaluate(**given)
+        said.append(str(error.value))
 
     def beside(job, report):
-        command = [sys.executable, "-c", script]
-        said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        stages.append(job.stage.name)
+        if len(stages) == 1:  # pre-training
+            refused(seeds=[0, 2], **ram)
+            refused(seeds=[1], **ram | {"methods": "ps-nogs"})
+            evaluate(seeds=[1], **scratch)
         do(job, report)
 
     monkeypatch.setattr("nogs_bench.evaluation.pool.do", beside)
-    evaluate(task=task_file, seeds=[0, 1], workers=1, **settings)
-    name = tmp_path / "corner.scratch.ram.reference.seed1.json"
-    busy = f"{name} is being trained by another call; wait for it, or choose another --out"
-    assert [text.startswith(f"{busy} (process {os.getpid()} on ") for text in said] == [True]
-    found = sorted(path.name[-10:] for path in tmp_path.glob("corner.*.json"))
-    assert found == ["seed0.json", "seed1.json", "seed2.json"]
+    evaluate(seeds=[0, 1], **ram)
+    assert stages == ["pretraining", "run", "run"]  # the second is from scratch
+    busy = "is being trained by another call; wait for it, or choose another --out"
+    first, second = said
+    own = tmp_path / "corner.pretrained.ram.reference.seed0.json"
+    assert first.startswith(f"{own} {busy} (process {os.getpid()} on ")
+    assert second.startswith(f"{tmp_path / '.pretrained'}{os.sep}")
+    assert busy in second
+    found = sorted(path.name.removeprefix("corner.") for path in tmp_path.glob("corner.*.json"))
+    assert found == [
+        "pretrained.ram.reference.seed0.json",
+        "pretrained.ram.reference.seed1.json",
+        "scratch.ram.reference.seed1.json",
+    ]
     assert not (tmp_path / ".checkpoints").exists()
+
+
+def test_an_interrupted_again_goes_on_whatever_is_called_between(tmp_path, monkeypatch):
+    monkeypatch.setattr("nogs_bench.training.runstate.CHECKPOINT_SECONDS", 0.0)
+    settings = {"task": CORNER, "methods": "ram", "seeds": 1, "protocol": "scratch"}
+    settings |= {"out": tmp_path, "workers": 1}
+    evaluate(**settings)
+    do, begun = nogs_bench.evaluation.pool.do, []
+
+    def interrupted(job, report):
+        def stop(done, note):
+            begun.append(done)
+            if done == 20:
+                raise KeyboardInterrupt
+            report(done, note)
+
+        do(job, stop)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nogs_bench.evaluation.pool.do", interrupted)
+        for _ in range(2):
+            with pytest.raises(KeyboardInterrupt):
+                evaluate(again=True, **settings)
+            evaluate(**settings)
+    assert begun.count(20) == 2
+    assert 0 not in begun[begun.index(20) :]
+    evaluate(again=True, **settings)
+    assert not (tmp_path / ".checkpoints").exists()
+
+
+def test_a_store_gets_what_an_earlier_call_could_not_send(tmp_path, monkeypatch):
+    from nogs_bench.files import Mirror
+
+    settings = {"task": CORNER, "methods": "ram", "seeds": 2, "protocol": "pretrained"}
+    url = f"memory://{tmp_path.name}"
+    mirror, push, sent = Mirror(tmp_path, url), Mirror.push, []
+
+    def out_of_reach(self, *paths):
+        sent.extend(path.name for path in paths)
+        if paths and paths[0].name.endswith("seed1.json"):
+            raise NogsError("out of reach")
+        push(self, *paths)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mirror, "push", out_of_reach)
+        with pytest.raises(NogsError, match="out of reach"):
+            evaluate(out=tmp_path / "a", store=url, workers=1, **settings)
+    lacking = mirror.held(tmp_path)
+    assert sent[-1].endswith("seed1.json")
+    assert sent[-1] not in lacking
+    evaluate(out=tmp_path / "a", store=url, workers=1, **settings)
+    assert mirror.held(tmp_path) == lacking | {sent[-1]}
+    # Nor do runs that were made without a store stay away from it.
+    evaluate(out=tmp_path / "b", workers=1, **settings)
+    evaluate(out=tmp_path / "b", store=f"{url}-b", workers=1, **settings)
+    assert Mirror(tmp_path, f"{url}-b").held(tmp_path) == mirror.held(tmp_path)
 
 
 def test_a_dead_worker_and_the_end_of_the_others(tmp_path, task_file, monkeypatch):
@@ -526,6 +638,10 @@ def test_what_a_script_alone_registers_is_trained_by_one_worker(
     for wrong in ([CORNER], [5]):
         with pytest.raises(NogsError, match="a task is named by a text here, not"):
             evaluate(tasks=wrong, out=tmp_path / "c")
+    evaluate(
+        task=replace(CORNER, name="handed-over"), methods="ram", out=tmp_path / "f", **settings
+    )
+    assert "task 'handed-over' is known to this process alone" in capfd.readouterr().err
     assert not any(METHODS.only_here(name) for name in ("ram", "ps-nogs"))
     assert not TASKS.only_here("fashion-mnist")
 

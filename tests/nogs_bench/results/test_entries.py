@@ -131,6 +131,14 @@ def test_a_run_that_is_there_twice_is_not_packed(tmp_path: Path) -> None:
         pack(tmp_path, tmp_path / "out")
 
 
+def test_what_tools_write_into_logs_is_no_result(tmp_path: Path) -> None:
+    save_result(run_result(), tmp_path)
+    noted = tmp_path / "logs" / "wandb" / "run-1" / "files"
+    noted.mkdir(parents=True)
+    (noted / "wandb-metadata.json").write_text("{}")
+    assert len(pack(tmp_path, tmp_path / "out")) == 1
+
+
 def changed(change: Any) -> bytes:
     content = json.loads(gzip.decompress(pack_entry(list(board_runs(("ram",))))))
     change(content)

@@ -12,7 +12,9 @@ from builds import files
 from nogs_bench.builders.generators.gan import generator as gan
 from nogs_bench.builders.pipeline import chosen, generated
 from nogs_bench.builders.pipeline.command import build
+from nogs_bench.builders.pipeline.workspace import Workspace
 from nogs_bench.builders.search import shards
+from nogs_bench.files import Mirror, Provenance
 from tiny import corner_task
 
 
@@ -61,3 +63,17 @@ def test_a_bank_is_drawn_elsewhere_by_the_gan_that_was_trained(tmp_path, monkeyp
 
     monkeypatch.setattr(generated, "_open", elsewhere)
     build(corner_task(), out, store=f"memory://{tmp_path.name}", **settings)
+
+
+def test_a_store_that_is_given_late_gets_the_stages_that_are_there(tmp_path):
+    made, provenance = [], Provenance("stage", {}, 0)
+
+    def make(path: Path) -> None:
+        made.append(path.write_bytes(b"stage"))
+
+    here = Workspace(tmp_path, Mirror(tmp_path)).stage(provenance, ".bin", make)
+    mirror = Mirror(tmp_path, f"memory://{tmp_path.name}")
+    for _ in range(2):
+        assert Workspace(tmp_path, mirror).stage(provenance, ".bin", make) == here
+        assert mirror.held(tmp_path) == {here.name, f"{here.name}.json"}
+    assert len(made) == 1

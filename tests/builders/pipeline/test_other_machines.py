@@ -66,7 +66,7 @@ def test_a_bank_is_drawn_elsewhere_by_the_gan_that_was_trained(tmp_path, monkeyp
 
 
 def test_a_store_that_is_given_late_gets_the_stages_that_are_there(tmp_path):
-    made, provenance = [], Provenance("stage", {}, 0)
+    made, provenance = [], Provenance("stage", {}, 0, {})
 
     def make(path: Path) -> None:
         made.append(path.write_bytes(b"stage"))

@@ -29,7 +29,7 @@ def channels(facts: Facts, chosen: Chosen) -> tuple[int, str]:
 
 @rule(
     "glimpse",
-    "a sixth of the side, rounded to a multiple of 4 (of 2 below 7). Five glimpses then see an "
+    "a sixth of the side, rounded to a multiple of 4 (of 2 below 7). Five glimpses then see a "
     "seventh of the image, so it matters where they are. With fewer than two thousand images it is "
     "a fifth: from smaller glimpses the AVP would learn nothing",
     "4 .. 20 pixels",

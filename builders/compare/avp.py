@@ -25,7 +25,7 @@ from nogs_bench.builders.posterior import (
     seconds_per_epoch,
     validate_avp,
 )
-from nogs_bench.builders.search import standard_error
+from nogs_bench.builders.search import WAYS, standard_error
 from nogs_bench.device import (
     choose_device,
     determined,
@@ -207,7 +207,7 @@ def speeds(avp: Avp, task: Task, device: str, seconds: float = 1.0) -> tuple[flo
     images = torch.from_numpy(rng.integers(256, size=shape, dtype=np.uint8)).to(device)
     prefix = torch.from_numpy(rng.integers(cells, size=(1, task.T - 1))).expand(n, -1).to(device)
     observed = None
-    if task.annotation.observed == "pasted" and task.annotation.together:
+    if WAYS[task.annotation.observed].pasted and task.annotation.together:
         observed = images[:1].expand_as(images)
         seen = torch.from_numpy(task.grid.masks).to(device)[prefix[0]].any(0)
         images = torch.where(seen, observed, images)

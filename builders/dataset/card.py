@@ -10,6 +10,7 @@ import numpy as np
 
 from nogs_bench.builders.dataset.card_fields import UNKNOWN, card_fields, pretty_name
 from nogs_bench.builders.dataset.parquet import posterior_files
+from nogs_bench.builders.search import WAYS
 from nogs_bench.images import EVERY_SPLIT
 from nogs_bench.tasks import Task
 
@@ -114,7 +115,7 @@ def _score(record: Mapping[str, Any]) -> list[str]:
     made_by = record["made_by"]
     parts = made_by.get("folds", [made_by])
     first = [part.get("stages", {}).get("first-step", {}).get("config", {}) for part in parts]
-    pasted = any(config.get("observed") == "pasted" for config in first)
+    pasted = any(WAYS[config["observed"]].pasted for config in first if "observed" in config)
     stated = "stated" in (record["quality"] or {}).get("built", {})
     return [FITTED] * stated + [SCORE] * _scored(record) + [PASTED] * pasted
 

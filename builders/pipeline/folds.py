@@ -20,6 +20,7 @@ from nogs_bench.builders.posterior import (
 )
 from nogs_bench.builders.search import (
     FIELDS,
+    WAYS,
     Chosen,
     Shard,
     corrections,
@@ -183,7 +184,7 @@ class Outcome:
             for name, quantities in parts[0].items()
         }
         built = whole["built"]
-        pasted = self.folds[0].stages.plan.task.annotation.observed == "pasted"
+        pasted = WAYS[self.folds[0].stages.plan.task.annotation.observed].pasted
         if pasted or not holds(built["stated"], built["cross_entropy"]):
             built["score"] = built.pop("stated")
         difference = built["cross_entropy"] - whole["random"]["cross_entropy"]

@@ -115,7 +115,9 @@ def _score(record: Mapping[str, Any]) -> list[str]:
     made_by = record["made_by"]
     parts = made_by.get("folds", [made_by])
     first = [part.get("stages", {}).get("first-step", {}).get("config", {}) for part in parts]
-    pasted = any(WAYS[config["observed"]].pasted for config in first if "observed" in config)
+    # A record may be another version's, with a way that this one has not.
+    ways = [WAYS.get(config.get("observed", "")) for config in first]
+    pasted = any(way is not None and way.pasted for way in ways)
     stated = "stated" in (record["quality"] or {}).get("built", {})
     return [FITTED] * stated + [SCORE] * _scored(record) + [PASTED] * pasted
 

@@ -12,6 +12,7 @@ import torch
 from builds import files
 from nogs_bench.builders.bank.roles import assign_roles
 from nogs_bench.builders.completion.conditional_gan import ConditionalGanKind, GanSettings
+from nogs_bench.builders.dataset.card import PASTED, dataset_card
 from nogs_bench.builders.pipeline.chosen import load_chosen
 from nogs_bench.builders.pipeline.command import build
 from nogs_bench.builders.posterior.oracle import BankPosterior
@@ -57,6 +58,11 @@ def test_a_score_is_called_no_expectation(built, tmp_path):
         assert ("score" in quality) == (not true) == ("stated" not in quality)
         assert ("`epe` is a score, no expectation" in card) == (not true)
         assert ("| built | stated EPE, nats" in card) == true
+    record = (pasted / "provenance.json").read_text()
+    assert PASTED in (pasted / "README.md").read_text()
+    # A later version may have a way that this one has not.
+    later = json.loads(record.replace('"observed": "pasted"', '"observed": "later"'))
+    assert PASTED not in dataset_card(corner_task(), later, {}, None)
 
 
 def test_what_was_gained_comes_with_its_error(built):
